@@ -1,0 +1,178 @@
+"""
+What can go wrong with a flow, and how a peer is told: an HTTP status and a Proxy-Status error type (RFC 9209).
+"""
+
+from __future__ import annotations
+
+
+class HermesError(Exception):
+    """
+    The root of what Hermes raises.
+    """
+
+
+class FlowError(HermesError):
+    """
+    A flow could not be opened. The text is for the peer and for the log: it names no secret and no inner address.
+
+    @ivar status: the HTTP status that answers the request.
+    @ivar proxyStatus: the Proxy-Status error type (RFC 9209 section 2.3).
+    """
+
+    status: int = 502
+    proxyStatus: str = "proxy_internal_error"
+
+
+class BadRequest(FlowError):
+    """
+    The request does not say what to open (a malformed target, a missing field).
+    """
+
+    status = 400
+    proxyStatus = "http_request_error"
+
+
+class CredentialsRequired(FlowError):
+    """
+    The listener takes nobody it can't name.
+    """
+
+    status = 407
+    proxyStatus = "http_request_denied"
+
+
+class NoRoute(FlowError):
+    """
+    No route takes the flow, or one denies it.
+    """
+
+    status = 403
+    proxyStatus = "http_request_denied"
+
+
+class TargetProhibited(FlowError):
+    """
+    The target is a special-purpose address, or a name that resolves to one, and no route allows it.
+    """
+
+    status = 403
+    proxyStatus = "destination_ip_prohibited"
+
+
+class NotImplementedHere(FlowError):
+    """
+    A kind of tunnel that this proxy does not speak.
+    """
+
+    status = 501
+    proxyStatus = "http_request_error"
+
+
+class NameNotFound(FlowError):
+    """
+    The target's name does not resolve.
+    """
+
+    status = 502
+    proxyStatus = "dns_error"
+
+
+class NameTimeout(FlowError):
+    """
+    Resolving the target's name took too long.
+    """
+
+    status = 504
+    proxyStatus = "dns_timeout"
+
+
+class TargetRefused(FlowError):
+    """
+    The target refused the connection.
+    """
+
+    status = 502
+    proxyStatus = "connection_refused"
+
+
+class TargetUnreachable(FlowError):
+    """
+    There is no way to the target's address.
+    """
+
+    status = 502
+    proxyStatus = "destination_ip_unroutable"
+
+
+class TargetTimeout(FlowError):
+    """
+    Connecting to the target, or to the next hop, took too long.
+    """
+
+    status = 504
+    proxyStatus = "connection_timeout"
+
+
+class HopUnavailable(FlowError):
+    """
+    The next hop could not be reached, or closed the connection before it answered.
+    """
+
+    status = 502
+    proxyStatus = "destination_unavailable"
+
+
+class HopUntrusted(FlowError):
+    """
+    TLS with the next hop failed: its certificate is not the one that was expected, or ours was not taken.
+    """
+
+    status = 502
+    proxyStatus = "tls_certificate_error"
+
+
+class HopRefused(FlowError):
+    """
+    The next hop answered the tunnel request with something else than success.
+
+    @ivar answered: its HTTP status.
+    @ivar hopStatus: its Proxy-Status field, or L{None}.
+    """
+
+    def __init__(self, message: str, answered: int, hopStatus: bytes | None = None) -> None:
+        super().__init__(message)
+        self.answered = answered
+        self.hopStatus = hopStatus
+        # Authority stays where it is refused: a 4xx of the hop about the target is ours to pass on, its 407 is not.
+        self.status = answered if answered in (403, 404, 501, 502, 503, 504) else 502
+        self.proxyStatus = "http_request_denied" if answered == 403 else "http_upgrade_failed"
+
+
+class Overloaded(FlowError):
+    """
+    A bound of ours was reached: flows, streams, pending dials.
+    """
+
+    status = 503
+    proxyStatus = "connection_limit_reached"
+
+
+class ShuttingDown(FlowError):
+    """
+    The proxy drains: it opens nothing new.
+    """
+
+    status = 503
+    proxyStatus = "destination_unavailable"
+
+
+class StreamReset(HermesError):
+    """
+    A stream ended with RST_STREAM, from the peer or from us.
+
+    @ivar code: the HTTP/2 error code (RFC 9113 section 7).
+    """
+
+    def __init__(self, code: int, message: str = "") -> None:
+        super().__init__(message or f"stream reset with error code {code}")
+        self.code = code

@@ -1,0 +1,43 @@
+"""
+The roles in a proxy. An interface says what a role promises; implementations do not repeat it.
+"""
+
+from hermes.interfaces.channel import IDatagramChannel, IDatagramReceiver, IDatagramSocket, IDatagramSocketReceiver
+from hermes.interfaces.exchange import IClientExchange, IExchange, IExchangeClient, IExchangeHandler, IServerExchange
+from hermes.interfaces.flow import (
+    IAuthenticator,
+    IDialer,
+    IFlowHandler,
+    IFlowObserver,
+    IHop,
+    IListener,
+    IListenerContext,
+    IListenerType,
+)
+from hermes.interfaces.network import INetwork, IServerCredentials
+from hermes.interfaces.stream import IAttachable, IBorrowingProtocol, IStreamTransport
+
+__all__ = [
+    "IAttachable",
+    "IAuthenticator",
+    "IBorrowingProtocol",
+    "IClientExchange",
+    "IDatagramChannel",
+    "IDatagramReceiver",
+    "IDatagramSocket",
+    "IDatagramSocketReceiver",
+    "IDialer",
+    "IExchange",
+    "IExchangeClient",
+    "IExchangeHandler",
+    "IFlowHandler",
+    "IFlowObserver",
+    "IHop",
+    "IListener",
+    "IListenerContext",
+    "IListenerType",
+    "INetwork",
+    "IServerCredentials",
+    "IServerExchange",
+    "IStreamTransport",
+]

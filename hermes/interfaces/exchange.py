@@ -1,0 +1,86 @@
+"""
+The HTTP exchange shape: a request head, a body stream, a response head, a body stream, trailers.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred
+from zope.interface import Attribute, Interface
+
+from hermes.interfaces.stream import IAttachable
+from hermes.values import Headers, RequestHead, ResponseHead
+
+
+class IExchange(IAttachable):
+    """
+    One request and its response, seen from one end. Its transport side is the body: what is written is our body (a
+    server's response, a client's request), C{loseWriteConnection} ends it, and the attached protocol reads the peer's.
+    A tunnel is an exchange whose bodies go on in both directions.
+
+    The version of HTTP does not show, save in C{version}.
+    """
+
+    request = Attribute("L{RequestHead}: the request.")
+    version = Attribute("C{str}: C{'1.1'} or C{'2'}.")
+    trailers = Attribute("L{Headers}: the peer's trailer fields; complete once its body has ended.")
+    identity = Attribute("L{hermes.values.Identity}: the peer's, as the connection authenticated it (its certificate).")
+    source = Attribute("L{hermes.values.Address} or L{None}: the peer's address, PROXY protocol applied.")
+
+    def reset(code: int) -> None:
+        """
+        End the exchange at once with an HTTP/2 error code (RFC 9113 section 7); on HTTP/1.1 the connection is aborted.
+        """
+
+    def writeTrailers(trailers: Headers) -> None:
+        """
+        Send trailer fields and end our body, in place of C{loseWriteConnection}.
+        """
+
+
+class IServerExchange(IExchange):
+    """
+    The server's end.
+    """
+
+    def respond(head: ResponseHead, end: bool = False) -> None:
+        """
+        Send the response head; with C{end}, there is no body. A 1xx head may be sent any number of times before the
+        final one. A 2xx (HTTP/1.1: also 101, chosen by the exchange) to a CONNECT turns the exchange into a tunnel.
+        """
+
+
+class IClientExchange(IExchange):
+    """
+    The client's end. Writing the body may begin before the response.
+    """
+
+    def response() -> Deferred[ResponseHead]:
+        """
+        The final response head. Errback with L{hermes.errors.StreamReset} or L{hermes.errors.HopUnavailable} where none
+        came. Called once.
+        """
+
+
+class IExchangeHandler(Interface):
+    """
+    What a server connection hands its exchanges to.
+    """
+
+    def exchangeReceived(exchange: IServerExchange) -> None:
+        """
+        A request head has arrived. The handler responds now or later. Nothing of the body is delivered before
+        C{attach}; until then at most one window of it waits.
+        """
+
+
+class IExchangeClient(Interface):
+    """
+    Opens exchanges with one peer: a connection, or a pool of connections.
+    """
+
+    def exchange(head: RequestHead, end: bool = False) -> Deferred[IClientExchange]:
+        """
+        Send a request head; fires once a stream was to be had and the head is on its way. With C{end}, the request has
+        no body. Errback with a L{hermes.errors.FlowError} where the peer can't be reached or does not speak what the
+        request needs (extended CONNECT, RFC 8441).
+        """

@@ -1,0 +1,171 @@
+"""
+From a listener to a dialer: who asks, and who opens the far side.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IProtocol
+from zope.interface import Attribute, Interface
+
+from hermes.interfaces.channel import IDatagramReceiver
+from hermes.values import Flow
+
+
+class IFlowHandler(Interface):
+    """
+    What listeners hand their flows to: it routes, dials, splices and counts, and gives back the near end.
+    """
+
+    def openStream(flow: Flow) -> Deferred[IProtocol]:
+        """
+        Open the far side of a byte stream. Fires with the protocol to attach to the listener's own transport (an
+        L{hermes.interfaces.IBorrowingProtocol}); from then on the two are spliced. If the listener's client goes away
+        first, cancel the Deferred. If it fires and there is no transport any more, call the protocol's
+        C{connectionLost}.
+
+        Errback with L{hermes.errors.FlowError}.
+        """
+
+    def openDatagrams(flow: Flow) -> Deferred[IDatagramReceiver]:
+        """
+        Open the far side of a datagram flow. Fires with the receiver for the listener's own channel.
+        """
+
+
+class IDialer(Interface):
+    """
+    Opens the far side of flows in one way: directly, through a hop, through a chain.
+    """
+
+    def connectStream(flow: Flow, protocol: IProtocol) -> Deferred[IProtocol]:
+        """
+        Connect C{protocol} to C{flow.target}. Fires with the protocol, after its C{makeConnection}. Can be cancelled.
+
+        Errback with L{hermes.errors.FlowError}; the protocol was then never connected.
+        """
+
+    def connectDatagrams(flow: Flow, receiver: IDatagramReceiver) -> Deferred[IDatagramReceiver]:
+        """
+        The same for datagrams: C{receiver} gets an L{hermes.interfaces.IDatagramChannel}.
+        """
+
+
+class IHop(Interface):
+    """
+    An upstream that is another proxy, one or more endpoints of it.
+    """
+
+    name = Attribute("C{str}: the upstream's name in the configuration.")
+    dialer = Attribute("L{IDialer}: tunnels in connections that go straight to the hop.")
+
+    def through(dialer: IDialer) -> IDialer:
+        """
+        Tunnels in connections that run inside a stream of C{dialer}: TLS with this hop ends here and there, and what
+        carries it learns this hop's address and nothing of the flow. The same C{dialer} gives the same result.
+        """
+
+    def close() -> Deferred[None]:
+        """
+        Open nothing more and close the connections once their streams have ended.
+        """
+
+
+class IAuthenticator(Interface):
+    """
+    Turns a credential into an identity.
+    """
+
+    def authenticate(authorization: bytes | None) -> str | None:
+        """
+        The user whom the value of a C{Proxy-Authorization} or C{Authorization} field proves, or L{None} where it is
+        absent or wrong. Comparisons take the same time for every wrong value.
+        """
+
+    def authenticatePassword(user: str, password: str) -> bool:
+        """
+        Whether C{password} is C{user}'s (for SOCKS5, RFC 1929).
+        """
+
+    required = Attribute("C{bool}: whether somebody who is not authenticated is turned away.")
+
+
+class IListener(Interface):
+    """
+    A running listener.
+    """
+
+    name = Attribute("C{str}: its name in the configuration.")
+
+    def start() -> Deferred[None]:
+        """
+        Bind and accept. Errback with a sentence that names the address where that fails.
+        """
+
+    def stop() -> Deferred[None]:
+        """
+        Accept nothing more; what was accepted goes on.
+        """
+
+    def drain() -> None:
+        """
+        Ask what is open to finish: GOAWAY on HTTP/2, C{Connection: close} on HTTP/1.1.
+        """
+
+    def abort() -> None:
+        """
+        End what is still open.
+        """
+
+    def getHost() -> object:
+        """
+        The bound address, as a Twisted L{IAddress}.
+        """
+
+
+class IListenerType(Interface):
+    """
+    A type of listener, for the C{type} key in the configuration. Those of Hermes and those of extensions are found in
+    the same way: a Twisted plugin in C{twisted.plugins} that provides this.
+    """
+
+    type = Attribute("C{str}: the value of the C{type} key.")
+    options = Attribute("An attrs class: the other keys of the listener.")
+
+    def listener(name: str, options: object, context: IListenerContext) -> IListener:
+        """
+        Make a listener; it binds when started. C{options} is an instance of C{self.options}.
+        """
+
+
+class IListenerContext(Interface):
+    """
+    What a listener stands on.
+    """
+
+    reactor = Attribute("The reactor, with time, timers and threads.")
+    flows = Attribute("L{IFlowHandler}.")
+    authenticator = Attribute("L{IAuthenticator}: the users of this node.")
+    network = Attribute("L{hermes.interfaces.INetwork}.")
+    credentials = Attribute("L{hermes.interfaces.IServerCredentials} of this node, or L{None} where it has no identity.")
+
+
+class IFlowObserver(Interface):
+    """
+    Hears of every flow: metrics, access log.
+    """
+
+    def flowOpened(record: object) -> None:
+        """
+        A flow was accepted by a route and its far side is up. C{record} is a L{hermes.fabric.record.FlowRecord}.
+        """
+
+    def flowClosed(record: object) -> None:
+        """
+        It has ended; the record holds bytes, datagrams and duration.
+        """
+
+    def flowRefused(record: object) -> None:
+        """
+        It was never opened; the record holds the error.
+        """

@@ -1,0 +1,57 @@
+"""
+The kernel as an interface.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IProtocol, IStreamClientEndpoint, IStreamServerEndpoint
+from zope.interface import Interface
+
+from hermes.interfaces.channel import IDatagramChannel, IDatagramSocket
+from hermes.values import Target
+
+
+class IServerCredentials(Interface):
+    """
+    TLS for a server; asked at each handshake, so that certificates can be replaced while it runs.
+    """
+
+
+class INetwork(Interface):
+    """
+    Sockets. Stream transports that come from here provide L{hermes.interfaces.IAttachable}; with TLS, they also have
+    C{identity} (L{hermes.values.Identity} of the peer's certificate) and C{negotiatedProtocol} (ALPN, bytes or None),
+    both valid from C{makeConnection} on: a TLS transport calls C{makeConnection} once its handshake is done.
+    """
+
+    def streamServer(bind: str, tls: IServerCredentials | None = None) -> IStreamServerEndpoint:
+        """
+        @param bind: C{HOST:PORT}, C{[V6]:PORT} or C{unix:PATH}.
+        """
+
+    def streamClient(address: str, tls: object | None = None) -> IStreamClientEndpoint:
+        """
+        An endpoint for one C{HOST:PORT} or C{unix:PATH} that the configuration names: a name is resolved (Happy Eyeballs
+        v2, RFC 8305) and every address is allowed. Connecting errbacks with L{hermes.errors.FlowError}.
+
+        @param tls: L{hermes.net.certificates.ClientCredentials}.
+        """
+
+    def connectStream(target: Target, protocol: IProtocol, allowSpecial: bool = False) -> Deferred[IProtocol]:
+        """
+        Connect to a target that somebody else named. Errback with L{hermes.errors.FlowError}: special-purpose addresses
+        are refused unless C{allowSpecial}.
+        """
+
+    def connectDatagrams(target: Target, allowSpecial: bool = False) -> Deferred[IDatagramChannel]:
+        """
+        A connected UDP socket to a target that somebody else named.
+        """
+
+    def datagramSocket(bind: str) -> IDatagramSocket:
+        """
+        A bound UDP socket (C{HOST:PORT}) or Unix datagram socket (C{unix:PATH}).
+
+        @raise OSError: where it can't be bound.
+        """
