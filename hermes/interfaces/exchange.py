@@ -4,7 +4,10 @@ The HTTP exchange shape: a request head, a body stream, a response head, a body 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 from zope.interface import Attribute, Interface
 
 from hermes.interfaces.stream import IAttachable
@@ -46,6 +49,13 @@ class IServerExchange(IExchange):
         """
         Send the response head; with C{end}, there is no body. A 1xx head may be sent any number of times before the
         final one. A 2xx (HTTP/1.1: also 101, chosen by the exchange) to a CONNECT turns the exchange into a tunnel.
+        """
+
+    def notifyLost(callback: Callable[[Failure], None]) -> None:
+        """
+        Call C{callback} once if the exchange ends before a protocol is attached (reset by the client, connection lost),
+        so that what was started for it can be cancelled. From C{attach} on the protocol's C{connectionLost} tells, and
+        C{callback} is not called. Called at most once; at once where the exchange is already gone.
         """
 
 
