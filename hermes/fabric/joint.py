@@ -265,7 +265,9 @@ class JointEnd:
         self._lost = self._writeEnded = True
         self._queue.clear()
         self._queued = 0
-        self._producer = None
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            producer.stopProducing()
         protocol, self._protocol = self._protocol, None
         if protocol is not None:
             protocol.connectionLost(reason)

@@ -248,6 +248,7 @@ class JointTests(SynchronousTestCase):
         near, far = Reader(), Reader()
         self.attach(near, far)
         self.far.pauseProducing()
+        self.near.registerProducer(before := Producer(), True)
         self.near.write(b"dropped")
         self.near.abortConnection()
         self.far.resumeProducing()
@@ -257,7 +258,7 @@ class JointTests(SynchronousTestCase):
         self.assertTrue(far.lost.check(ConnectionLost))
         self.assertEqual(far.received, [])
         self.near.registerProducer(producer := Producer(), True)
-        self.assertEqual(producer.calls, ["stop"])
+        self.assertEqual((before.calls, producer.calls), (["stop"], ["stop"]))
 
     def test_aProtocolThatFailsEndsTheConnection(self) -> None:
         class Failing(Reader):
