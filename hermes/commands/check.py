@@ -1,0 +1,141 @@
+"""
+C{hermes check FILE}.
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from typing import Any
+
+import attrs
+from rich.console import Console
+from rich.table import Table
+
+from hermes.config import ConfigError, DirectUpstream, HermesUpstream, MatchConfig, NodeConfig, RouteConfig, loadNode
+from hermes.config.schema import UpstreamConfig
+
+SUMMARY = "check a node's configuration without starting anything"
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """
+    The file.
+    """
+    parser.add_argument("file", metavar="FILE", help="the node's YAML file")
+    parser.add_argument("-q", "--quiet", action="store_true", help="print nothing where it is right")
+
+
+def run(options: Namespace, console: Console) -> int:
+    """
+    Print what the file says, or what is wrong with it: C{FILE:LINE:COLUMN: PATH: MESSAGE}, a line each.
+
+    @return: 0 where it is right, 1 where it is wrong, 2 where it can't be read.
+    """
+    config = loadOrTell(options.file, console)
+    if isinstance(config, int):
+        return config
+    if not options.quiet:
+        console.print(f"[green]OK[/green] {options.file}: node {config.node}", highlight=False)
+        for table in (_listeners(config), _upstreams(config), _routes(config)):
+            if table.row_count:
+                console.print(table)
+    return 0
+
+
+def loadOrTell(file: str, console: Console) -> NodeConfig | int:
+    """
+    Load a node's configuration, or print what is wrong with it and return the exit status.
+    """
+    try:
+        return loadNode(file)
+    except ConfigError as error:
+        print(error, file=console.file)
+        if error.problems[0].mark is None:
+            return 2
+        count = len(error.problems)
+        print(f"{file}: {count} problem{'s' if count > 1 else ''}", file=console.file)
+        return 1
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column, header_style="dim", overflow="fold")
+    return table
+
+
+def _listeners(config: NodeConfig) -> Table:
+    table = _table("listeners", "name", "type", "bind", "options")
+    for name, listener in config.listeners.items():
+        options: Any = listener.options
+        values = {
+            attribute.name: getattr(options, attribute.name)
+            for attribute in attrs.fields(type(options))
+            if attribute.repr and getattr(options, attribute.name) != attribute.default
+        }
+        bind = str(values.pop("bind", ""))
+        table.add_row(name, listener.type, bind, _pairs(values))
+    return table
+
+
+def _upstreams(config: NodeConfig) -> Table:
+    table = _table("upstreams", "name", "type", "endpoints", "options")
+    for name, upstream in config.upstreams.items():
+        endpoints = ", ".join(upstream.endpoints) or "the flow's own target"
+        table.add_row(name, _upstreamType(upstream), endpoints, _upstreamOptions(name, upstream))
+    return table
+
+
+def _upstreamType(upstream: UpstreamConfig) -> str:
+    if isinstance(upstream, DirectUpstream):
+        return "direct"
+    return "hermes" if isinstance(upstream, HermesUpstream) else "masque"
+
+
+def _upstreamOptions(name: str, upstream: UpstreamConfig) -> str:
+    values = {
+        attribute.name: getattr(upstream, attribute.name)
+        for attribute in attrs.fields(type(upstream))
+        if attribute.name != "endpoints"
+        and attribute.repr
+        and getattr(upstream, attribute.name) not in (None, attribute.default)
+    }
+    if isinstance(upstream, HermesUpstream):
+        values["node"] = upstream.node or name
+    return _pairs(values)
+
+
+def _routes(config: NodeConfig) -> Table:
+    table = _table("routes", "", "match", "action")
+    for index, route in enumerate(config.routes):
+        table.add_row(str(index), matchText(route.match), actionText(route))
+    table.add_row("", "(nothing matched)", "deny")
+    return table
+
+
+def matchText(match: MatchConfig) -> str:
+    """
+    A match as a line of text.
+    """
+    if match.any:
+        return "any"
+    given = ((key, getattr(match, key)) for key in ("target", "user", "node", "listener", "protocol", "source"))
+    return " and ".join(f"{key} {' | '.join(str(value) for value in values)}" for key, values in given if values)
+
+
+def actionText(route: RouteConfig) -> str:
+    """
+    What a route does, as a line of text.
+    """
+    if route.deny is not None:
+        return f"deny: {route.deny}"
+    text = f"to {route.to}" if route.to else "to the target"
+    if route.via:
+        text += f" via {' > '.join(route.via)}{' (nested)' if route.nested else ''}"
+    return text + (", special-purpose addresses allowed" if route.allowSpecial else "")
+
+
+def _pairs(values: dict[str, Any]) -> str:
+    return ", ".join(
+        f"{key} {str(value).lower() if isinstance(value, bool) else value}" for key, value in values.items()
+    )

@@ -1,0 +1,114 @@
+"""
+The documentation of the configuration, out of the classes that are it.
+"""
+
+from __future__ import annotations
+
+import re
+import types
+from collections.abc import Mapping
+from inspect import cleandoc
+from typing import Any, Literal, Union, get_args, get_origin
+
+import attrs
+
+from hermes.config.schema import UPSTREAM_TYPES, ListenerConfig, NodeConfig, UpstreamConfig
+from hermes.interfaces import IListenerType
+
+_FIELD = re.compile(r"^@(\w+)(?: (\w+))?:\s*", re.MULTILINE)
+_MARKUP = re.compile(r"[CILB]\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}")
+
+
+def keyDocumentation(cls: type) -> dict[str, str]:
+    """
+    What the C{@ivar} fields in a class's docstring say, by attribute, each as one line of plain text.
+    """
+    parts = _FIELD.split(cleandoc(cls.__doc__ or ""))
+    found: dict[str, str] = {}
+    for tag, name, text in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):
+        if tag in ("ivar", "param") and name:
+            found[name] = _plain(text)
+    return found
+
+
+def summary(cls: type) -> str:
+    """
+    The docstring of a class before its fields, as one line of plain text.
+    """
+    return _plain(_FIELD.split(cleandoc(cls.__doc__ or ""))[0])
+
+
+def _plain(text: str) -> str:
+    return _MARKUP.sub(lambda match: match[1], " ".join(text.split()))
+
+
+def describeType(kind: Any) -> str:
+    """
+    A type in the words of somebody who writes YAML.
+    """
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        return " | ".join(str(choice) for choice in arguments)
+    if origin in (tuple, list):
+        return f"list of {describeType(arguments[0])}"
+    if origin is dict:
+        return f"NAME: {describeType(arguments[1])}"
+    if origin in (Union, types.UnionType):
+        return " | ".join(dict.fromkeys(describeType(one) for one in arguments if one is not type(None)))
+    words = {
+        "str": "text",
+        "bool": "true | false",
+        "int": "number",
+        "float": "number",
+        "Secret": "text or {file: PATH}",
+    }
+    words |= {"SocketAddress": "HOST:PORT or unix:PATH", "ExistingFile": "file", "NewFile": "file", "Name": "name"}
+    words |= {"Seconds": "duration", "Target": "HOST:PORT", "TargetPattern": "target pattern", "WorkerCount": "number"}
+    words |= {"IPv4Network": "CIDR", "IPv6Network": "CIDR"}
+    name = getattr(kind, "__name__", str(kind))
+    return words.get(name, "mapping" if attrs.has(kind) else name)
+
+
+def reference(listenerTypes: Mapping[str, IListenerType]) -> str:
+    """
+    Every key there is, as indented text.
+    """
+    lines: list[str] = []
+    _class(NodeConfig, 0, lines, listenerTypes)
+    return "\n".join(lines) + "\n"
+
+
+def _class(cls: Any, depth: int, lines: list[str], listenerTypes: Mapping[str, IListenerType]) -> None:
+    told = keyDocumentation(cls)
+    for attribute in attrs.fields(attrs.resolve_types(cls)):
+        if not attribute.init:
+            continue
+        pad = "  " * depth
+        lines.append(f"{pad}{attribute.name}: {describeType(attribute.type)}{_default(attribute)}")
+        lines.append(f"{pad}    {told.get(attribute.name, '')}".rstrip())
+        _below(attribute.type, depth + 1, lines, listenerTypes)
+
+
+def _default(attribute: Any) -> str:
+    default = attribute.default
+    if default is attrs.NOTHING:
+        return " (required)"
+    if default is None or default == () or isinstance(default, attrs.Factory):  # type: ignore[arg-type]
+        return ""
+    return f" (default: {str(default).lower() if isinstance(default, bool) else default})"
+
+
+def _below(kind: Any, depth: int, lines: list[str], listenerTypes: Mapping[str, IListenerType]) -> None:
+    variants: dict[str, Any] = {}
+    if ListenerConfig in get_args(kind):
+        variants = {name: listenerType.options for name, listenerType in listenerTypes.items()}
+    elif UpstreamConfig in get_args(kind):
+        variants = dict(UPSTREAM_TYPES)
+    for name, options in sorted(variants.items()):
+        lines.append(f"{'  ' * depth}type: {name}")
+        if summary(options):
+            lines.append(f"{'  ' * depth}    {summary(options)}")
+        _class(options, depth + 1, lines, listenerTypes)
+    for one in (kind, *get_args(kind)):
+        if attrs.has(one) and one is not ListenerConfig and one.__module__.startswith("hermes.config"):
+            _class(one, depth, lines, listenerTypes)

@@ -1,0 +1,102 @@
+"""
+What no value can tell by itself: whether the names in a configuration name something, and whether the parts that
+one part needs are there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from hermes.config.problems import KeyPath, Misfit, nearest
+from hermes.config.schema import HermesUpstream, MasqueUpstream, NodeConfig
+
+
+def danglingReferences(document: object) -> Iterator[tuple[KeyPath, Misfit]]:
+    """
+    References that name nothing, in plain values: so they are found also where other things are wrong. What has not the
+    form it should is passed over; the structurer tells of it.
+    """
+    top = _mapping(document)
+    upstreams = _mapping(top.get("upstreams"))
+    listeners = _mapping(top.get("listeners"))
+    users = _mapping(top.get("users"))
+    hops = [name for name, upstream in upstreams.items() if _mapping(upstream).get("type") != "direct"]
+    routes = top.get("routes")
+    for number, item in enumerate(routes if isinstance(routes, list) else ()):
+        route = _mapping(item)
+        match = _mapping(route.get("match"))
+        here: KeyPath = ("routes", number)
+        yield from _unknown((*here, "to"), route.get("to"), "upstream", upstreams)
+        yield from _unknown((*here, "match", "listener"), match.get("listener"), "listener", listeners)
+        yield from _unknown((*here, "match", "user"), match.get("user"), "user", users)
+        for path, name in _names((*here, "via"), route.get("via")):
+            first = path[-1] in ("via", 0)
+            # Past the first, a hop is a name that the one before it knows. Nested, we must know it: its certificate is
+            # ours to check.
+            if name in hops or not (first or route.get("nested") is True):
+                continue
+            if name in upstreams:
+                message = f"{name!r} is of type direct: a flow goes via upstreams of type hermes or masque"
+                yield path, Misfit(message, nearest(name, hops))
+            else:
+                yield from _unknown(path, name, "upstream", hops)
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _names(path: KeyPath, value: object) -> Iterator[tuple[KeyPath, str]]:
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            if isinstance(item, str):
+                yield (*path, index), item
+
+
+def _unknown(path: KeyPath, value: object, what: str, known: Iterable[str]) -> Iterator[tuple[KeyPath, Misfit]]:
+    for place, name in _names(path, value):
+        if name not in known:
+            suggestion = nearest(name, known)
+            listed = f" (there is {', '.join(known)})" if known and suggestion is None else ""
+            yield place, Misfit(f"no {what} is called {name!r}{listed}", suggestion)
+
+
+def missingParts(config: NodeConfig) -> Iterator[tuple[KeyPath, Misfit]]:
+    """
+    Parts that need another part which is not there, and addresses that are given twice.
+    """
+    if config.identity is None:
+        yield from _identityNeeded(config)
+    yield from _boundTwice(config)
+
+
+def _identityNeeded(config: NodeConfig) -> Iterator[tuple[KeyPath, Misfit]]:
+    for name, upstream in config.upstreams.items():
+        if isinstance(upstream, HermesUpstream):
+            yield ("upstreams", name), Misfit("an upstream of type hermes needs the node's 'identity'")
+        elif isinstance(upstream, MasqueUpstream) and upstream.clientCertificate:
+            yield ("upstreams", name, "clientCertificate"), Misfit("needs the node's 'identity'")
+    for name, listener in config.listeners.items():
+        if getattr(listener.options, "tls", False) is True:
+            yield ("listeners", name), Misfit("a listener with TLS needs the node's 'identity'")
+
+
+def _boundTwice(config: NodeConfig) -> Iterator[tuple[KeyPath, Misfit]]:
+    binds: list[tuple[KeyPath, str, bool, object]] = [
+        (("listeners", name, "bind"), name, listener.type == "udp", getattr(listener.options, "bind", None))
+        for name, listener in config.listeners.items()
+    ]
+    if config.admin is not None:
+        binds.append((("admin", "bind"), "admin", False, config.admin.bind))
+    seen: dict[tuple[bool, str], str] = {}
+    for path, name, isUDP, bind in binds:
+        if not isinstance(bind, str) or bind.endswith(":0"):
+            continue
+        # A Unix socket's path is one, whatever is sent over it.
+        key = (isUDP and not bind.startswith("unix:"), bind)
+        if key in seen:
+            yield path, Misfit(f"{bind} is taken by {seen[key]!r}")
+        seen.setdefault(key, name)

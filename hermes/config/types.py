@@ -1,0 +1,170 @@
+"""
+The kinds of values in a configuration. Each is a plain type with a name of its own, so that the loader knows what to
+check and code that uses it sees a C{str} or a C{float}.
+"""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import NewType, TypeAlias
+
+from hermes.config.problems import Misfit
+from hermes.fabric.match import TargetPattern
+from hermes.values import Target
+
+Name = NewType("Name", str)
+"""
+The name of a node, a listener, an upstream, a user: letters, digits, C{.}, C{_}, C{-}.
+"""
+
+SocketAddress = NewType("SocketAddress", str)
+"""
+C{HOST:PORT}, C{[V6]:PORT} or C{unix:PATH}.
+"""
+
+Seconds = NewType("Seconds", float)
+"""
+A duration: a number of seconds, or text with a unit, C{500ms}, C{30s}, C{5m}, C{2h}.
+"""
+
+Secret = NewType("Secret", str)
+"""
+Text that nobody prints; in the file as it is, or C{{file: PATH}}.
+"""
+
+ExistingFile = NewType("ExistingFile", str)
+"""
+The absolute path of a file that was there at load.
+"""
+
+NewFile = NewType("NewFile", str)
+"""
+The absolute path of a file that need not exist yet, in a directory that does; C{-} is standard output.
+"""
+
+WorkerCount = NewType("WorkerCount", int)
+"""
+How many processes: 1 to 256.
+"""
+
+Network: TypeAlias = IPv4Network | IPv6Network
+
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?", re.ASCII)
+_HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?\.?", re.ASCII)
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)", re.ASCII)
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def parseName(text: str) -> Name:
+    """
+    @raise Misfit: where C{text} is not a name.
+    """
+    if len(text) > 200 or not _NAME.fullmatch(text):
+        raise Misfit(f"{text!r} is not a name: letters and digits, and between them '.', '_' and '-'")
+    return Name(text)
+
+
+def parseHost(text: str) -> str:
+    """
+    A DNS name or an IP address without brackets, as C{Target} holds it.
+
+    @raise Misfit: where it is neither.
+    """
+    if ":" in text:
+        try:
+            return str(ip_address(text))
+        except ValueError:
+            raise Misfit(f"{text!r} is not an IPv6 address") from None
+    # Digits and dots alone are meant as an address, never as a name.
+    if re.fullmatch(r"[0-9.]+", text):
+        try:
+            return str(ip_address(text))
+        except ValueError:
+            raise Misfit(f"{text!r} is not an IPv4 address") from None
+    if len(text) > 253 or not _HOST.fullmatch(text):
+        raise Misfit(f"{text!r} is not a host name")
+    return text
+
+
+def parseTarget(text: str) -> Target:
+    """
+    C{HOST:PORT}.
+
+    @raise Misfit: with a sentence for the user.
+    """
+    try:
+        target = Target.fromText(text)
+    except ValueError as error:
+        raise Misfit(str(error)) from None
+    return Target(parseHost(target.host), target.port)
+
+
+def parseSocketAddress(text: str) -> SocketAddress:
+    """
+    @raise Misfit: where C{text} is neither C{HOST:PORT} nor C{unix:PATH}.
+    """
+    if text.startswith("unix:"):
+        path = text[5:]
+        if not path:
+            raise Misfit("'unix:' names no path: write unix:PATH")
+        # sun_path holds 108 bytes, the closing zero included (unix(7)).
+        if len(path.encode()) > 107:
+            raise Misfit(f"{path!r} is longer than the 107 bytes that a Unix socket's path may have")
+        return SocketAddress(text)
+    return SocketAddress(str(parseTarget(text)))
+
+
+def parseSeconds(value: object) -> Seconds:
+    """
+    @raise Misfit: where C{value} is not a duration.
+    """
+    if isinstance(value, str):
+        match = _DURATION.fullmatch(value)
+        if match is None:
+            raise Misfit(f"{value!r} is not a duration: write a number of seconds, or 500ms, 30s, 5m, 2h")
+        return Seconds(float(match[1]) * _UNITS[match[2]])
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise Misfit("expected a duration: a number of seconds, or 500ms, 30s, 5m, 2h")
+    if value < 0:
+        raise Misfit(f"{value} is negative: a duration is a number of seconds from 0")
+    return Seconds(float(value))
+
+
+def parseWorkerCount(value: int) -> WorkerCount:
+    """
+    @raise Misfit: where C{value} is out of range.
+    """
+    if not 1 <= value <= 256:
+        raise Misfit(f"{value} workers: between 1 and 256 can be run")
+    return WorkerCount(value)
+
+
+def parseNetwork(text: str) -> Network:
+    """
+    A CIDR prefix, or one address.
+
+    @raise Misfit: where it is neither; where bits are set past the prefix, the prefix that was meant is suggested.
+    """
+    try:
+        return ip_network(text)
+    except ValueError:
+        pass
+    try:
+        meant = ip_network(text, strict=False)
+    except ValueError:
+        raise Misfit(f"{text!r} is not a CIDR prefix such as 10.0.0.0/8") from None
+    raise Misfit(f"{text!r} has bits set past its prefix", str(meant))
+
+
+def parseTargetPattern(text: str) -> TargetPattern:
+    """
+    @raise Misfit: with a sentence for the user.
+    """
+    # A port behind a prefix is for the pattern to read; what is a plain prefix is read here, for its suggestion.
+    if "/" in text and "]" not in text and (text.count(":") != 1):
+        parseNetwork(text)
+    try:
+        return TargetPattern.fromText(text)
+    except ValueError as error:
+        raise Misfit(str(error)) from None
