@@ -151,7 +151,7 @@ class StreamHalf:
             return
         self.lost = reason
         self.transport = None
-        peer = self.peer
+        peer, splice = self.peer, self._splice
         peer._write = _discard
         peer._early.clear()
         inOrder = reason.check(ConnectionDone) is not None
@@ -164,7 +164,7 @@ class StreamHalf:
                 other.loseConnection()
             else:
                 other.abortConnection()
-        self._splice.halfLost()
+        splice.halfLost()
 
     # The producer of the other end's transport
 
@@ -298,6 +298,8 @@ class StreamSplice:
         """
         if self.near.lost is not None and self.far.lost is not None and self._closed is not None:
             closed, self._closed = self._closed, None
+            # No cycle is left for the collector: many short flows would keep it busy.
+            del self.near.peer, self.far.peer, self.near._splice, self.far._splice
             closed(self)
 
     def abort(self) -> None:
@@ -353,10 +355,12 @@ class DatagramHalf:
         self.channel = None
         if reason.check(ConnectionDone) is None:
             self.record.lost(self.side, reason.value)
-        self.peer._write = _discard
-        self.peer._early.clear()
-        self.peer._end(reason)
-        self._splice.halfLost()
+        peer, splice = self.peer, self._splice
+        peer._write = _discard
+        peer._early.clear()
+        # This may end the whole splice before it returns.
+        peer._end(reason)
+        splice.halfLost()
 
     def _end(self, reason: Failure) -> None:
         """
@@ -427,6 +431,7 @@ class DatagramSplice:
         """
         if self.near.lost is not None and self.far.lost is not None and self._closed is not None:
             closed, self._closed = self._closed, None
+            del self.near.peer, self.far.peer, self.near._splice, self.far._splice
             closed(self)
 
     def abort(self) -> None:
