@@ -4,8 +4,8 @@ Tests for L{hermes.wire.fields}.
 
 from __future__ import annotations
 
+import contextlib
 from base64 import b64encode
-from contextlib import suppress
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -108,7 +108,7 @@ class ViaTests(SynchronousTestCase):
     @given(st.binary())
     def test_noBytesRaiseAnythingElse(self, value: bytes) -> None:
         for parse in (parseVia, parseProxyStatus):
-            with suppress(MalformedError):
+            with contextlib.suppress(MalformedError):
                 parse(value)
 
 
@@ -192,5 +192,5 @@ class CredentialTests(SynchronousTestCase):
     def test_noBytesRaiseAnythingElse(self, value: bytes) -> None:
         for prefix in (b"", b"Basic ", b"Bearer "):
             for parse in (parseBasic, parseBearer):
-                with suppress(MalformedError):
+                with contextlib.suppress(MalformedError):
                     parse(prefix + value)
