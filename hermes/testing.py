@@ -29,8 +29,6 @@ from hermes.interfaces import (
 )
 from hermes.values import ANONYMOUS, Address, Buffer, Headers, Identity, RequestHead, ResponseHead
 
-NO_ERROR = 0x0
-CANCEL = 0x8
 CONNECT_ERROR = 0xA
 
 
@@ -115,6 +113,9 @@ class MemoryExchange:
             self._outbox.append(_End(trailers))
 
     def loseConnection(self) -> None:
+        """
+        End our direction, and wait for the peer's end without listening to what comes before it.
+        """
         self.loseWriteConnection()
         self._closing = True
 
@@ -194,28 +195,30 @@ class MemoryExchange:
             if isinstance(item, bytes):
                 self._queued -= len(item)
                 self._resumeIfDrained()
-        if self._closing and not self._outbox and not self.readEnded:
-            # Nothing more is read: the peer is told to stop, without error.
-            self.reset(NO_ERROR)
-            moved = True
         if self._lost is not None and not self.disconnected:
             self._tellLost()
             moved = True
         return moved
 
     def _takes(self, item: _Item) -> bool:
-        return not isinstance(item, bytes | _End) or (self.protocol is not None and self._reading)
+        if self._closing or not isinstance(item, bytes | _End):
+            return True
+        return self.protocol is not None and self._reading
 
     def _received(self, item: _Item) -> None:
         if self._lost is not None:
             return
         if isinstance(item, bytes):
+            if self._closing:
+                return
             assert self.protocol is not None
             self.protocol.dataReceived(memoryview(item) if self._borrows else item)  # type: ignore[arg-type]
         elif isinstance(item, _End):
             self.trailers = item.trailers
             self.readEnded = True
-            if IHalfCloseableProtocol.providedBy(self.protocol):
+            if self._closing:
+                pass
+            elif IHalfCloseableProtocol.providedBy(self.protocol):
                 IHalfCloseableProtocol(self.protocol).readConnectionLost()
             else:
                 self.loseWriteConnection()

@@ -1,0 +1,214 @@
+"""
+UDP in an HTTP exchange: DATAGRAM capsules with context ID 0 (RFC 9297, RFC 9298), a batch at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import (
+    IHalfCloseableProtocol,
+    IProtocol,
+    IPushProducer,
+    IReactorTime,
+    ITransport,
+)
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from hermes.interfaces import IBorrowingProtocol, IDatagramChannel, IDatagramReceiver, IExchange
+from hermes.queues import DatagramQueue
+from hermes.values import Buffer
+from hermes.wire.capsule import MAX_UDP_PAYLOAD, CapsuleReader, encodeDatagrams
+from hermes.wire.errors import MalformedError
+
+PROTOCOL_ERROR: Final = 0x1
+"""
+The HTTP/2 error code for a malformed message (RFC 9113 section 8.1.1), which a malformed capsule makes of the stream
+that carries it (RFC 9297 section 3.3).
+"""
+
+MAX_QUEUED: Final = 1 << 20
+"""
+The default bound on what waits for a full exchange, in bytes.
+"""
+
+MAX_AGE: Final = 1.0
+"""
+The default bound on how long it waits, in seconds.
+"""
+
+FLUSH: Final = 1 << 18
+"""
+How many bytes of it are written at once when the exchange takes more.
+"""
+
+
+@implementer(IProtocol, IBorrowingProtocol, IHalfCloseableProtocol, IPushProducer, IDatagramChannel)
+class CapsuleChannel:
+    """
+    The datagram channel in a CONNECT-UDP tunnel: attach it to the exchange, and give it a receiver, in either order.
+
+    While the exchange does not take more, what is written waits in a bounded queue, and leaves it as one batch.
+
+    @ivar unknownContexts: datagrams from the peer that were dropped because nobody knows their context ID.
+    """
+
+    log = Logger()
+    maxDatagramSize = MAX_UDP_PAYLOAD
+
+    def __init__(self, clock: IReactorTime, maxQueued: int = MAX_QUEUED, maxAge: float = MAX_AGE) -> None:
+        """
+        @param maxQueued: how many bytes of datagrams may wait while the exchange is full; as many of the peer's may
+            wait for a receiver.
+        @param maxAge: how many seconds they may wait.
+        """
+        self._clock = clock
+        self._maxQueued = maxQueued
+        self._maxAge = maxAge
+        self._queue = DatagramQueue(maxQueued, maxAge, clock)
+        self._early: DatagramQueue | None = None
+        self._reader = CapsuleReader()
+        # An IExchange, or None: it borrows what ITransport declares as bytes.
+        self._exchange: Any = None
+        self._receiver: IDatagramReceiver | None = None
+        # Whether what is written waits: there is no exchange yet, or it is full.
+        self._blocked = True
+        self._tooLarge = 0
+        self._ending = False
+        self._lost: Failure | None = None
+
+    # The channel
+
+    @property
+    def droppedDatagrams(self) -> int:
+        return self._tooLarge + self._queue.dropped + (0 if self._early is None else self._early.dropped)
+
+    @property
+    def unknownContexts(self) -> int:
+        return self._reader.unknownContexts
+
+    def setReceiver(self, receiver: IDatagramReceiver) -> None:
+        self._receiver = receiver
+        receiver.channelConnected(self)
+        if self._early is not None:
+            waiting = self._early.popBatch(self._maxQueued)
+            if waiting:
+                receiver.datagramsReceived(waiting)
+        if self._lost is not None:
+            receiver.channelLost(self._lost)
+
+    def write(self, datagrams: Sequence[Buffer]) -> None:
+        if self._ending or not datagrams:
+            return
+        if max(map(len, datagrams)) > MAX_UDP_PAYLOAD:
+            fitting = [datagram for datagram in datagrams if len(datagram) <= MAX_UDP_PAYLOAD]
+            self._tooLarge += len(datagrams) - len(fitting)
+            datagrams = fitting
+        if self._blocked:
+            self._queue.append(datagrams)
+        else:
+            assert self._exchange is not None
+            self._exchange.writeSequence(encodeDatagrams(datagrams))
+
+    def loseChannel(self) -> None:
+        if self._ending:
+            return
+        self._ending = True
+        if self._exchange is not None and self._lost is None:
+            self._finish(self._exchange)
+
+    def abortChannel(self) -> None:
+        self._ending = True
+        if self._exchange is not None and self._lost is None:
+            self._exchange.abortConnection()
+
+    def _finish(self, exchange: Any) -> None:
+        """
+        Send what is queued and end our direction; the exchange waits for the peer's end.
+        """
+        exchange.unregisterProducer()
+        self._blocked = False
+        self._flush(exchange)
+        exchange.loseConnection()
+
+    def _flush(self, exchange: Any) -> None:
+        # Only as much as the exchange takes: what waits in its buffer does not grow old any more.
+        while self._queue and not self._blocked:
+            exchange.writeSequence(encodeDatagrams(self._queue.popBatch(FLUSH)))
+
+    # The protocol on the exchange
+
+    def makeConnection(self, transport: ITransport) -> None:
+        exchange = IExchange(transport)
+        self._exchange = exchange
+        if self._ending:
+            self._finish(exchange)
+            return
+        self._blocked = False
+        exchange.registerProducer(self, True)
+        self._flush(exchange)
+
+    def connectionMade(self) -> None:
+        pass
+
+    def dataReceived(self, data: Buffer) -> None:
+        try:
+            datagrams = self._reader.receive(data)
+        except MalformedError as error:
+            self._malformed(error)
+            return
+        if datagrams and not self._ending:
+            if self._receiver is not None:
+                self._receiver.datagramsReceived(datagrams)
+            else:
+                if self._early is None:
+                    self._early = DatagramQueue(self._maxQueued, self._maxAge, self._clock)
+                self._early.append(datagrams)
+
+    def _malformed(self, error: MalformedError) -> None:
+        self.log.info("tunnel reset: {error}", error=error)
+        self._ending = True
+        assert self._exchange is not None
+        self._exchange.reset(PROTOCOL_ERROR)
+
+    def readConnectionLost(self) -> None:
+        try:
+            self._reader.close()
+        except MalformedError as error:
+            self._malformed(error)
+            return
+        # There is no half of a UDP flow: the peer's end of its direction ends ours.
+        self.loseChannel()
+
+    def writeConnectionLost(self) -> None:
+        pass
+
+    def connectionLost(self, reason: Failure | None = None) -> None:
+        if self._lost is not None:
+            return
+        self._lost = Failure(ConnectionDone()) if reason is None else reason
+        self._ending = True
+        self._exchange = None
+        self._blocked = True
+        if self._receiver is not None:
+            self._receiver.channelLost(self._lost)
+
+    # The push producer for the exchange
+
+    def pauseProducing(self) -> None:
+        self._blocked = True
+
+    def resumeProducing(self) -> None:
+        self._blocked = False
+        if self._exchange is not None and not self._ending:
+            self._flush(self._exchange)
+
+    def stopProducing(self) -> None:
+        """
+        The exchange is gone; C{connectionLost} tells why.
+        """
+        self._blocked = True

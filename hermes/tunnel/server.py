@@ -1,0 +1,215 @@
+"""
+Tunnels that others open through us: the server's end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from hermes.errors import FlowError, Overloaded, TargetTimeout
+from hermes.interfaces import IAuthenticator, IExchangeHandler, IFlowHandler, IServerExchange
+from hermes.tunnel.answers import Answers, readVia
+from hermes.tunnel.channel import CapsuleChannel
+from hermes.tunnel.request import (
+    CAPSULE_PROTOCOL,
+    DEFAULT_TEMPLATES,
+    Kind,
+    PathUnknown,
+    Templates,
+    TunnelRequest,
+    recognise,
+)
+from hermes.tunnel.tcpcapsules import CapsuleStream
+from hermes.values import Flow, ResponseHead
+
+CONTINUE: Final = ResponseHead(100)
+ACCEPTED: Final = ResponseHead(200)
+ACCEPTED_CAPSULES: Final = ResponseHead(200, CAPSULE_PROTOCOL)
+
+
+class MethodNotAllowed(FlowError):
+    """
+    A tunnel is served here, and the request is none.
+    """
+
+    status = 405
+    proxyStatus = "http_request_error"
+
+
+@implementer(IExchangeHandler)
+class TunnelHandler:
+    """
+    Makes flows of tunnel requests. Who sent a flow, L{Answers} tells. C{hermes-via} is read from a node only, and means
+    nothing from anybody else.
+
+    @ivar pending: how many flows are being opened.
+    """
+
+    def __init__(
+        self,
+        flows: IFlowHandler,
+        authenticator: IAuthenticator,
+        clock: IReactorTime,
+        nodeName: str,
+        listenerName: str,
+        anonymous: bool = False,
+        templates: Templates = DEFAULT_TEMPLATES,
+        forward: IExchangeHandler | None = None,
+        listening: Callable[[IServerExchange, TunnelRequest, Flow], None] | None = None,
+        timeout: float = 60.0,
+        maxPending: int = 4096,
+    ) -> None:
+        """
+        @param anonymous: whether somebody without a name is taken, unless the authenticator requires one.
+        @param forward: takes the requests that are no tunnel; it looks after authentication itself.
+        @param listening: takes the kinds LISTEN and ACCEPT, with a flow whose protocol is C{"listen"}; raises
+            L{FlowError}, see L{hermes.tunnel.reverse}. Without it nobody listens here.
+        @param timeout: seconds to open a flow.
+        @param maxPending: how many flows may be being opened at once.
+        """
+        self.pending = 0
+        self.answers = Answers(authenticator, nodeName, anonymous)
+        self.clock = clock
+        self.flows = flows
+        self.timeout = timeout
+        self._listenerName = listenerName
+        self._templates = templates
+        self._forward = forward
+        self._listening = listening
+        self._maxPending = maxPending
+
+    def exchangeReceived(self, exchange: IServerExchange) -> None:
+        try:
+            self._receive(exchange)
+        except FlowError as error:
+            self.answers.refuse(exchange, error, ALLOW if isinstance(error, MethodNotAllowed) else ())
+
+    def _receive(self, exchange: IServerExchange) -> None:
+        request = recognise(exchange.request, self._templates)
+        if request is None:
+            self._receiveOther(exchange)
+            return
+        identity = self.answers.identify(exchange, request.kind)
+        if self.pending >= self._maxPending:
+            raise Overloaded("too many tunnels are being opened")
+        flow = Flow(
+            protocol=_PROTOCOLS[request.kind],
+            target=request.target,
+            source=exchange.source,
+            identity=identity,
+            listener=self._listenerName,
+            via=readVia(exchange),
+        )
+        if flow.protocol == "listen":
+            if self._listening is None:
+                raise PathUnknown("this proxy does not listen for others")
+            self._listening(exchange, request, flow)
+            return
+        if (exchange.request.get(b"expect") or b"").lower() == b"100-continue":
+            exchange.respond(CONTINUE)
+        _Opening(self, exchange, request.kind).open(flow)
+
+    def _receiveOther(self, exchange: IServerExchange) -> None:
+        """
+        A request that is no tunnel.
+        """
+        head = exchange.request
+        if self._forward is not None:
+            self._forward.exchangeReceived(exchange)
+        elif self._templates.serve(head.path):
+            raise MethodNotAllowed("a tunnel is served here: use CONNECT with :protocol, or Upgrade")
+        else:
+            raise PathUnknown("nothing is served here but tunnels")
+
+
+ALLOW: Final = ((b"allow", b"CONNECT"),)
+
+_PROTOCOLS: Final = {
+    Kind.CONNECT: "tcp",
+    Kind.CONNECT_TCP: "tcp",
+    Kind.CONNECT_UDP: "udp",
+    Kind.LISTEN: "listen",
+    Kind.ACCEPT: "listen",
+}
+
+
+class _Opening:
+    """
+    A flow that is being opened for an exchange. It ends in one of four ways: opened, refused, out of time, or its
+    client goes away, which cancels it.
+    """
+
+    log = Logger()
+
+    def __init__(self, handler: TunnelHandler, exchange: IServerExchange, kind: Kind) -> None:
+        self._handler = handler
+        self._exchange = exchange
+        self._kind = kind
+        self._done = False
+        self._lost: Failure | None = None
+        self._timedOut = False
+        self._opening: Deferred[Any]
+
+    def open(self, flow: Flow) -> None:
+        handler = self._handler
+        handler.pending += 1
+        self._timer = handler.clock.callLater(handler.timeout, self._outOfTime)
+        if self._kind is Kind.CONNECT_UDP:
+            self._opening = handler.flows.openDatagrams(flow)
+        else:
+            self._opening = handler.flows.openStream(flow)
+        self._opening.addBoth(self._settled)
+        self._opening.addCallbacks(self._opened, self._failed)
+        self._opening.addErrback(lambda failure: self.log.failure("answering a tunnel failed", failure=failure))
+        if not self._done:
+            self._exchange.notifyLost(self._clientGone)
+
+    def _settled(self, result: Any) -> Any:
+        self._done = True
+        self._handler.pending -= 1
+        if self._timer.active():
+            self._timer.cancel()
+        return result
+
+    def _clientGone(self, reason: Failure) -> None:
+        if not self._done:
+            self._lost = reason
+            self._opening.cancel()
+
+    def _outOfTime(self) -> None:
+        self._timedOut = True
+        self._opening.cancel()
+
+    def _opened(self, near: Any) -> None:
+        exchange = self._exchange
+        if self._kind is Kind.CONNECT_UDP:
+            if self._lost is not None:
+                near.channelLost(self._lost)
+                return
+            channel = CapsuleChannel(self._handler.clock)
+            exchange.respond(ACCEPTED_CAPSULES)
+            channel.setReceiver(near)
+            exchange.attach(channel)
+        elif self._lost is not None:
+            near.connectionLost(self._lost)
+        elif self._kind is Kind.CONNECT_TCP:
+            exchange.respond(ACCEPTED_CAPSULES)
+            exchange.attach(CapsuleStream(near))
+        else:
+            exchange.respond(ACCEPTED)
+            exchange.attach(near)
+
+    def _failed(self, failure: Failure) -> None:
+        if self._lost is not None:
+            return
+        if self._timedOut:
+            self._handler.answers.refuse(self._exchange, TargetTimeout("the target did not answer in time"))
+        else:
+            self._handler.answers.refuseFailure(self._exchange, failure)
