@@ -1,0 +1,127 @@
+"""
+DATA frames as they arrive: the lean path. Sans-IO.
+
+A frame is its nine bytes; its payload is handed on in as many pieces as it arrives in, so that a frame of 1 MiB costs
+no memory here. Flow control counts the frame as soon as its header is read (RFC 9113 section 6.9.1).
+"""
+
+from __future__ import annotations
+
+from h2.errors import ErrorCodes
+
+from hermes.http2.abuse import FloodGuard
+from hermes.http2.frames import END_STREAM, PADDED, ConnectionError, StreamError
+from hermes.http2.handler import EngineSettings, Handler
+from hermes.http2.state import Lane, State
+
+
+class DataReceiver:
+    """
+    @ivar left: bytes of the current frame's payload that have not arrived, padding included; 0 between frames.
+    @ivar hold: set while what waits for stalled readers on this connection is beyond its bound: no credit is given to
+        the connection then.
+    """
+
+    def __init__(
+        self, state: State, lanes: dict[int, Lane], guard: FloodGuard, handler: Handler, settings: EngineSettings
+    ) -> None:
+        self.left = 0
+        self.hold = False
+        self._state = state
+        self._lanes = lanes
+        self._guard = guard
+        self._handler = handler
+        self._dataLeft = 0
+        self._lane: Lane | None = None
+        self._ends = False
+        self._owed = 0
+        self._creditAt = settings.connectionWindow >> 2
+
+    def begin(self, length: int, pad: int, flags: int, streamID: int, now: float) -> None:
+        """
+        A frame header, and the pad length where the frame is padded, have been read.
+
+        @param length: of the frame's payload.
+        @param pad: of the padding; the byte that tells it has been read too.
+        @raise ConnectionError: or L{StreamError}; the payload is then skipped.
+        """
+        if not streamID:
+            raise ConnectionError(ErrorCodes.PROTOCOL_ERROR, "DATA on stream 0")
+        self._ends = bool(flags & END_STREAM)
+        if length:
+            if not self._state.receiveOnConnection(length):
+                raise ConnectionError(ErrorCodes.FLOW_CONTROL_ERROR, "DATA beyond the connection's window")
+            self._owe(length)
+        elif not self._ends:
+            self._guard.empty.take(now)
+        overhead = pad + 1 if flags & PADDED else 0
+        self.left = length - 1 if flags & PADDED else length
+        self._dataLeft = length - overhead
+        self._lane = None
+        lane = self._lanes.get(streamID)
+        if lane is None or not lane.receiving:
+            self._stray(lane, streamID, now)
+            return
+        if length and not self._state.receiveOnStream(lane, length):
+            raise StreamError(streamID, ErrorCodes.FLOW_CONTROL_ERROR, "DATA beyond the stream's window")
+        self._lane = lane
+        lane.overhead += overhead
+        if not self.left and self._ends:
+            self._end(lane)
+
+    def receive(self, data: memoryview, offset: int) -> int:
+        """
+        Take payload from C{data} at C{offset}.
+
+        @return: the offset behind what was taken.
+        """
+        lane = self._lane
+        if self._dataLeft:
+            piece = data[offset : offset + self._dataLeft]
+            taken = len(piece)
+            self._dataLeft -= taken
+            self.left -= taken
+            offset += taken
+            if lane is not None and taken and lane.receiving:
+                self._handler.bodyReceived(lane, piece)
+        if self.left and not self._dataLeft:
+            taken = min(self.left, len(data) - offset)
+            self.left -= taken
+            offset += taken
+        if not self.left and self._ends and lane is not None:
+            self._end(lane)
+        return offset
+
+    def _end(self, lane: Lane) -> None:
+        self._ends = False
+        if lane.receiving:
+            self._state.receiveEnd(lane)
+            if self._state.reap(lane):
+                self._lanes.pop(lane.streamID, None)
+            self._handler.bodyEnded(lane)
+
+    def _stray(self, lane: Lane | None, streamID: int, now: float) -> None:
+        if lane is None:
+            if self._state.isIdle(streamID):
+                raise ConnectionError(ErrorCodes.PROTOCOL_ERROR, f"DATA on idle stream {streamID}")
+            if not self._state.closedByReset(streamID):
+                raise ConnectionError(ErrorCodes.STREAM_CLOSED, f"DATA on closed stream {streamID}")
+            # It was on its way when the stream was reset.
+        elif lane.ended:
+            raise StreamError(streamID, ErrorCodes.STREAM_CLOSED, "DATA after END_STREAM")
+        else:
+            raise StreamError(streamID, ErrorCodes.PROTOCOL_ERROR, "DATA before a head")
+
+    def _owe(self, size: int) -> None:
+        # What arrives is credited to the connection at once: the streams' own windows bound what waits.
+        self._owed += size
+        if self._owed >= self._creditAt and not self.hold:
+            self._state.creditConnection(self._owed)
+            self._owed = 0
+
+    def release(self) -> None:
+        """
+        Stop to L{hold}, and give the credit that was withheld.
+        """
+        self.hold = False
+        self._owe(0)

@@ -1,0 +1,147 @@
+"""
+Message heads to and from header lists, and the rules of RFC 9113 section 8 for them. Sans-IO.
+
+A head that breaks a rule is a malformed message: a stream error, so that the other streams go on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from hermes.values import Headers, RequestHead, ResponseHead
+
+
+class MalformedHead(ValueError):
+    """
+    A head breaks RFC 9113 section 8.2 or 8.3.
+    """
+
+
+_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+\Z")
+_BAD_VALUE = re.compile(rb"[\x00\r\n]|\A[ \t]|[ \t]\Z")
+_CONNECTION_SPECIFIC = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"})
+_REQUEST_PSEUDO = frozenset({b":method", b":scheme", b":authority", b":path", b":protocol"})
+_RESPONSE_PSEUDO = frozenset({b":status"})
+_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
+
+
+def _split(
+    fields: Iterable[tuple[bytes, bytes]], known: frozenset[bytes]
+) -> tuple[dict[bytes, bytes], list[tuple[bytes, bytes]]]:
+    pseudo: dict[bytes, bytes] = {}
+    regular: list[tuple[bytes, bytes]] = []
+    for name, value in fields:
+        if name[:1] == b":":
+            if regular:
+                raise MalformedHead(f"{name!r} after a regular field")
+            if name not in known:
+                raise MalformedHead(f"{name!r} does not belong here")
+            if name in pseudo:
+                raise MalformedHead(f"{name!r} twice")
+            pseudo[name] = value
+        else:
+            if _NAME.match(name) is None:
+                raise MalformedHead(f"field name {name!r}")
+            if name in _CONNECTION_SPECIFIC:
+                raise MalformedHead(f"connection-specific field {name!r}")
+            if name == b"te" and value.lower() != b"trailers":
+                raise MalformedHead(f"te: {value!r}")
+            regular.append((name, value))
+        if _BAD_VALUE.search(value) is not None:
+            raise MalformedHead(f"value of {name!r}")
+    return pseudo, regular
+
+
+def readRequest(fields: Iterable[tuple[bytes, bytes]], extendedConnect: bool) -> RequestHead:
+    """
+    A request head (RFC 9113 section 8.3.1, CONNECT in 8.5, extended CONNECT in RFC 8441 section 4).
+
+    @param extendedConnect: whether we have offered SETTINGS_ENABLE_CONNECT_PROTOCOL.
+    @raise MalformedHead: where it breaks a rule.
+    """
+    pseudo, regular = _split(fields, _REQUEST_PSEUDO)
+    method = pseudo.get(b":method", b"")
+    if _TOKEN.match(method) is None:
+        raise MalformedHead(":method is missing or no token")
+    protocol = pseudo.get(b":protocol")
+    scheme, path = pseudo.get(b":scheme", b""), pseudo.get(b":path", b"")
+    authority = pseudo.get(b":authority", b"")
+    if protocol is not None:
+        if not extendedConnect:
+            raise MalformedHead(":protocol, and extended CONNECT was not offered")
+        if method != b"CONNECT" or _TOKEN.match(protocol) is None:
+            raise MalformedHead(":protocol without CONNECT")
+    if method == b"CONNECT" and protocol is None:
+        if b":scheme" in pseudo or b":path" in pseudo or not authority:
+            raise MalformedHead("CONNECT takes :authority and no :scheme or :path")
+    elif not scheme or not path or (path[:1] != b"/" and not (path == b"*" and method == b"OPTIONS")):
+        raise MalformedHead(":scheme or :path is missing or wrong")
+    hosts = [value for name, value in regular if name == b"host"]
+    if hosts:
+        if len(hosts) > 1 or (authority and hosts[0] != authority):
+            raise MalformedHead("host and :authority differ")
+        authority = authority or hosts[0]
+        regular = [item for item in regular if item[0] != b"host"]
+    if b"@" in authority:
+        raise MalformedHead(":authority with user information")
+    return RequestHead(method, scheme, authority, path, protocol, tuple(regular))
+
+
+def readResponse(fields: Iterable[tuple[bytes, bytes]]) -> ResponseHead:
+    """
+    A response head (RFC 9113 section 8.3.2).
+
+    @raise MalformedHead: where it breaks a rule.
+    """
+    pseudo, regular = _split(fields, _RESPONSE_PSEUDO)
+    status = pseudo.get(b":status", b"")
+    if len(status) != 3 or not status.isdigit() or not 100 <= int(status) <= 599 or status == b"101":
+        raise MalformedHead(f":status {status!r}")
+    return ResponseHead(int(status), tuple(regular))
+
+
+def readTrailers(fields: Iterable[tuple[bytes, bytes]]) -> Headers:
+    """
+    Trailer fields (RFC 9113 section 8.1): no pseudo-header fields.
+    """
+    return tuple(_split(fields, frozenset())[1])
+
+
+def readContentLength(headers: Headers) -> int | None:
+    """
+    The value of C{content-length}, or L{None} where there is none.
+
+    @raise MalformedHead: where it is no number, or several differ.
+    """
+    values = {value for name, value in headers if name == b"content-length"}
+    if not values:
+        return None
+    value = values.pop()
+    if values or not value.isdigit() or len(value) > 18:
+        raise MalformedHead("content-length")
+    return int(value)
+
+
+def writeRequest(head: RequestHead) -> Sequence[tuple[bytes, bytes]]:
+    """
+    The header list of a request.
+    """
+    fields = [(b":method", head.method)]
+    if head.protocol is not None:
+        fields.append((b":protocol", head.protocol))
+    if head.scheme:
+        fields.append((b":scheme", head.scheme))
+    if head.authority:
+        fields.append((b":authority", head.authority))
+    if head.path:
+        fields.append((b":path", head.path))
+    fields.extend(head.headers)
+    return fields
+
+
+def writeResponse(head: ResponseHead) -> Sequence[tuple[bytes, bytes]]:
+    """
+    The header list of a response.
+    """
+    return [(b":status", b"%d" % head.status), *head.headers]

@@ -1,0 +1,214 @@
+"""
+Connections to one HTTP/2 peer, shared by all who open exchanges with it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import ClassVar
+
+from attrs import frozen
+from h2.errors import ErrorCodes
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, succeed
+from twisted.internet.interfaces import IAddress, IDelayedCall, IProtocol, IReactorTime, IStreamClientEndpoint
+from twisted.internet.protocol import Factory
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from hermes.errors import FlowError, HopUnavailable, NotImplementedHere, Overloaded, ShuttingDown
+from hermes.http2.connection import ClientConnection
+from hermes.http2.handler import EngineSettings
+from hermes.interfaces import IClientExchange, IExchangeClient
+from hermes.values import RequestHead
+
+
+@frozen
+class PoolLimits:
+    """
+    @ivar connections: how many connections there may be.
+    @ivar pending: how many requests may wait for a stream.
+    @ivar idle: seconds after which a connection without streams is closed.
+    """
+
+    connections: int = 64
+    pending: int = 10_000
+    idle: float = 300.0
+
+
+class _Single(Factory):
+    """
+    The factory of one connection.
+    """
+
+    noisy = False
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self._connection = connection
+
+    def buildProtocol(self, addr: IAddress | None) -> ClientConnection:  # type: ignore[override]
+        return self._connection
+
+
+class _Waiting:
+    """
+    A request that waits for a stream.
+    """
+
+    def __init__(self, pool: Pool, head: RequestHead, end: bool) -> None:
+        self.head = head
+        self.end = end
+        self.cancelled = False
+        self.deferred: Deferred[IClientExchange] = Deferred(lambda _: pool.forget(self))
+
+
+@implementer(IExchangeClient)
+class Pool:
+    """
+    Opens a connection when there is none, and another when the peer's stream limit is reached on those there are.
+    Requests wait in order, as many as L{PoolLimits.pending}.
+    """
+
+    log: ClassVar[Logger] = Logger()
+
+    def __init__(
+        self,
+        endpoint: IStreamClientEndpoint,
+        clock: IReactorTime,
+        settings: EngineSettings | None = None,
+        limits: PoolLimits | None = None,
+        connectionFactory: Callable[..., ClientConnection] = ClientConnection,
+    ) -> None:
+        self._endpoint = endpoint
+        self._clock = clock
+        self._settings = settings
+        self._limits = limits or PoolLimits()
+        self._makeConnection = connectionFactory
+        self._waiting: deque[_Waiting] = deque()
+        self.connections: list[ClientConnection] = []
+        self._idle: dict[ClientConnection, IDelayedCall] = {}
+        self._connecting: Deferred[IProtocol] | None = None
+        self._closing = False
+
+    def exchange(self, head: RequestHead, end: bool = False) -> Deferred[IClientExchange]:
+        if self._closing:
+            return _failed(ShuttingDown("the connections to the next hop are being closed"))
+        if not self._waiting:
+            connection = self._free()
+            if connection is not None:
+                return self._open(connection, head, end)
+        if len(self._waiting) >= self._limits.pending:
+            return _failed(Overloaded("too many requests wait for the next hop"))
+        waiting = _Waiting(self, head, end)
+        self._waiting.append(waiting)
+        self._connect()
+        return waiting.deferred
+
+    def forget(self, waiting: _Waiting) -> None:
+        """
+        A waiting request was cancelled.
+        """
+        if waiting in self._waiting:
+            self._waiting.remove(waiting)
+
+    def _free(self) -> ClientConnection | None:
+        for connection in self.connections:
+            if connection.capacity > 0:
+                return connection
+        return None
+
+    def _open(self, connection: ClientConnection, head: RequestHead, end: bool) -> Deferred[IClientExchange]:
+        if head.protocol is not None and not connection.extendedConnect:
+            return _failed(NotImplementedHere("the next hop does not take extended CONNECT (RFC 8441)"))
+        timer = self._idle.pop(connection, None)
+        if timer is not None:
+            timer.cancel()
+        return succeed(connection.open(head, end))
+
+    def _connect(self) -> None:
+        if self._connecting is not None or len(self.connections) >= self._limits.connections or self._closing:
+            return
+        connection = self._makeConnection(self._clock, self._settings)
+        connecting = self._endpoint.connect(_Single(connection))
+
+        def connected(_: IProtocol) -> Deferred[ClientConnection]:
+            return connection.ready
+
+        def ready(_: ClientConnection) -> None:
+            self._connecting = None
+            connection.changed = self._changed
+            connection.closed.addCallback(lambda _: self._closed(connection))
+            self.connections.append(connection)
+            self._changed(connection)
+
+        def failed(failure: Failure) -> None:
+            self._connecting = None
+            waiting, self._waiting = self._waiting, deque()
+            error = failure.value
+            if not isinstance(error, FlowError):
+                if failure.check(CancelledError):
+                    error = ShuttingDown("the connections to the next hop are being closed")
+                else:
+                    error = HopUnavailable(f"the next hop can't be reached: {failure.getErrorMessage()}")
+            for each in waiting:
+                each.deferred.errback(error)
+
+        self._connecting = connecting
+        connecting.addCallback(connected).addCallbacks(ready, failed)
+        connecting.addErrback(lambda failure: self.log.failure("opening requests that waited", failure))
+
+    def _changed(self, connection: ClientConnection) -> None:
+        # The next must see what this one took: open before the Deferred fires.
+        while self._waiting and connection.capacity > 0:
+            waiting = self._waiting.popleft()
+            self._open(connection, waiting.head, waiting.end).chainDeferred(waiting.deferred)
+        if self._waiting:
+            self._connect()
+        elif not connection.openExchanges and connection not in self._idle and connection in self.connections:
+            self._idle[connection] = self._clock.callLater(self._limits.idle, self._expire, connection)
+
+    def _expire(self, connection: ClientConnection) -> None:
+        self._idle.pop(connection, None)
+        connection.drain()
+
+    def _closed(self, connection: ClientConnection) -> None:
+        if connection in self.connections:
+            self.connections.remove(connection)
+        timer = self._idle.pop(connection, None)
+        if timer is not None and timer.active():
+            timer.cancel()
+        if self._waiting:
+            self._connect()
+
+    def close(self) -> Deferred[None]:
+        """
+        Open nothing more; close each connection once its streams have ended. Fires when all are closed.
+        """
+        self._closing = True
+        waiting, self._waiting = self._waiting, deque()
+        for each in waiting:
+            each.deferred.errback(ShuttingDown("the connections to the next hop are being closed"))
+        if self._connecting is not None:
+            self._connecting.cancel()
+        return DeferredList([connection.drain() for connection in self.connections]).addCallback(lambda _: None)
+
+    def abort(self) -> None:
+        """
+        End all connections now.
+        """
+        self.close()
+        for connection in list(self.connections):
+            connection.abort()
+
+
+def _failed(error: FlowError) -> Deferred[IClientExchange]:
+    deferred: Deferred[IClientExchange] = Deferred()
+    deferred.errback(error)
+    return deferred
+
+
+REFUSED = ErrorCodes.REFUSED_STREAM
+"""
+The error code of a stream that the peer has done nothing with: it can be opened again elsewhere (RFC 9113 section 8.7).
+"""
