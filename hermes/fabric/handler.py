@@ -14,10 +14,11 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from hermes.errors import FlowError, Overloaded, ShuttingDown
+from hermes.fabric.datagrams import DatagramSplice
 from hermes.fabric.paths import Path, Paths
 from hermes.fabric.record import FlowRecord
 from hermes.fabric.router import Router
-from hermes.fabric.splice import DatagramSplice, StreamSplice
+from hermes.fabric.splice import StreamSplice
 from hermes.interfaces import IDatagramReceiver, IDialer, IFlowHandler, IFlowObserver, IHop
 from hermes.values import Flow
 

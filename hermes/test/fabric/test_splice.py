@@ -12,8 +12,9 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from hermes.fabric.datagrams import MAX_EARLY_DATAGRAMS, DatagramSplice
 from hermes.fabric.record import FlowRecord
-from hermes.fabric.splice import MAX_EARLY_DATAGRAMS, DatagramSplice, StreamSplice
+from hermes.fabric.splice import StreamSplice
 from hermes.interfaces import IBorrowingProtocol, IDatagramReceiver
 from hermes.test.fabric.fakes import FakeChannel, FakeStream
 from hermes.values import Flow, Target
