@@ -1,0 +1,420 @@
+"""
+A node: its listeners, and what they hand their flows to; started, reloaded, drained and stopped as one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+from weakref import WeakSet
+
+from attrs import define, frozen
+from twisted.internet.defer import Deferred, DeferredLock, gatherResults, succeed
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from hermes.config import ListenerConfig, NodeConfig
+from hermes.errors import HermesError
+from hermes.fabric.handler import FlowHandler
+from hermes.fabric.router import Router
+from hermes.interfaces import (
+    IAuthenticator,
+    IDialer,
+    IFlowHandler,
+    IHop,
+    IListener,
+    IListenerContext,
+    INetwork,
+    IServerCredentials,
+)
+
+
+class NodeError(HermesError):
+    """
+    A node could not be started, or could not take a new configuration. The text is for the operator.
+    """
+
+
+@implementer(IAuthenticator)
+class CurrentUsers:
+    """
+    The users of a node as its last configuration names them: a listener that stays bound when they change keeps this.
+
+    @ivar users: what answers now.
+    """
+
+    def __init__(self, users: IAuthenticator) -> None:
+        self.users = users
+
+    @property
+    def required(self) -> bool:
+        """
+        See L{IAuthenticator}.
+        """
+        return bool(self.users.required)
+
+    def authenticate(self, authorization: bytes | None) -> str | None:
+        return self.users.authenticate(authorization)
+
+    def authenticatePassword(self, user: str, password: str) -> bool:
+        return self.users.authenticatePassword(user, password)
+
+
+@implementer(IListenerContext)
+@frozen(eq=False)
+class ListenerContext:
+    """
+    What a listener stands on.
+
+    @ivar nodeName: the node's name, for C{Via}, C{Proxy-Status} and the like.
+    """
+
+    reactor: Any
+    flows: IFlowHandler
+    authenticator: IAuthenticator
+    network: INetwork
+    credentials: IServerCredentials | None
+    nodeName: str
+
+
+@define(eq=False)
+class Generation:
+    """
+    What one configuration makes, save its listeners; it may share parts with the one before.
+
+    @ivar config: the configuration.
+    @ivar users: its users.
+    @ivar router: its routes.
+    @ivar upstreams: its upstreams, by name.
+    """
+
+    config: NodeConfig
+    users: IAuthenticator
+    router: Router
+    upstreams: Mapping[str, IDialer | IHop]
+
+
+class Assembly(Protocol):
+    """
+    Makes the parts of a node. L{hermes.assembly.Assembly} makes real ones.
+    """
+
+    network: INetwork
+
+    def credentials(self) -> IServerCredentials | None:
+        """
+        The node's TLS identity: one object for the life of the node, which follows the generation last committed.
+        """
+
+    def generation(self, config: NodeConfig, before: Generation | None) -> Generation:
+        """
+        Make the parts of C{config}, reading every file that it names once more. What did not change is taken from
+        C{before}. Nothing is bound, and nothing that runs changes.
+
+        @raise HermesError: with a sentence for the operator.
+        """
+
+    def commit(self, generation: Generation) -> None:
+        """
+        C{generation} is the node's from now on: its certificates are those of new handshakes.
+        """
+
+    def discard(self, generation: Generation, kept: Generation | None) -> None:
+        """
+        C{generation} will not be used: close what it does not share with C{kept}.
+        """
+
+    def flows(self, generation: Generation) -> FlowHandler:
+        """
+        What listeners hand their flows to.
+        """
+
+    def listener(self, name: str, config: ListenerConfig, context: ListenerContext) -> IListener:
+        """
+        A listener, not started.
+        """
+
+
+@define(eq=False)
+class _Bound:
+    """
+    A listener that runs, and what it was made of.
+    """
+
+    config: ListenerConfig
+    listener: IListener
+
+
+@frozen
+class Reloaded:
+    """
+    What a reload did: names of listeners.
+    """
+
+    kept: tuple[str, ...]
+    started: tuple[str, ...]
+    stopped: tuple[str, ...]
+
+
+class Node:
+    """
+    A node. L{start} it once; then L{reload} as often as its configuration changes; then L{drain} or L{stop} it once.
+
+    @ivar config: the configuration that it runs.
+    @ivar flows: what its listeners hand their flows to.
+    @ivar draining: whether it opens nothing more.
+    """
+
+    log = Logger()
+
+    def __init__(self, reactor: IReactorTime, config: NodeConfig, assembly: Assembly) -> None:
+        """
+        @raise HermesError: where a part can't be made: a certificate that is not one, for instance.
+        """
+        self._reactor = reactor
+        self._assembly = assembly
+        self._generation = assembly.generation(config, None)
+        assembly.commit(self._generation)
+        self.flows = assembly.flows(self._generation)
+        self._users = CurrentUsers(self._generation.users)
+        self._bound: dict[str, _Bound] = {}
+        # Removed by a reload: they go on until their connections have ended, and nobody tells when that is.
+        self._retired: WeakSet[Any] = WeakSet()
+        self._changing = DeferredLock()
+        self._stopped = False
+        self.draining = False
+
+    @property
+    def config(self) -> NodeConfig:
+        """
+        The configuration that runs.
+        """
+        return self._generation.config
+
+    @property
+    def listeners(self) -> dict[str, IListener]:
+        """
+        The listeners that accept, by name.
+        """
+        return {name: bound.listener for name, bound in self._bound.items()}
+
+    @property
+    def upstreams(self) -> Mapping[str, IDialer | IHop]:
+        """
+        The upstreams that new flows are opened with, by name.
+        """
+        return self._generation.upstreams
+
+    def addresses(self) -> dict[str, object]:
+        """
+        Where each listener is bound, as a Twisted L{IAddress}, by name.
+        """
+        return {name: bound.listener.getHost() for name, bound in self._bound.items()}
+
+    def start(self) -> Deferred[None]:
+        """
+        Bind every listener. Errback with L{NodeError} where one can't be bound; the others are then not bound either.
+        """
+        return self._changing.run(lambda: Deferred.fromCoroutine(self._start()))
+
+    async def _start(self) -> None:
+        await self._bind(self._listeners(self.config.listeners))
+
+    def _listeners(self, configs: Mapping[str, ListenerConfig]) -> dict[str, _Bound]:
+        context = ListenerContext(
+            reactor=self._reactor,
+            flows=self.flows,
+            authenticator=self._users,
+            network=self._assembly.network,
+            credentials=self._assembly.credentials(),
+            nodeName=self.config.node,
+        )
+        return {
+            name: _Bound(config, self._assembly.listener(name, config, context)) for name, config in configs.items()
+        }
+
+    async def _bind(self, listeners: Mapping[str, _Bound]) -> None:
+        """
+        Start all or none.
+        """
+        started: list[_Bound] = []
+        for name, bound in listeners.items():
+            try:
+                await bound.listener.start()
+            except Exception as error:
+                for each in started:
+                    await each.listener.stop()
+                raise NodeError(f"listener {name}: {error}") from error
+            started.append(bound)
+        self._bound.update(listeners)
+
+    def reload(self, config: NodeConfig) -> Deferred[Reloaded]:
+        """
+        Take a new configuration. Flows that are open go on; new ones are opened with the new one. Listeners whose
+        options did not change stay bound, others are bound anew, those that are gone accept nothing more. Certificates
+        are read once more.
+
+        Errback with L{HermesError} where the new one can't be had; the old one then runs on.
+        """
+        return self._changing.run(lambda: Deferred.fromCoroutine(self._reload(config)))
+
+    async def _reload(self, config: NodeConfig) -> Reloaded:
+        if self.draining:
+            raise NodeError("the node is shutting down")
+        before = self._generation
+        _refuseFixed(before.config, config)
+        after = self._assembly.generation(config, before)
+        fresh = {
+            name: listener
+            for name, listener in config.listeners.items()
+            if name not in self._bound or self._bound[name].config != listener
+        }
+        leaving = {name: bound for name, bound in self._bound.items() if name in fresh or name not in config.listeners}
+        try:
+            await self._replace(leaving, fresh)
+        except BaseException:
+            self._assembly.discard(after, before)
+            raise
+        self._generation = after
+        self._assembly.commit(after)
+        self._users.users = after.users
+        self.flows.swap(after.router, after.upstreams)
+        return Reloaded(
+            kept=tuple(name for name in self._bound if name not in fresh),
+            started=tuple(fresh),
+            stopped=tuple(leaving),
+        )
+
+    async def _replace(self, leaving: Mapping[str, _Bound], fresh: Mapping[str, ListenerConfig]) -> None:
+        """
+        Start listeners and stop others, or leave all as it was. What can be bound beside the old is bound first; an
+        address that is handed on is closed and bound again, and nobody can connect to it in between.
+        """
+        try:
+            arriving = self._listeners(fresh)
+        except Exception as error:
+            raise NodeError(str(error)) from error
+        places = {_place(bound.config) for bound in leaving.values()}
+        early = {name: bound for name, bound in arriving.items() if _place(bound.config) not in places}
+        late = {name: bound for name, bound in arriving.items() if name not in early}
+        freed = {_place(bound.config) for bound in late.values()}
+        moved = {name: bound for name, bound in leaving.items() if _place(bound.config) in freed}
+        wasBound = dict(self._bound)
+        await self._bind(early)
+        try:
+            for bound in moved.values():
+                await bound.listener.stop()
+            await self._bind(late)
+        except Exception as error:
+            for bound in early.values():
+                await bound.listener.stop()
+            self._bound = wasBound
+            await self._restore(moved, error)
+            raise
+        for name, bound in leaving.items():
+            if name not in arriving:
+                del self._bound[name]
+            if name not in moved:
+                await bound.listener.stop()
+            # Its connections open nothing more, and end with their last flow.
+            bound.listener.drain()
+            self._retired.add(bound.listener)
+
+    async def _restore(self, stopped: Mapping[str, _Bound], reason: Exception) -> None:
+        """
+        Bind again what was stopped for something that then failed.
+        """
+        for bound in stopped.values():
+            self._retired.add(bound.listener)
+        for name in stopped:
+            del self._bound[name]
+        try:
+            await self._bind(self._listeners({name: bound.config for name, bound in stopped.items()}))
+        except NodeError as error:
+            raise NodeError(f"{reason}; and the old one can't be bound again: {error}") from error
+
+    def drain(self, timeout: float) -> Deferred[bool]:
+        """
+        Accept nothing more, ask what is open to finish, wait for it at most C{timeout} seconds, then L{stop}.
+
+        Fires with whether every flow ended by itself.
+        """
+        return Deferred.fromCoroutine(self._drain(timeout))
+
+    async def _drain(self, timeout: float) -> bool:
+        self.draining = True
+        await self._changing.run(self._stopListening)
+        drained = self.flows.drain()
+        for listener in self._everyListener():
+            listener.drain()
+        finished = True
+        if not drained.called:
+            finished = await _within(drained, timeout, self._reactor)
+        await self.stop()
+        return finished
+
+    def stop(self) -> Deferred[None]:
+        """
+        Accept nothing more and end everything at once.
+        """
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        self.draining = True
+        await self._changing.run(self._stopListening)
+        self.flows.abortAll()
+        for listener in self._everyListener():
+            listener.abort()
+        self._assembly.discard(self._generation, None)
+
+    def _stopListening(self) -> Deferred[Any]:
+        if self._stopped:
+            return succeed(None)
+        self._stopped = True
+        return gatherResults([bound.listener.stop().addErrback(self._stopFailed) for bound in self._bound.values()])
+
+    def _stopFailed(self, failure: Failure) -> None:
+        self.log.failure("a listener could not be stopped", failure)
+
+    def _everyListener(self) -> list[IListener]:
+        return [bound.listener for bound in self._bound.values()] + list(self._retired)
+
+
+def _refuseFixed(before: NodeConfig, after: NodeConfig) -> None:
+    for key in ("node", "workers"):
+        old, new = getattr(before, key), getattr(after, key)
+        if old != new:
+            raise NodeError(f"{key!r} can't change from {old!r} to {new!r} while the node runs: restart it")
+
+
+def _place(config: ListenerConfig) -> object:
+    """
+    What two listeners can't have both: a port, whichever address it is on, or a Unix socket's path. Not a port that the
+    kernel chooses, nor what an option of an extension may mean.
+    """
+    bind = getattr(config.options, "bind", None)
+    if not isinstance(bind, str):
+        return object()
+    if bind.startswith("unix:"):
+        return bind
+    port = bind.rpartition(":")[2]
+    return port if port != "0" else object()
+
+
+async def _within(waited: Deferred[Any], timeout: float, clock: IReactorTime) -> bool:
+    """
+    Wait, but not for ever: whether it fired in time. It is not cancelled.
+    """
+    either: Deferred[bool] = Deferred()
+    timer = clock.callLater(timeout, either.callback, False)
+
+    def fired(result: Any) -> Any:
+        if timer.active():
+            timer.cancel()
+            either.callback(True)
+        return result
+
+    waited.addBoth(fired)
+    return await either

@@ -1,0 +1,173 @@
+"""
+A node's parts, in memory, for tests of the node itself.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import define, field, frozen
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.interfaces import IProtocol
+from twisted.internet.task import Clock
+from zope.interface import implementer
+
+from hermes.config import ListenerConfig, NodeConfig
+from hermes.errors import HermesError
+from hermes.fabric.handler import FlowHandler
+from hermes.fabric.match import Match
+from hermes.fabric.router import Route, Router
+from hermes.interfaces import IAuthenticator, IDatagramReceiver, IDialer, IListener, IServerCredentials
+from hermes.node import Generation, ListenerContext
+from hermes.values import Flow
+
+
+@frozen
+class FakeOptions:
+    """
+    Options of a listener.
+    """
+
+    bind: str = "127.0.0.1:0"
+    note: str = ""
+
+
+@implementer(IListener)
+@define(eq=False)
+class FakeListener:
+    """
+    Writes down what is asked of it.
+
+    @ivar taken: addresses that can't be bound, because somebody has them: shared by all listeners of a test.
+    """
+
+    name: str
+    options: FakeOptions
+    context: ListenerContext
+    taken: set[str]
+    calls: list[str] = field(factory=list)
+    waits: Deferred[None] | None = None
+
+    def start(self) -> Deferred[None]:
+        self.calls.append("start")
+        if self.options.bind in self.taken:
+            return fail(OSError(f"can't listen on {self.options.bind}: address already in use"))
+        self.taken.add(self.options.bind)
+        return self.waits or succeed(None)
+
+    def stop(self) -> Deferred[None]:
+        self.calls.append("stop")
+        self.taken.discard(self.options.bind)
+        return succeed(None)
+
+    def drain(self) -> None:
+        self.calls.append("drain")
+
+    def abort(self) -> None:
+        self.calls.append("abort")
+
+    def getHost(self) -> object:
+        return self.options.bind
+
+
+@implementer(IDialer)
+@define(eq=False)
+class FakeDialer:
+    """
+    Connects to nothing: keeps what it was asked for.
+    """
+
+    asked: list[tuple[Flow, Deferred[Any], Any]] = field(factory=list)
+
+    def connectStream(self, flow: Flow, protocol: IProtocol) -> Deferred[IProtocol]:
+        asked: Deferred[IProtocol] = Deferred()
+        self.asked.append((flow, asked, protocol))
+        return asked
+
+    def connectDatagrams(self, flow: Flow, receiver: IDatagramReceiver) -> Deferred[IDatagramReceiver]:
+        asked: Deferred[IDatagramReceiver] = Deferred()
+        self.asked.append((flow, asked, receiver))
+        return asked
+
+
+@implementer(IAuthenticator)
+@define(eq=False)
+class FakeUsers:
+    """
+    Users, of whom one token is known.
+    """
+
+    token: bytes
+    required: bool = False
+
+    def authenticate(self, authorization: bytes | None) -> str | None:
+        """
+        The user, C{"user"}.
+        """
+        return "user" if authorization == self.token else None
+
+    def authenticatePassword(self, user: str, password: str) -> bool:
+        """
+        Whether the password is the token.
+        """
+        return password.encode() == self.token
+
+
+@define(eq=False)
+class FakeAssembly:
+    """
+    Makes fakes.
+
+    @ivar refuses: what L{generation} raises next.
+    """
+
+    clock: Clock = field(factory=Clock)
+    taken: set[str] = field(factory=set)
+    made: list[FakeListener] = field(factory=list)
+    committed: list[Generation] = field(factory=list)
+    discarded: list[Generation] = field(factory=list)
+    refuses: HermesError | None = None
+    direct: FakeDialer = field(factory=FakeDialer)
+    network: Any = None
+
+    def credentials(self) -> IServerCredentials | None:
+        """
+        None.
+        """
+        return None
+
+    def generation(self, config: NodeConfig, before: Generation | None) -> Generation:
+        """
+        A generation without upstreams; its router takes all.
+        """
+        if self.refuses is not None:
+            raise self.refuses
+        return Generation(config, FakeUsers(str(config.drain).encode()), Router([Route(Match(), name="all")]), {})
+
+    def commit(self, generation: Generation) -> None:
+        """
+        Write it down.
+        """
+        self.committed.append(generation)
+
+    def discard(self, generation: Generation, kept: Generation | None) -> None:
+        """
+        Write it down.
+        """
+        self.discarded.append(generation)
+
+    def flows(self, generation: Generation) -> FlowHandler:
+        """
+        A real one, on the fake dialer.
+        """
+        return FlowHandler(generation.router, generation.upstreams, lambda special: self.direct, [], self.clock)
+
+    def listener(self, name: str, config: ListenerConfig, context: ListenerContext) -> IListener:
+        """
+        A fake one.
+        """
+        options = config.options
+        assert isinstance(options, FakeOptions)
+        listener = FakeListener(name, options, context, self.taken)
+        self.made.append(listener)
+        return listener
