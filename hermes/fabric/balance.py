@@ -37,6 +37,12 @@ class Endpoint:
     failures: int = 0
     downUntil: float = 0.0
 
+    def ended(self) -> None:
+        """
+        A flow on it has ended.
+        """
+        self.active -= 1
+
 
 class Balancer:
     """

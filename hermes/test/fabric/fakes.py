@@ -29,6 +29,7 @@ from hermes.interfaces import (
     IFlowHandler,
     IFlowObserver,
     IHop,
+    INetwork,
 )
 from hermes.values import ANONYMOUS, Buffer, Flow, Identity, Target
 
@@ -416,6 +417,7 @@ class FakeSocket:
         self.stopped = True
 
 
+@implementer(INetwork)
 @define(eq=False)
 class FakeNetwork:
     """
