@@ -1,0 +1,28 @@
+# Sourced by the commands beside it: a virtual environment in .venv with Hermes in it, made once and kept.
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+root=$PWD
+venv=${HERMES_VENV:-$root/.venv}
+python=${PYTHON:-python3}
+
+say() { printf '\033[1m== %s\033[0m\n' "$*"; }
+fail() { printf '\033[31m%s\033[0m\n' "$*" >&2; exit 1; }
+
+# Installs Hermes with the given extra ("" or "[dev]") unless that has been done for this setup.cfg.
+setUp() {
+    local extra=$1 stamp
+    "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
+        fail "Hermes needs Python 3.11 or later; \"$python\" is not. Set PYTHON=/path/to/python3.11."
+    stamp=$venv/.hermes-$(cat setup.cfg pyproject.toml | cksum | cut -d' ' -f1)$extra
+    if [ -e "$stamp" ]; then
+        say "Using the virtual environment in ${venv#"$root"/}"
+    else
+        say "Setting up a virtual environment in ${venv#"$root"/} (once; about a minute)"
+        "$python" -m venv "$venv" ||
+            fail "Could not make a virtual environment. On Debian: apt-get install python3-venv"
+        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --editable ".$extra" ||
+            fail "Could not install Hermes's requirements; see above."
+        touch "$stamp"
+    fi
+    export PATH="$venv/bin:$PATH"
+}
