@@ -108,7 +108,7 @@ def _upstreamOptions(name: str, upstream: UpstreamConfig) -> str:
 def _routes(config: NodeConfig) -> Table:
     table = _table("routes", "", "match", "action")
     for index, route in enumerate(config.routes):
-        table.add_row(str(index), matchText(route.match), actionText(route))
+        table.add_row(route.name or str(index), matchText(route.match), actionText(route))
     table.add_row("", "(nothing matched)", "deny")
     return table
 

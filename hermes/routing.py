@@ -1,0 +1,50 @@
+"""
+From the routes in a configuration to the router.
+"""
+
+from __future__ import annotations
+
+from hermes.config import DirectUpstream, MatchConfig, NodeConfig
+from hermes.fabric.match import Match
+from hermes.fabric.router import Route, Router
+
+
+def makeRouter(config: NodeConfig) -> Router:
+    """
+    The router of a configuration. A route without a name is called by its place, as in the messages about the file.
+    """
+    # To an upstream without endpoints is to the flow's own target: no address is named, so none that is special-purpose is
+    # allowed by it.
+    targetAsAsked = {
+        name
+        for name, upstream in config.upstreams.items()
+        if isinstance(upstream, DirectUpstream) and not upstream.endpoints
+    }
+    return Router(
+        [
+            Route(
+                match=makeMatch(route.match),
+                name=route.name or str(place),
+                to=None if route.to in targetAsAsked else route.to,
+                via=route.via,
+                nested=route.nested,
+                deny=route.deny,
+                allowSpecial=route.allowSpecial,
+            )
+            for place, route in enumerate(config.routes)
+        ]
+    )
+
+
+def makeMatch(config: MatchConfig) -> Match:
+    """
+    The same for one match; C{any} is a match that asks for nothing.
+    """
+    return Match(
+        targets=config.target,
+        users=frozenset(config.user),
+        nodes=frozenset(config.node),
+        listeners=frozenset(config.listener),
+        protocols=frozenset(config.protocol),
+        sources=config.source,
+    )
