@@ -13,8 +13,8 @@ def makeRouter(config: NodeConfig) -> Router:
     """
     The router of a configuration. A route without a name is called by its place, as in the messages about the file.
     """
-    # To an upstream without endpoints is to the flow's own target: no address is named, so none that is special-purpose is
-    # allowed by it.
+    # To an upstream without endpoints is to the flow's own target: it names no address, and so allows none that is
+    # special-purpose.
     targetAsAsked = {
         name
         for name, upstream in config.upstreams.items()
