@@ -88,8 +88,9 @@ class JointEnd:
     # The reading side
 
     def attach(self, protocol: object) -> None:
-        if self._protocol is not None:
-            raise RuntimeError("a protocol is attached already")
+        """
+        As on a socket, a protocol may put another in its own place.
+        """
         self._protocol = reader = cast("IProtocol", protocol)
         self._borrows = IBorrowingProtocol.providedBy(protocol)
         reader.makeConnection(self)

@@ -124,9 +124,22 @@ class JointTests(SynchronousTestCase):
         self.assertEqual(far.received, [b"early"])
         self.assertEqual(self.near.bufferedBytes, 0)
 
-    def test_onlyOneProtocolIsAttached(self) -> None:
-        self.near.attach(Reader())
-        self.assertRaises(RuntimeError, self.near.attach, Reader())
+    def test_aProtocolPutsAnotherInItsOwnPlace(self) -> None:
+        successor = Reader()
+
+        class First(Reader):
+            def dataReceived(self, data: Buffer) -> None:
+                super().dataReceived(data)
+                self.transport.attach(successor)
+
+        self.attach(Reader(), first := First())
+        self.near.write(b"1")
+        self.near.write(b"2")
+        self.near.loseConnection()
+        self.clock.advance(0)
+        self.assertEqual((first.received, successor.received), ([b"1"], [b"2"]))
+        self.assertIsNone(first.lost)
+        self.assertIsNotNone(successor.lost)
 
     def test_twoThatAnswerEachOtherDoNotRecurse(self) -> None:
         near, far = Echo(), Echo()
