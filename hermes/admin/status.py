@@ -1,0 +1,99 @@
+"""
+What a node is doing, as one JSON object: the status API and C{hermes status} show it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol
+
+from hermes.admin.accesslog import describe
+
+SHOWN_FLOWS = 100
+
+
+class StatusSource(Protocol):
+    """
+    What the status is read from; L{hermes.node.Node} is one.
+    """
+
+    draining: bool
+
+    @property
+    def config(self) -> Any: ...
+
+    @property
+    def flows(self) -> Any: ...
+
+    @property
+    def upstreams(self) -> Mapping[str, Any]: ...
+
+    @property
+    def listeners(self) -> Mapping[str, Any]: ...
+
+    def addresses(self) -> Mapping[str, Any]: ...
+
+
+def addressText(address: Any) -> str:
+    """
+    A Twisted address as the configuration would write it.
+    """
+    if hasattr(address, "port"):
+        host = f"[{address.host}]" if ":" in address.host else address.host
+        return f"{host}:{address.port}"
+    name = getattr(address, "name", None)
+    return f"unix:{name.decode() if isinstance(name, bytes) else name}" if name else str(address)
+
+
+class Status:
+    """
+    Reads the status of a node.
+    """
+
+    def __init__(self, node: StatusSource, version: str, seconds: Callable[[], float]) -> None:
+        self._node = node
+        self._version = version
+        self._seconds = seconds
+        self._startedAt = seconds()
+
+    def summary(self) -> dict[str, Any]:
+        """
+        Everything but the flows themselves.
+        """
+        node = self._node
+        flows = node.flows
+        records = flows.openFlows()
+        perListener: dict[str, int] = {}
+        for record in records:
+            perListener[record.flow.listener] = perListener.get(record.flow.listener, 0) + 1
+        return {
+            "node": node.config.node,
+            "version": self._version,
+            "uptimeSeconds": round(self._seconds() - self._startedAt, 1),
+            "draining": node.draining,
+            "flows": {"open": len(records), "opened": flows.opened, "refused": flows.refused},
+            "listeners": [
+                {
+                    "name": name,
+                    "type": node.config.listeners[name].type if name in node.config.listeners else "",
+                    "address": addressText(address),
+                    "flows": perListener.get(name, 0),
+                }
+                for name, address in node.addresses().items()
+            ],
+            "upstreams": [
+                {"name": name, **self._upstream(upstream)} for name, upstream in sorted(node.upstreams.items())
+            ],
+        }
+
+    def _upstream(self, upstream: Any) -> dict[str, Any]:
+        status = getattr(upstream, "status", None)
+        return dict(status()) if status is not None else {}
+
+    def openFlows(self, limit: int = SHOWN_FLOWS) -> list[dict[str, Any]]:
+        """
+        The open flows, newest first, at most C{limit}.
+        """
+        records: Iterable[Any] = reversed(self._node.flows.openFlows()[-limit:])
+        now = self._seconds()
+        return [describe(record) | {"seconds": round(now - record.startedAt, 3)} for record in records]

@@ -1,0 +1,97 @@
+"""
+The admin listener of a node with workers: asks each of them, and adds up.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.endpoints import UNIXClientEndpoint
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.client import Agent, readBody
+from twisted.web.iweb import IAgentEndpointFactory
+from twisted.web.server import Site
+from zope.interface import implementer
+
+from hermes.admin.resources import site
+from hermes.admin.summing import sumMetrics, sumStatus
+
+
+@implementer(IAgentEndpointFactory)
+class _Sockets:
+    """
+    Takes every request to one Unix socket.
+    """
+
+    def __init__(self, reactor: Any, path: str) -> None:
+        self._reactor = reactor
+        self._path = path
+
+    def endpointForURI(self, uri: Any) -> UNIXClientEndpoint:
+        return UNIXClientEndpoint(self._reactor, self._path, timeout=5)
+
+
+class Workers:
+    """
+    Asks the admin sockets of all workers. One that does not answer, because it is just being restarted, is left out.
+    """
+
+    log = Logger()
+
+    def __init__(self, reactor: Any, sockets: Callable[[], Sequence[str]]) -> None:
+        """
+        @param sockets: gives the paths of the Unix sockets of the workers that run.
+        """
+        self._reactor = reactor
+        self._sockets = sockets
+
+    def _ask(self, page: str) -> Deferred[list[bytes]]:
+        def failed(failure: Failure) -> None:
+            self.log.info("a worker does not answer: {reason}", reason=failure.getErrorMessage())
+
+        answers = []
+        for path in self._sockets():
+            agent = Agent.usingEndpointFactory(self._reactor, _Sockets(self._reactor, path))
+            answer = agent.request(b"GET", b"http://worker/" + page.encode()).addCallback(readBody)
+            answers.append(answer.addErrback(failed))
+        return gatherResults(answers).addCallback(lambda bodies: [body for body in bodies if body is not None])
+
+    def metrics(self) -> Deferred[bytes]:
+        """
+        The sum of all.
+        """
+        return self._ask("metrics").addCallback(lambda bodies: sumMetrics([body.decode() for body in bodies]))
+
+    def summary(self) -> Deferred[dict[str, Any]]:
+        """
+        The status of all together.
+        """
+
+        def summed(bodies: list[bytes]) -> dict[str, Any]:
+            if not bodies:
+                return {"draining": True, "workers": 0}
+            return sumStatus([json.loads(body) for body in bodies])
+
+        return self._ask("status").addCallback(summed)
+
+    def flows(self, limit: int) -> Deferred[list[dict[str, Any]]]:
+        """
+        The newest flows of all.
+        """
+
+        def joined(bodies: list[bytes]) -> list[dict[str, Any]]:
+            flows: list[dict[str, Any]] = [flow for body in bodies for flow in json.loads(body)]
+            flows.sort(key=lambda flow: flow["seconds"])
+            return flows[:limit]
+
+        return self._ask(f"flows?limit={limit}").addCallback(joined)
+
+    def site(self) -> Site:
+        """
+        The site of the supervisor.
+        """
+        return site(self.metrics, self.summary, self.flows)

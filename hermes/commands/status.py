@@ -1,0 +1,166 @@
+"""
+C{hermes status}: what a running node does, from its admin listener.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from argparse import ArgumentParser, Namespace
+from http.client import HTTPConnection, HTTPException
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from hermes.config import ConfigError, loadNode
+
+SUMMARY = "show what a running node does"
+DEFAULT = "127.0.0.1:9901"
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """
+    Where the node is.
+    """
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
+        "--admin", metavar="ADDRESS", default=DEFAULT, help=f"HOST:PORT or unix:PATH (default {DEFAULT})"
+    )
+    where.add_argument("--config", "-c", metavar="FILE", help="the node's YAML file, which names its admin listener")
+    parser.add_argument("--flows", action="store_true", help="list the open flows, newest first")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+class _Connection(HTTPConnection):
+    """
+    An HTTP connection to C{HOST:PORT} or C{unix:PATH}.
+    """
+
+    def __init__(self, address: str) -> None:
+        super().__init__("admin", timeout=10)
+        self._address = address
+
+    def connect(self) -> None:
+        if self._address.startswith("unix:"):
+            self.sock = socket.socket(socket.AF_UNIX)
+            self.sock.settimeout(self.timeout)
+            self.sock.connect(self._address[5:])
+        else:
+            host, _, port = self._address.rpartition(":")
+            self.sock = socket.create_connection((host.strip("[]"), int(port)), self.timeout)
+
+
+def ask(address: str, page: str) -> Any:
+    """
+    GET a JSON page of an admin listener.
+
+    @raise OSError: where it can't be reached; L{ValueError} where it does not answer as one.
+    """
+    connection = _Connection(address)
+    try:
+        connection.request("GET", f"/{page}")
+        response = connection.getresponse()
+        body = response.read()
+        if response.status != 200:
+            raise ValueError(f"it answered {response.status}")
+        return json.loads(body)
+    except HTTPException as error:
+        raise ValueError(str(error) or type(error).__name__) from error
+    finally:
+        connection.close()
+
+
+def run(options: Namespace, console: Console) -> int:
+    """
+    @return: 0; 1 where the node can't be asked; 2 where its file is wrong or names no admin listener.
+    """
+    address = options.admin
+    if options.config:
+        try:
+            config = loadNode(options.config)
+        except ConfigError as error:
+            print(error, file=console.file)
+            return 2
+        if config.admin is None:
+            print(
+                f"{options.config}: no admin listener. Add, for example, admin: {{bind: {DEFAULT}}}", file=console.file
+            )
+            return 2
+        address = config.admin.bind
+    try:
+        answer = ask(address, "flows" if options.flows else "status")
+    except (OSError, ValueError) as error:
+        print(f"no node answers at {address}: {error}", file=console.file)
+        return 1
+    if options.json:
+        print(json.dumps(answer, indent=2), file=console.file)
+    elif options.flows:
+        console.print(_flows(answer))
+    else:
+        _show(answer, console)
+    return 0
+
+
+def _show(status: dict[str, Any], console: Console) -> None:
+    flows = status.get("flows", {})
+    state = "[yellow]draining[/yellow]" if status.get("draining") else "[green]running[/green]"
+    workers = f", {status['workers']} workers" if status.get("workers") else ""
+    console.print(
+        f"{status.get('node', '?')}: {state} for {_time(status.get('uptimeSeconds', 0))}{workers}; "
+        f"flows: {flows.get('open', 0)} open, {flows.get('opened', 0)} opened, {flows.get('refused', 0)} refused",
+        highlight=False,
+    )
+    listeners = Table("listener", "type", "address", "flows", box=None, header_style="bold")
+    for each in status.get("listeners", ()):
+        listeners.add_row(each["name"], each["type"], each["address"], str(each["flows"]))
+    console.print(listeners)
+    if status.get("upstreams"):
+        upstreams = Table("upstream", "endpoint", "connections", "streams", "round trip", box=None, header_style="bold")
+        for each in status["upstreams"]:
+            endpoints = each.get("endpoints") or [{}]
+            for number, endpoint in enumerate(endpoints):
+                trip = endpoint.get("roundTripSeconds")
+                upstreams.add_row(
+                    "" if number else each["name"],
+                    str(endpoint.get("address", "")),
+                    str(endpoint.get("connections", "")),
+                    str(endpoint.get("streams", "")),
+                    "" if trip is None else f"{trip * 1000:.2f} ms",
+                )
+        console.print(upstreams)
+
+
+def _flows(flows: list[dict[str, Any]]) -> Table:
+    table = Table("listener", "from", "who", "to", "by", "in", "out", "age", box=None, header_style="bold")
+    for flow in flows:
+        who = "+".join(name for name in (flow["node"], flow["user"]) if name) or "-"
+        path = " > ".join(flow["hops"]) or flow["upstream"] or "direct"
+        table.add_row(
+            flow["listener"],
+            flow["source"] or "-",
+            who,
+            f"{flow['protocol']} {flow['target']}",
+            path,
+            _bytes(flow["bytesIn"]),
+            _bytes(flow["bytesOut"]),
+            _time(flow["seconds"]),
+        )
+    return table
+
+
+def _bytes(count: float) -> str:
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TiB"
+
+
+def _time(seconds: float) -> str:
+    whole = int(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

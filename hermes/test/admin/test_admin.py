@@ -1,0 +1,139 @@
+"""
+Metrics, access log, status, and their sums over workers.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from prometheus_client.exposition import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+from twisted.trial.unittest import SynchronousTestCase
+
+from hermes.admin.accesslog import AccessLog, describe
+from hermes.admin.metrics import FlowMetrics
+from hermes.admin.summing import sumMetrics, sumStatus
+from hermes.errors import TargetRefused
+from hermes.fabric.record import FlowRecord
+from hermes.values import Flow, Identity, Target
+
+
+def record(**more: object) -> FlowRecord:
+    """
+    The record of a flow that is open.
+    """
+    flow = Flow("tcp", Target("db.hermes", 3306), ("192.0.2.7", 4000), Identity(user="alice"), "apps")
+    return FlowRecord(flow, 10.0, routeName="db", upstream="relay", connectDuration=0.02, **more)  # type: ignore[arg-type]
+
+
+def samples(exposition: bytes) -> dict[str, float]:
+    """
+    The samples of an exposition, labels in the name.
+    """
+    found = {}
+    for family in text_string_to_metric_families(exposition.decode()):
+        for sample in family.samples:
+            labels = ",".join(f"{name}={value}" for name, value in sorted(sample.labels.items()))
+            found[f"{sample.name}{{{labels}}}"] = sample.value
+    return found
+
+
+class MetricsTests(SynchronousTestCase):
+    """
+    L{FlowMetrics}.
+    """
+
+    def test_bytesOfOpenAndOfClosedFlowsAreCountedOnce(self) -> None:
+        one, other = record(), record()
+        flows = [one, other]
+        metrics = FlowMetrics(lambda: flows, "edge", "1")
+        for each in flows:
+            metrics.flowOpened(each)
+        one.bytesIn, other.bytesIn = 100, 20
+        name = "hermes_bytes_total{direction=in,listener=apps}"
+        self.assertEqual(samples(generate_latest(metrics.registry))[name], 120)
+        flows.remove(one)
+        metrics.flowClosed(one)
+        found = samples(generate_latest(metrics.registry))
+        self.assertEqual(found[name], 120)
+        self.assertEqual(found["hermes_flows_open{listener=apps,protocol=tcp}"], 1)
+        self.assertEqual(found["hermes_flows_total{listener=apps,protocol=tcp,route=db,upstream=relay}"], 2)
+
+    def test_refusalsAreCountedByTheirProxyStatus(self) -> None:
+        metrics = FlowMetrics(list, "edge", "1")
+        refused = record()
+        refused.failed(TargetRefused("nobody listens"))
+        metrics.flowRefused(refused)
+        found = samples(generate_latest(metrics.registry))
+        self.assertEqual(found["hermes_flows_refused_total{listener=apps,protocol=tcp,reason=connection_refused}"], 1)
+
+    def test_theMetricsOfWorkersAreAddedSampleBySample(self) -> None:
+        expositions = []
+        for number in (1, 2):
+            one = record()
+            one.bytesOut = 1000 * number
+            metrics = FlowMetrics(list, "edge", "1")
+            metrics.flowOpened(one)
+            metrics.flowClosed(one)
+            expositions.append(generate_latest(metrics.registry).decode())
+        found = samples(sumMetrics(expositions))
+        self.assertEqual(found["hermes_bytes_total{direction=out,listener=apps}"], 3000)
+        self.assertEqual(found["hermes_flow_connect_seconds_count{listener=apps,upstream=relay}"], 2)
+        self.assertEqual(found["hermes_flow_connect_seconds_bucket{le=0.025,listener=apps,upstream=relay}"], 2)
+        self.assertEqual(found["hermes_build_info{node=edge,version=1}"], 1)
+
+
+class StatusTests(SynchronousTestCase):
+    """
+    L{sumStatus}.
+    """
+
+    def test_countsAreAddedAndListenersOfOneNameAreOne(self) -> None:
+        def status(flows: int, draining: bool) -> dict[str, object]:
+            return {
+                "node": "edge",
+                "draining": draining,
+                "flows": {"open": flows},
+                "listeners": [{"name": "apps", "address": "127.0.0.1:1", "flows": flows}],
+            }
+
+        total = sumStatus([status(1, False), status(4, True)])
+        self.assertEqual(total["flows"], {"open": 5})
+        self.assertEqual(total["listeners"], [{"name": "apps", "address": "127.0.0.1:1", "flows": 5}])
+        self.assertEqual((total["node"], total["draining"], total["workers"]), ("edge", True, 2))
+
+
+class AccessLogTests(SynchronousTestCase):
+    """
+    L{AccessLog}.
+    """
+
+    def test_aLineForEachFlowThatEndedAndANewFileAfterRotation(self) -> None:
+        path = Path(self.mktemp())
+        log = AccessLog(str(path), lambda: 1_700_000_000.0)
+        closed = record()
+        closed.bytesIn, closed.duration = 5, 1.25
+        log.flowOpened(closed)
+        log.flowClosed(closed)
+        refused = record()
+        refused.connectDuration = None
+        refused.failed(TargetRefused("nobody listens"))
+        log.flowRefused(refused)
+        first, second = (json.loads(line) for line in path.read_text().splitlines())
+        self.assertEqual(first, describe(closed, 1_700_000_000.0) | {"event": "closed"})
+        self.assertEqual(first["time"], "2023-11-14T22:13:20.000+00:00")
+        self.assertEqual((first["user"], first["target"], first["bytesIn"]), ("alice", "db.hermes:3306", 5))
+        self.assertEqual((second["event"], second["proxyStatus"]), ("refused", "connection_refused"))
+        path.rename(str(path) + ".1")
+        log.reopen()
+        log.flowClosed(closed)
+        self.assertEqual(len(path.read_text().splitlines()), 1)
+        log.reopen()
+
+    def test_aLogThatCanNotBeWrittenIsSaidOnceAndHurtsNoFlow(self) -> None:
+        log = AccessLog("/dev/full", lambda: 0.0)
+        for _ in range(3):
+            log.flowClosed(record())
+        errors = self.flushLoggedErrors()
+        self.assertEqual(errors, [])
