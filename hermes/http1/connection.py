@@ -296,7 +296,6 @@ class Connection(Protocol):
         if attachable:
             self._exchange = None
             transport.attach(reader)
-            self._tellFinished()
         else:
             self._relay = reader
             # An instance's own attribute: the transport finds the tunnel with no call of ours between.
@@ -305,6 +304,7 @@ class Connection(Protocol):
         if paused:
             transport.pauseProducing()
         self._held.release(transport, exchange.producer if exchange is not None else None)
+        self._tellFinished()
 
     # The end.
 

@@ -29,3 +29,6 @@ class Limits:
     headTime: float = 10.0
     idleTime: float = 60.0
     lingerTime: float = 2.0
+
+
+DEFAULT_LIMITS = Limits()

@@ -17,11 +17,9 @@ from hermes.http1.engine import BodyEnd, Event, Phase, ServerEngine
 from hermes.http1.errors import Malformed
 from hermes.http1.exchange import CANCEL, PROTOCOL_ERROR, Exchange
 from hermes.http1.head import Request, writeResponse
-from hermes.http1.limits import Limits
+from hermes.http1.limits import DEFAULT_LIMITS, Limits
 from hermes.interfaces import IExchangeHandler, IServerExchange
 from hermes.values import Buffer, Headers, Identity, RequestHead, ResponseHead
-
-DEFAULT_LIMITS = Limits()
 
 _REFUSED = ((b"connection", b"close"), (b"content-length", b"0"))
 
