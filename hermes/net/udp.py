@@ -7,7 +7,6 @@ See L{hermes.net.mmsg} for how it is read and L{hermes.net.segments} for how it 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from contextlib import suppress
 from socket import AF_INET, AF_INET6, AF_UNIX, SO_ERROR, SO_RCVBUF, SO_SNDBUF, SOL_SOCKET, socket
@@ -23,6 +22,7 @@ from hermes.interfaces import IDatagramChannel, IDatagramReceiver, IDatagramSock
 from hermes.net.mmsg import SLOTS, TRAIN_SLOTS, Arena
 from hermes.net.names import forSocket, fromSockaddr, twistedAddress
 from hermes.net.segments import SOL_UDP, UDP_GRO, Segmenter
+from hermes.net.sockets import Bound
 from hermes.queues import DatagramQueue
 from hermes.values import Buffer
 
@@ -273,12 +273,12 @@ class UDPSocket(DatagramDescriptor):
 
     _receiver: IDatagramSocketReceiver | None = None
 
-    def __init__(self, sock: socket, reactor: Any, path: str | None = None, arena: Arena = sharedArena) -> None:
+    def __init__(self, bound: Bound, reactor: Any, arena: Arena = sharedArena) -> None:
         """
-        @param path: the file of a Unix socket, removed when it is closed.
+        @param bound: becomes the socket's.
         """
-        super().__init__(sock, reactor, arena)
-        self._path = path
+        super().__init__(bound.socket, reactor, arena)
+        self._bound = bound
 
     def setReceiver(self, receiver: IDatagramSocketReceiver) -> None:
         self._receiver = receiver
@@ -304,9 +304,7 @@ class UDPSocket(DatagramDescriptor):
             return
         self._receiver = None
         self._close()
-        if self._path is not None:
-            with suppress(OSError):
-                os.unlink(self._path)
+        self._bound.close()
 
     def connectionLost(self, reason: Failure) -> None:
         """

@@ -7,8 +7,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Sequence
-from socket import AF_INET, AF_INET6, AF_UNIX, SO_SNDBUF, SOCK_DGRAM, SOL_SOCKET, socket, socketpair
-from typing import Any
+from socket import AF_INET, AF_UNIX, SO_SNDBUF, SOCK_DGRAM, SOL_SOCKET, socket, socketpair
 
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IHalfCloseableDescriptor, IReadDescriptor
@@ -19,6 +18,7 @@ from zope.interface.verify import verifyObject
 from hermes.interfaces import IDatagramChannel, IDatagramSocket
 from hermes.net.mmsg import SLOTS
 from hermes.net.segments import SOL_UDP, UDP_GRO, UDP_SEGMENT
+from hermes.net.sockets import bindDatagrams
 from hermes.net.udp import MAX_QUEUED_AGE, UDPChannel, UDPSocket
 from hermes.test.net.datagrams import DescriptorReactor, Recorder, SourceRecorder, udpPair
 from hermes.values import Buffer
@@ -298,10 +298,8 @@ class UDPSocketTests(SynchronousTestCase):
         self.reactor = DescriptorReactor()
         self.receiver = SourceRecorder()
 
-    def bound(self, name: Any, family: int = AF_INET, path: str | None = None) -> UDPSocket:
-        sock = socket(family, SOCK_DGRAM)
-        sock.bind(name)
-        bound = UDPSocket(sock, self.reactor, path)
+    def bound(self, bind: str) -> UDPSocket:
+        bound = UDPSocket(bindDatagrams(bind), self.reactor)
         self.addCleanup(bound.stopListening)
         return bound
 
@@ -313,13 +311,13 @@ class UDPSocketTests(SynchronousTestCase):
         return client
 
     def test_itIsASocket(self) -> None:
-        bound = self.bound(("127.0.0.1", 0))
+        bound = self.bound("127.0.0.1:0")
         verifyObject(IDatagramSocket, bound)
         verifyObject(IReadDescriptor, bound)
         self.assertEqual(bound.getHost().host, "127.0.0.1")
 
     def test_eachSourceIsOneBatch(self) -> None:
-        bound = self.bound(("127.0.0.1", 0))
+        bound = self.bound("127.0.0.1:0")
         one, other = self.client(bound), self.client(bound)
         for number in range(3):
             one.send(b"%d" % number)
@@ -333,7 +331,7 @@ class UDPSocketTests(SynchronousTestCase):
         )
 
     def test_trainsOfManySourcesAreTakenApart(self) -> None:
-        bound = self.bound(("127.0.0.1", 0))
+        bound = self.bound("127.0.0.1:0")
         bound.setReceiver(self.receiver)
         one, other = self.client(bound), self.client(bound)
         one.sendmsg([b"aaabb"], [(SOL_UDP, UDP_SEGMENT, struct.pack("@H", 3))])
@@ -346,21 +344,21 @@ class UDPSocketTests(SynchronousTestCase):
         )
 
     def test_repliesReachTheirSource(self) -> None:
-        bound = self.bound(("127.0.0.1", 0))
+        bound = self.bound("127.0.0.1:0")
         one, other = self.client(bound), self.client(bound)
         bound.writeTo([b"a", b"b", b""], one.getsockname())
         bound.writeTo([b"c"], other.getsockname())
         self.assertEqual([one.recv(10), one.recv(10), one.recv(10), other.recv(10)], [b"a", b"b", b"", b"c"])
 
     def test_whatCannotBeSentIsDroppedAndCounted(self) -> None:
-        bound = self.bound(("127.0.0.1", 0))
+        bound = self.bound("127.0.0.1:0")
         one = self.client(bound)
         bound.writeTo([b"x" * 65508, b"y"], one.getsockname())
         self.assertEqual(one.recv(10), b"y")
         self.assertEqual(bound.droppedDatagrams, 1)
 
     def test_bothFamiliesMeetOnOneSocket(self) -> None:
-        bound = self.bound(("::", 0), AF_INET6)
+        bound = self.bound("[::]:0")
         bound.setReceiver(self.receiver)
         one = socket(AF_INET, SOCK_DGRAM)
         self.addCleanup(one.close)
@@ -378,7 +376,7 @@ class UDPSocketTests(SynchronousTestCase):
                 super().datagramsReceivedFrom(datagrams, address)
                 raise ValueError("broken")
 
-        bound = self.bound(("127.0.0.1", 0))
+        bound = self.bound("127.0.0.1:0")
         receiver = Failing()
         bound.setReceiver(receiver)
         self.client(bound).send(b"1")
@@ -388,7 +386,7 @@ class UDPSocketTests(SynchronousTestCase):
         self.assertEqual([batch for _, batch in receiver.batches], [[b"1"], [b"2"]])
 
     def test_aReceiverMayStopTheSocketWhileItReads(self) -> None:
-        bound = self.bound(("127.0.0.1", 0))
+        bound = self.bound("127.0.0.1:0")
 
         class Stopping(SourceRecorder):
             def datagramsReceivedFrom(self, datagrams: Sequence[Buffer], address: object) -> None:
@@ -408,7 +406,7 @@ class UDPSocketTests(SynchronousTestCase):
         folder = self.mktemp()
         os.mkdir(folder)
         path = os.path.join(os.path.relpath(folder), "s")
-        bound = self.bound(path, AF_UNIX, path)
+        bound = self.bound(f"unix:{path}")
         bound.setReceiver(self.receiver)
         client = socket(AF_UNIX, SOCK_DGRAM)
         self.addCleanup(client.close)

@@ -1,0 +1,200 @@
+"""
+Sockets from what a configuration says: C{HOST:PORT}, C{[V6]:PORT}, C{unix:PATH} (C{unix:@NAME} for an abstract name).
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from errno import EADDRINUSE, ECONNREFUSED
+from socket import (
+    AF_INET,
+    AF_INET6,
+    AF_UNIX,
+    AI_PASSIVE,
+    IPPROTO_IP,
+    IPPROTO_IPV6,
+    SO_REUSEADDR,
+    SO_REUSEPORT,
+    SOCK_DGRAM,
+    SOCK_STREAM,
+    SOL_SOCKET,
+    getaddrinfo,
+    socket,
+)
+from stat import S_ISSOCK
+from typing import Any
+
+from attrs import frozen
+
+from hermes.net.names import forSocket
+from hermes.values import Address, Target
+
+IP_MTU_DISCOVER = 10
+IPV6_MTU_DISCOVER = 23
+PMTUDISC_PROBE = 3
+"""
+Never fragment, and let nobody's ICMP message say how large a packet may be.
+"""
+
+
+@frozen
+class SocketFile:
+    """
+    The file of a bound Unix socket, as it was when it was made.
+    """
+
+    path: str
+    device: int
+    inode: int
+
+    @classmethod
+    def at(cls, path: str) -> SocketFile:
+        status = os.stat(path)
+        return cls(path, status.st_dev, status.st_ino)
+
+    def remove(self) -> None:
+        """
+        Remove it, unless somebody else's has taken its place.
+        """
+        with suppress(OSError):
+            if SocketFile.at(self.path) == self:
+                os.unlink(self.path)
+
+
+@frozen
+class Bound:
+    """
+    A bound socket.
+
+    @ivar file: its file, where it has one that goes with it.
+    """
+
+    socket: socket
+    file: SocketFile | None = None
+
+    def close(self) -> None:
+        self.socket.close()
+        if self.file is not None:
+            self.file.remove()
+
+
+def parsePlace(text: str) -> Target | str:
+    """
+    @return: a target, or the path of a Unix socket as C{bind} and C{connect} take it.
+    @raise ValueError: with a sentence for the user.
+    """
+    scheme, _, path = text.partition(":")
+    if scheme != "unix":
+        return Target.fromText(text)
+    if not path or len(os.fsencode(path)) > 107:
+        raise ValueError(f"{text!r}: a Unix socket's path has 1 to 107 bytes")
+    return "\0" + path[1:] if path.startswith("@") else path
+
+
+def bindStreams(bind: str, reusePort: bool = False, mode: int | None = None) -> Bound:
+    """
+    A bound stream socket, not listening yet.
+
+    @param bind: where; a name stands for its first address, an IPv4 one if there is any.
+    @param reusePort: let other processes bind the same port; the kernel shares connections out.
+    @param mode: the permissions of a Unix socket's file, in place of what the umask leaves.
+    @raise OSError: where it can't be bound; its C{filename} is C{bind}.
+    @raise ValueError: where C{bind} says nothing.
+    """
+    return _bind(bind, SOCK_STREAM, reusePort, mode)
+
+
+def bindDatagrams(bind: str, reusePort: bool = False, mode: int | None = None) -> Bound:
+    """
+    The same for datagrams.
+    """
+    return _bind(bind, SOCK_DGRAM, reusePort, mode)
+
+
+def adopt(descriptor: int) -> Bound:
+    """
+    A bound socket that this process inherited. The descriptor stays as it is: the socket has one of its own.
+    """
+    return Bound(socket(fileno=os.dup(descriptor)))
+
+
+def _bind(bind: str, kind: int, reusePort: bool, mode: int | None) -> Bound:
+    place = parsePlace(bind)
+    try:
+        if isinstance(place, str):
+            return _bindPath(place, kind, mode)
+        found = getaddrinfo(place.host, place.port, 0, kind, 0, AI_PASSIVE)
+        family, _, _, _, name = min(found, key=lambda info: info[0] != AF_INET)
+        return _bindName(socket(family, kind), name, reusePort)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, bind) from error
+
+
+def _bindName(sock: socket, name: Any, reusePort: bool) -> Bound:
+    try:
+        if sock.type == SOCK_STREAM:
+            # For datagrams it would let two processes steal from each other.
+            sock.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
+        if reusePort:
+            sock.setsockopt(SOL_SOCKET, SO_REUSEPORT, 1)
+        sock.bind(name)
+    except OSError:
+        sock.close()
+        raise
+    return Bound(sock)
+
+
+def _bindPath(path: str, kind: int, mode: int | None) -> Bound:
+    sock = socket(AF_UNIX, kind)
+    try:
+        try:
+            sock.bind(path)
+        except OSError as error:
+            if error.errno != EADDRINUSE or not _isStale(path, kind):
+                raise
+            os.unlink(path)
+            sock.bind(path)
+        if path.startswith("\0"):
+            return Bound(sock)
+        if mode is not None:
+            # Nobody got in before: a stream socket does not listen yet.
+            os.chmod(path, mode)
+        return Bound(sock, SocketFile.at(path))
+    except OSError:
+        sock.close()
+        raise
+
+
+def _isStale(path: str, kind: int) -> bool:
+    """
+    Whether C{path} is a socket that nobody has open any more: left behind by a process that was killed.
+    """
+    try:
+        if not S_ISSOCK(os.lstat(path).st_mode):
+            return False
+    except OSError:
+        return False
+    with socket(AF_UNIX, kind) as probe:
+        probe.setblocking(False)
+        return probe.connect_ex(path) == ECONNREFUSED
+
+
+def openDatagrams(address: Address) -> socket:
+    """
+    A UDP socket that is connected to C{address} and never fragments (RFC 9298 section 5).
+
+    @raise OSError: where there is no way to it.
+    """
+    family = AF_INET6 if ":" in address[0] else AF_INET
+    sock = socket(family, SOCK_DGRAM)
+    try:
+        if family == AF_INET:
+            sock.setsockopt(IPPROTO_IP, IP_MTU_DISCOVER, PMTUDISC_PROBE)
+        else:
+            sock.setsockopt(IPPROTO_IPV6, IPV6_MTU_DISCOVER, PMTUDISC_PROBE)
+        sock.connect(forSocket(address, family))
+    except OSError:
+        sock.close()
+        raise
+    return sock
