@@ -367,10 +367,12 @@ class FakeFlows:
     A flow handler that waits to be told what becomes of each flow.
 
     @ivar asked: the flows and what waits for them.
+    @ivar ready: near ends for the next flows, which are then opened at once.
     """
 
     asked: list[tuple[Flow, Deferred[Any]]] = field(factory=list)
     cancelled: int = 0
+    ready: list[Any] = field(factory=list)
 
     def openStream(self, flow: Flow) -> Deferred[IProtocol]:
         return self._ask(flow)
@@ -381,6 +383,8 @@ class FakeFlows:
     def _ask(self, flow: Flow) -> Deferred[Any]:
         asked: Deferred[Any] = Deferred(self._cancel)
         self.asked.append((flow, asked))
+        if self.ready:
+            asked.callback(self.ready.pop(0))
         return asked
 
     def _cancel(self, asked: Deferred[Any]) -> None:

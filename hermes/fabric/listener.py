@@ -1,0 +1,219 @@
+"""
+What the listeners for streams have in common: bind, accept without reading, keep account of what is open, end it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from weakref import WeakSet
+
+from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
+from twisted.internet.interfaces import IAddress, IListeningPort, IProtocol, IProtocolFactory, ITransport
+from twisted.internet.protocol import Factory
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from hermes.errors import HermesError
+from hermes.interfaces import IBorrowingProtocol, IListener, IListenerContext
+from hermes.proxied import ProxyProtocolFactory, handOver, sourceOf
+from hermes.values import Address
+
+
+class ListenError(HermesError):
+    """
+    A listener could not be bound. The text names the address.
+    """
+
+
+def cannotListen(bind: str, error: BaseException | None) -> ListenError:
+    """
+    The sentence for an address that can't be bound.
+    """
+    # Twisted wraps the kernel's error and puts the address before it.
+    inner = getattr(error, "socketError", None) or error
+    return ListenError(f"can't listen on {bind}: {getattr(inner, 'strerror', None) or inner}")
+
+
+@implementer(IProtocol)
+class Accepted:
+    """
+    A connection that was accepted and whose protocol is not known yet: nothing is read from it.
+
+    @ivar transport: an L{hermes.interfaces.IAttachable} whose protocol can be replaced.
+    """
+
+    def __init__(self, listener: StreamListener) -> None:
+        self._listener = listener
+        self._early = b""
+        self._ended: Callable[[Failure], None] | None = None
+        self._successor: IProtocol | None = None
+        self.transport: Any = None
+        self.lost: Failure | None = None
+
+    @property
+    def source(self) -> Address | None:
+        """
+        The client's address, PROXY protocol applied; L{None} where it has none.
+        """
+        return sourceOf(self.transport)
+
+    def makeConnection(self, transport: ITransport) -> None:
+        self.transport = transport
+        self.transport.pauseProducing()
+        self._listener.connectionAccepted(self)
+
+    def connectionMade(self) -> None:
+        pass
+
+    def dataReceived(self, data: bytes) -> None:
+        # What came along with a PROXY protocol header; a flow that is opened at once is there before it.
+        if self._successor is None:
+            self._early += data
+        else:
+            deliver(self._successor, data)
+
+    def connectionLost(self, reason: Failure) -> None:
+        self.lost = reason
+        ended, self._ended = self._ended, None
+        if ended is not None:
+            ended(reason)
+
+    def notifyLost(self, callback: Callable[[Failure], None]) -> None:
+        """
+        Call C{callback} if the connection is lost before a protocol is attached.
+        """
+        self._ended = callback
+
+    def attach(self, protocol: IProtocol) -> None:
+        """
+        Make C{protocol} the reader. Where the connection is lost already, it is told so.
+        """
+        self._ended = None
+        if self.lost is not None:
+            protocol.connectionLost(self.lost)
+            return
+        self._successor = protocol
+        early, self._early = self._early, b""
+        handOver(self.transport, protocol, early)
+
+
+def deliver(protocol: IProtocol, data: bytes) -> None:
+    """
+    Give C{protocol} bytes in the way that it takes them.
+    """
+    protocol.dataReceived(memoryview(data) if IBorrowingProtocol.providedBy(protocol) else data)  # type: ignore[arg-type]
+
+
+class AcceptingFactory(Factory):
+    """
+    Gives a listener its connections.
+    """
+
+    noisy = False
+
+    def __init__(self, listener: StreamListener) -> None:
+        self._listener = listener
+
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        return Accepted(self._listener)
+
+
+@implementer(IListener)
+class StreamListener:
+    """
+    A listener for streams. A subclass says in L{accept} what becomes of a connection.
+
+    @ivar name: its name in the configuration.
+    @ivar bind: C{HOST:PORT}, C{[V6]:PORT} or C{unix:PATH}.
+    @ivar context: what it stands on.
+    @ivar accepted: how many connections were accepted.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self, name: str, bind: str, context: IListenerContext, tls: bool = False, proxyProtocol: bool = False
+    ) -> None:
+        """
+        @param tls: whether connections begin with TLS, with the node's certificate.
+        @param proxyProtocol: whether they begin (inside TLS, where there is any) with a PROXY protocol header.
+        """
+        self.name = name
+        self.bind = bind
+        self.context = context
+        self.accepted = 0
+        self._tls = tls
+        self._proxyProtocol = proxyProtocol
+        self._port: IListeningPort | None = None
+        # Transports forget their protocols when they end, and nothing else keeps them.
+        self._transports: WeakSet[Any] = WeakSet()
+
+    def accept(self, accepted: Accepted) -> None:
+        """
+        A connection was accepted: give it a protocol, now or later, with L{Accepted.attach}, or abort its transport.
+        """
+        raise NotImplementedError("a subclass says what becomes of a connection")
+
+    @property
+    def connections(self) -> list[Any]:
+        """
+        The transports of the connections that are open.
+        """
+        return [transport for transport in self._transports if not getattr(transport, "disconnected", False)]
+
+    def start(self) -> Deferred[None]:
+        credentials = None
+        if self._tls:
+            credentials = self.context.credentials
+            if credentials is None:
+                return fail(ListenError(f"can't listen on {self.bind} with TLS: the node has no identity"))
+        listening = maybeDeferred(self._listen, credentials)
+        return listening.addCallbacks(self._listening, self._notListening)
+
+    def _listen(self, credentials: Any) -> Any:
+        return self.context.network.streamServer(self.bind, credentials).listen(self.factory())
+
+    def factory(self) -> IProtocolFactory:
+        """
+        What makes the first protocol of each connection.
+        """
+        factory: IProtocolFactory = AcceptingFactory(self)
+        if self._proxyProtocol:
+            factory = ProxyProtocolFactory(factory, self.context.reactor)
+        return factory
+
+    def _listening(self, port: IListeningPort) -> None:
+        self._port = port
+
+    def _notListening(self, failure: Failure) -> None:
+        raise cannotListen(self.bind, failure.value) from failure.value
+
+    def connectionAccepted(self, accepted: Accepted) -> None:
+        """
+        A transport is up.
+        """
+        self.accepted += 1
+        self._transports.add(accepted.transport)
+        self.accept(accepted)
+
+    def stop(self) -> Deferred[None]:
+        port, self._port = self._port, None
+        if port is None:
+            return succeed(None)
+        return maybeDeferred(port.stopListening).addCallback(lambda _: None)
+
+    def drain(self) -> None:
+        """
+        A byte stream can't be asked to finish: it ends when its ends do.
+        """
+
+    def abort(self) -> None:
+        for transport in self.connections:
+            transport.abortConnection()
+
+    def getHost(self) -> object:
+        if self._port is None:
+            raise ListenError(f"{self.name} does not listen")
+        return self._port.getHost()
