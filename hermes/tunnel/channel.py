@@ -19,17 +19,12 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from hermes.interfaces import IBorrowingProtocol, IDatagramChannel, IDatagramReceiver, IExchange
+from hermes.interfaces import IBorrowingProtocol, IDatagramChannel, IDatagramReceiver
 from hermes.queues import DatagramQueue
+from hermes.tunnel.codes import PROTOCOL_ERROR, resetStream
 from hermes.values import Buffer
 from hermes.wire.capsule import MAX_UDP_PAYLOAD, CapsuleReader, encodeDatagrams
 from hermes.wire.errors import MalformedError
-
-PROTOCOL_ERROR: Final = 0x1
-"""
-The HTTP/2 error code for a malformed message (RFC 9113 section 8.1.1), which a malformed capsule makes of the stream
-that carries it (RFC 9297 section 3.3).
-"""
 
 MAX_QUEUED: Final = 1 << 20
 """
@@ -72,7 +67,7 @@ class CapsuleChannel:
         self._queue = DatagramQueue(maxQueued, maxAge, clock)
         self._early: DatagramQueue | None = None
         self._reader = CapsuleReader()
-        # An IExchange, or None: it borrows what ITransport declares as bytes.
+        # An IStreamTransport, an exchange or an HTTP/1.1 connection: it borrows what ITransport declares as bytes.
         self._exchange: Any = None
         self._receiver: IDatagramReceiver | None = None
         # Whether what is written waits: there is no exchange yet, or it is full.
@@ -143,14 +138,13 @@ class CapsuleChannel:
     # The protocol on the exchange
 
     def makeConnection(self, transport: ITransport) -> None:
-        exchange = IExchange(transport)
-        self._exchange = exchange
+        self._exchange = transport
         if self._ending:
-            self._finish(exchange)
+            self._finish(transport)
             return
         self._blocked = False
-        exchange.registerProducer(self, True)
-        self._flush(exchange)
+        self._exchange.registerProducer(self, True)
+        self._flush(transport)
 
     def connectionMade(self) -> None:
         pass
@@ -172,8 +166,7 @@ class CapsuleChannel:
     def _malformed(self, error: MalformedError) -> None:
         self.log.info("tunnel reset: {error}", error=error)
         self._ending = True
-        assert self._exchange is not None
-        self._exchange.reset(PROTOCOL_ERROR)
+        resetStream(self._exchange, PROTOCOL_ERROR)
 
     def readConnectionLost(self) -> None:
         try:

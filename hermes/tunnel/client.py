@@ -5,7 +5,7 @@ Tunnels through another proxy: the client's end.
 from __future__ import annotations
 
 from base64 import b64encode
-from typing import Any, Final
+from typing import Final, TypeVar
 
 from attrs import field, frozen
 from twisted.internet.defer import CancelledError, Deferred
@@ -13,16 +13,26 @@ from twisted.internet.interfaces import IProtocol, IReactorTime
 from twisted.internet.protocol import Protocol
 from zope.interface import implementer
 
-from hermes.errors import HopRefused, HopUnavailable, StreamReset, TargetTimeout
+from hermes.errors import (
+    FlowError,
+    HopRefused,
+    HopUnavailable,
+    NameNotFound,
+    NameTimeout,
+    StreamReset,
+    TargetRefused,
+    TargetTimeout,
+    TargetUnreachable,
+)
 from hermes.interfaces import IClientExchange, IDatagramReceiver, IDialer, IExchangeClient
 from hermes.tunnel.channel import CapsuleChannel
+from hermes.tunnel.codes import CANCEL
 from hermes.tunnel.request import TCP_TEMPLATE, UDP_TEMPLATE, Kind, connectHead, connectTCPHead, connectUDPHead
 from hermes.tunnel.tcpcapsules import CapsuleStream
 from hermes.values import Flow, Headers, RequestHead, ResponseHead
 from hermes.wire.fields import writeVia
 from hermes.wire.template import PathTemplate
 
-CANCEL: Final = 0x8
 MAX_REFUSAL: Final = 16_384
 """
 How many bytes of the body of a refusal are read, so that an HTTP/1.1 connection can be used again.
@@ -61,7 +71,8 @@ class TunnelOptions:
     @ivar sendVia: whether the hop is a Hermes proxy that knows us by our certificate, and so may be told the hops that
         follow it.
     @ivar templatedTCP: ask for streams by connect-tcp, not CONNECT.
-    @ivar timeout: seconds for the hop to answer.
+    @ivar connectTimeout: seconds to get a stream: to connect, where there is no connection, and to wait for a place.
+    @ivar timeout: seconds for the hop to answer, which it does when it has reached the target.
     """
 
     authority: bytes
@@ -71,7 +82,8 @@ class TunnelOptions:
     templatedTCP: bool = False
     tcpTemplate: PathTemplate = TCP_TEMPLATE
     udpTemplate: PathTemplate = UDP_TEMPLATE
-    timeout: float = 30.0
+    connectTimeout: float = 10.0
+    timeout: float = 60.0
 
     def headers(self, kind: Kind, via: tuple[str, ...] = ()) -> Headers:
         """
@@ -84,6 +96,9 @@ class TunnelOptions:
         if via and self.sendVia:
             headers += ((b"hermes-via", writeVia(via)),)
         return headers
+
+
+_T = TypeVar("_T")
 
 
 class _Refusal(Protocol):
@@ -102,18 +117,23 @@ class _Refusal(Protocol):
             self._exchange.reset(CANCEL)
 
 
-async def openTunnel(
-    client: IExchangeClient, head: RequestHead, clock: IReactorTime, timeout: float
-) -> tuple[IClientExchange, ResponseHead]:
+class HopTimeout(HopUnavailable):
     """
-    Ask a hop for a tunnel and wait for it to accept. If this is cancelled, the request is.
+    The next hop could not be reached in time.
+    """
 
-    @param timeout: seconds for all of it, the wait for a stream included.
-    @raise HopRefused: where it answers with anything but 2xx.
-    @raise HopUnavailable: where it resets the stream.
-    @raise TargetTimeout: where it does not answer in time.
+    status = 504
+    proxyStatus = "connection_timeout"
+
+
+async def _within(clock: IReactorTime, timeout: float, waiting: Deferred[_T], late: FlowError) -> _T:
     """
-    waiting: Deferred[Any] = client.exchange(head)
+    Wait for C{waiting}, which is cancelled after C{timeout} seconds.
+
+    @raise FlowError: C{late}, if it was.
+    """
+    if waiting.called:
+        return await waiting
     timedOut = False
 
     def giveUp() -> None:
@@ -122,24 +142,54 @@ async def openTunnel(
         waiting.cancel()
 
     timer = clock.callLater(timeout, giveUp)
-    exchange: IClientExchange | None = None
     try:
-        exchange = await waiting
-        # A Deferred of our own: cancelling that of the exchange may answer with the reset, not the cancellation.
-        waiting = Deferred()
-        exchange.response().addCallbacks(waiting.callback, waiting.errback)
-        answer: ResponseHead = await waiting
+        return await waiting
     except CancelledError:
-        if exchange is not None:
-            exchange.reset(CANCEL)
         if timedOut:
-            raise TargetTimeout("the next hop did not answer in time") from None
+            raise late from None
         raise
-    except StreamReset as error:
-        raise HopUnavailable(f"the next hop reset the stream with error code {error.code}") from error
     finally:
         if timer.active():
             timer.cancel()
+
+
+async def _exchange(
+    client: IExchangeClient, head: RequestHead, clock: IReactorTime, options: TunnelOptions
+) -> IClientExchange:
+    """
+    Get a stream with the request on it. What went wrong then went wrong with the hop, and not with the target.
+    """
+    late = HopTimeout("the next hop could not be reached in time")
+    try:
+        return await _within(clock, options.connectTimeout, client.exchange(head), late)
+    except TargetTimeout as error:
+        raise late from error
+    except (TargetRefused, TargetUnreachable, NameNotFound, NameTimeout) as error:
+        raise HopUnavailable("the next hop could not be reached") from error
+
+
+async def openTunnel(
+    client: IExchangeClient, head: RequestHead, clock: IReactorTime, options: TunnelOptions
+) -> tuple[IClientExchange, ResponseHead]:
+    """
+    Ask a hop for a tunnel and wait for it to accept. If this is cancelled, the request is.
+
+    @raise HopRefused: where it answers with anything but 2xx.
+    @raise HopUnavailable: where it can't be reached, or resets the stream.
+    @raise TargetTimeout: where it does not answer in time.
+    """
+    exchange = await _exchange(client, head, clock, options)
+    # A Deferred of our own: cancelling that of the exchange may answer with the reset, not with the cancellation.
+    waiting: Deferred[ResponseHead] = Deferred()
+    exchange.response().addCallbacks(waiting.callback, waiting.errback)
+    try:
+        late = TargetTimeout("the next hop did not answer in time")
+        answer = await _within(clock, options.timeout, waiting, late)
+    except (CancelledError, TargetTimeout):
+        exchange.reset(CANCEL)
+        raise
+    except StreamReset as error:
+        raise HopUnavailable(f"the next hop reset the stream with error code {error.code}") from error
     if 200 <= answer.status < 300:
         return exchange, answer
     exchange.loseWriteConnection()
@@ -187,5 +237,5 @@ class TunnelDialer:
         return receiver
 
     async def _open(self, head: RequestHead) -> IClientExchange:
-        exchange, _ = await openTunnel(self._client, head, self._clock, self._options.timeout)
+        exchange, _ = await openTunnel(self._client, head, self._clock, self._options)
         return exchange

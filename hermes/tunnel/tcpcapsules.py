@@ -35,15 +35,13 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from hermes.errors import StreamReset
-from hermes.interfaces import IBorrowingProtocol, IExchange, IStreamTransport
+from hermes.interfaces import IBorrowingProtocol, IStreamTransport
+from hermes.tunnel.codes import CANCEL, PROTOCOL_ERROR, resetStream
 from hermes.values import Buffer
 from hermes.wire.varint import decodeVarint, encodeVarint
 
 DATA: Final = 0x2028D7F0
 FINAL_DATA: Final = 0x2028D7F1
-
-PROTOCOL_ERROR: Final = 0x1
-CANCEL: Final = 0x8
 
 _DATA_PREFIX: Final = encodeVarint(DATA)
 _FINAL: Final = encodeVarint(FINAL_DATA) + encodeVarint(0)
@@ -61,7 +59,7 @@ class CapsuleStream:
     def __init__(self, protocol: IProtocol) -> None:
         self._protocol = protocol
         self._borrows = IBorrowingProtocol.providedBy(protocol)
-        # An IExchange: it borrows what ITransport declares as bytes.
+        # An IStreamTransport, an exchange or an HTTP/1.1 connection: it borrows what ITransport declares as bytes.
         self._exchange: Any
         # The capsule that is being read: how much of its value is to come, and whether that is payload.
         self._head = bytearray()
@@ -75,7 +73,7 @@ class CapsuleStream:
     # The protocol on the exchange
 
     def makeConnection(self, transport: ITransport) -> None:
-        self._exchange = IExchange(transport)
+        self._exchange = transport
         self._protocol.makeConnection(self)
 
     def connectionMade(self) -> None:
@@ -130,7 +128,7 @@ class CapsuleStream:
 
     def _malformed(self, what: str) -> None:
         self.log.info("connect-tcp stream reset: {what}", what=what)
-        self._exchange.reset(PROTOCOL_ERROR)
+        resetStream(self._exchange, PROTOCOL_ERROR)
 
     def _peerEnded(self) -> None:
         self._readEnded = True

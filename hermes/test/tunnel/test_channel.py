@@ -13,7 +13,8 @@ from hermes.errors import StreamReset
 from hermes.interfaces import IDatagramChannel
 from hermes.test.tunnel.fakes import Datagrams
 from hermes.testing import MemoryClientExchange, MemoryNetwork, MemoryServerExchange
-from hermes.tunnel.channel import PROTOCOL_ERROR, CapsuleChannel
+from hermes.tunnel.channel import CapsuleChannel
+from hermes.tunnel.codes import PROTOCOL_ERROR
 from hermes.tunnel.request import connectUDPHead
 from hermes.values import Buffer, ResponseHead, Target
 from hermes.wire.capsule import encodeCapsule

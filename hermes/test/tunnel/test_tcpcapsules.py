@@ -15,8 +15,9 @@ from hermes.errors import StreamReset
 from hermes.interfaces import IStreamTransport
 from hermes.test.tunnel.fakes import Stream
 from hermes.testing import CONNECT_ERROR, MemoryNetwork
+from hermes.tunnel.codes import PROTOCOL_ERROR
 from hermes.tunnel.request import connectTCPHead
-from hermes.tunnel.tcpcapsules import DATA, FINAL_DATA, PROTOCOL_ERROR, CapsuleStream
+from hermes.tunnel.tcpcapsules import DATA, FINAL_DATA, CapsuleStream
 from hermes.values import ResponseHead, Target
 from hermes.wire.capsule import encodeCapsule
 
