@@ -8,6 +8,7 @@ A client prints one JSON object when it is done. A server prints C{ready}, and a
 
 from __future__ import annotations
 
+import contextlib
 import json
 import select
 import signal
@@ -56,10 +57,8 @@ def tcpSink(port: int) -> None:
                 size = 0
             counts[descriptor] += size
             if not size:
-                try:
+                with contextlib.suppress(ConnectionError):
                     sock.sendall(struct.pack("!Q", counts[descriptor]))
-                except ConnectionError:
-                    pass
                 poller.unregister(sock)
                 sock.close()
                 del sockets[descriptor], counts[descriptor]
@@ -83,10 +82,8 @@ def tcpSource(port: int, seconds: float, streams: int) -> None:
     start = time.monotonic()
     while time.monotonic() - start < seconds:
         for descriptor, _ in poller.poll(0.1):
-            try:
+            with contextlib.suppress(BlockingIOError):
                 byDescriptor[descriptor].send(payload)
-            except BlockingIOError:
-                pass
     total = 0
     for sock in sockets:
         sock.setblocking(True)

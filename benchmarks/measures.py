@@ -114,9 +114,11 @@ class Measure:
 
 def bulk(kind: str, streams: int) -> Run:
     def run(make: type[Side], cores: tuple[int, int], seconds: float) -> float:
-        with serving(make, kind, "tcp-sink", cores) as (side, _):
-            with load(0, "tcp-source", port=side.port, seconds=seconds, streams=streams) as source:
-                result = source.answer()
+        with (
+            serving(make, kind, "tcp-sink", cores) as (side, _),
+            load(0, "tcp-source", port=side.port, seconds=seconds, streams=streams) as source,
+        ):
+            result = source.answer()
         return float(result["bytes"] * 8 / result["seconds"] / 1e9)
 
     return run
@@ -172,9 +174,11 @@ def latencyAdded(which: str) -> Run:
 
 
 def tunnelSetup(make: type[Side], cores: tuple[int, int], seconds: float) -> float:
-    with serving(make, "clear", "tcp-echo", cores) as (side, _):
-        with load(0, "tcp-setup", port=side.port, seconds=seconds, parallel=32) as setup:
-            result = setup.answer()
+    with (
+        serving(make, "clear", "tcp-echo", cores) as (side, _),
+        load(0, "tcp-setup", port=side.port, seconds=seconds, parallel=32) as setup,
+    ):
+        result = setup.answer()
     return float(result["done"] / result["seconds"])
 
 
