@@ -299,7 +299,7 @@ class Connection(Protocol):
         else:
             self._relay = reader
             # An instance's own attribute: the transport finds the tunnel with no call of ours between.
-            self.dataReceived = dataTaker(reader)  # type: ignore[assignment]
+            self.dataReceived = dataTaker(reader, not isinstance(transport, PlainTransport))  # type: ignore[assignment]
             reader.makeConnection(transport)
         if paused:
             transport.pauseProducing()

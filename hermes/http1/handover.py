@@ -76,14 +76,18 @@ class Successor:
         self._protocol.connectionLost(reason)
 
 
-def dataTaker(reader: Any) -> Callable[[Buffer], None]:
+def dataTaker(reader: Any, lends: bool) -> Callable[[Buffer], None]:
     """
     What takes data for C{reader} in the form that it takes.
+
+    @param lends: the data will be lent, as a L{memoryview}; else it is L{bytes}.
     """
     received: Callable[[Buffer], None] = reader.dataReceived
-    if IBorrowingProtocol.providedBy(reader):
+    borrows = IBorrowingProtocol.providedBy(reader)
+    if borrows is lends:
         return received
-    return lambda data: received(bytes(data))
+    form = memoryview if borrows else bytes
+    return lambda data: received(form(data))
 
 
 def deliver(protocol: IProtocol, data: Buffer) -> None:

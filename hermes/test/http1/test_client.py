@@ -1,0 +1,445 @@
+"""
+Tests for L{hermes.http1.client} and L{hermes.http1.clientprotocol}.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred, fail
+from twisted.internet.error import ConnectionDone, ConnectionRefusedError
+from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+from zope.interface.verify import verifyObject
+
+from hermes.errors import BadRequest, HopRefused, HopUnavailable, NameNotFound, ShuttingDown, StreamReset
+from hermes.http1.client import HTTP1Client
+from hermes.interfaces import IClientExchange, IExchangeClient
+from hermes.test.http1.memory import HalfReader, MemoryTransport, Reader
+from hermes.values import RequestHead, ResponseHead
+
+GET = RequestHead(b"GET", b"http", b"a.example", b"/x", None, ((b"accept", b"*/*"),))
+POST = RequestHead(b"POST", b"http", b"a.example", b"/x")
+CONNECT = RequestHead(b"CONNECT", b"", b"b.example:443")
+UPGRADE = RequestHead(b"CONNECT", b"https", b"a.example", b"/udp/", b"connect-udp", ((b"capsule-protocol", b"?1"),))
+SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: connect-udp\r\n\r\n"
+EMPTY = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+
+
+@implementer(IStreamClientEndpoint)
+class MemoryEndpoint:
+    """
+    Connects to transports in memory.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.transports: list[MemoryTransport] = []
+        self.error: Exception | None = None
+        self.pending: Deferred[Any] | None = None
+
+    def connect(self, protocolFactory: Any) -> Deferred[Any]:
+        if self.error is not None:
+            return fail(self.error)
+        result: Deferred[Any] = Deferred()
+        self.pending = result
+        self.clock.callLater(0, self._connect, protocolFactory, result)
+        return result
+
+    def _connect(self, factory: Any, result: Deferred[Any]) -> None:
+        if not result.called:
+            transport = MemoryTransport(self.clock)
+            self.transports.append(transport)
+            transport.attach(factory.buildProtocol(transport.getPeer()))
+            result.callback(transport.protocol)
+
+
+class ClientCase(SynchronousTestCase):
+    """
+    A client with an endpoint in memory.
+    """
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.endpoint = MemoryEndpoint(self.clock)
+        self.client = HTTP1Client(self.endpoint, self.clock)
+
+    def turn(self) -> None:
+        self.clock.advance(0)
+
+    def ask(self, head: RequestHead = GET, end: bool = True) -> Any:
+        """
+        Open an exchange; C{self.transport} is the one it uses, C{self.answer} its response.
+        """
+        opening = self.client.exchange(head, end)
+        self.turn()
+        exchange: Any = self.successResultOf(opening)
+        self.transport = exchange._connection.transport
+        self.answer = exchange.response()
+        return exchange
+
+
+class RequestTests(ClientCase):
+    """
+    What a client sends.
+    """
+
+    def test_itProvidesWhatItSays(self) -> None:
+        verifyObject(IExchangeClient, self.client)
+        verifyObject(IClientExchange, self.ask())
+
+    def test_aRequestWithoutABody(self) -> None:
+        self.ask()
+        self.assertEqual(self.transport.takeWritten(), b"GET /x HTTP/1.1\r\nhost: a.example\r\naccept: */*\r\n\r\n")
+
+    def test_aRequestThatUsuallyHasABodySaysThatItHasNone(self) -> None:
+        self.ask(POST)
+        self.assertIn(b"\r\ncontent-length: 0\r\n", self.transport.takeWritten())
+
+    def test_aBodyOfKnownLength(self) -> None:
+        exchange = self.ask(RequestHead(b"PUT", b"http", b"a", b"/", None, ((b"content-length", b"4"),)), end=False)
+        exchange.write(b"ab")
+        exchange.writeSequence([b"c", b"d"])
+        exchange.loseWriteConnection()
+        self.assertEqual(self.transport.takeWritten(), b"PUT / HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\nabcd")
+
+    def test_aBodyOfUnknownLengthGoesInChunksWithTrailers(self) -> None:
+        exchange = self.ask(POST, end=False)
+        exchange.write(b"abc")
+        exchange.writeTrailers(((b"x-sum", b"1"),))
+        self.assertEqual(
+            self.transport.takeWritten(),
+            b"POST /x HTTP/1.1\r\nhost: a.example\r\ntransfer-encoding: chunked\r\n\r\n"
+            b"3\r\nabc\r\n0\r\nx-sum: 1\r\n\r\n",
+        )
+
+    def test_toAProxyTheTargetIsAbsolute(self) -> None:
+        self.client = HTTP1Client(self.endpoint, self.clock, absolute=True)
+        self.ask()
+        self.assertTrue(self.transport.takeWritten().startswith(b"GET http://a.example/x HTTP/1.1\r\n"))
+
+    def test_connect(self) -> None:
+        self.ask(CONNECT, end=False)
+        self.assertEqual(self.transport.takeWritten(), b"CONNECT b.example:443 HTTP/1.1\r\nhost: b.example:443\r\n\r\n")
+
+    def test_upgrade(self) -> None:
+        self.ask(UPGRADE, end=False)
+        self.assertEqual(
+            self.transport.takeWritten(),
+            b"GET /udp/ HTTP/1.1\r\nhost: a.example\r\nconnection: Upgrade\r\nupgrade: connect-udp\r\n"
+            b"capsule-protocol: ?1\r\n\r\n",
+        )
+
+    def test_whatCantBeWrittenIsABadRequest(self) -> None:
+        for head in (
+            RequestHead(b"GET", b"http", b"a", b"/ x"),
+            RequestHead(b"G T", b"http", b"a", b"/"),
+            RequestHead(b"GET", b"http", b"a", b"/", None, ((b"x", b"a\r\nb: c"),)),
+            RequestHead(b"GET", b"http", b"a\r\nb: c", b"/"),
+        ):
+            opening = self.client.exchange(head, True)
+            self.turn()
+            self.failureResultOf(opening, BadRequest)
+            self.assertEqual(self.endpoint.transports[-1].takeWritten(), b"")
+            self.assertTrue(self.endpoint.transports[-1].writeClosed)
+
+
+class ResponseTests(ClientCase):
+    """
+    What a client makes of responses.
+    """
+
+    def test_aResponseIsTheSameHoweverItArrives(self) -> None:
+        for wire, body, trailers, closes in (
+            (b"HTTP/1.1 200 OK\r\nA: b\r\nContent-Length: 5\r\n\r\nhello", b"hello", (), False),
+            (
+                b"HTTP/1.1 100 Go\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nA: b\r\n\r\n"
+                b"3\r\nhel\r\n2\r\nlo\r\n0\r\nX: y\r\n\r\n",
+                b"hello",
+                ((b"x", b"y"),),
+                False,
+            ),
+            (b"HTTP/1.0 200 OK\r\nA: b\r\n\r\nhello", b"hello", (), True),
+            (b"HTTP/1.1 103 Hints\r\nLink: x\r\n\r\nHTTP/1.1 204 No Content\r\nA: b\r\n\r\n", b"", (), False),
+        ):
+            pieces = [[wire[i : i + 1] for i in range(len(wire))]]
+            pieces += [[wire[:cut], wire[cut:]] for cut in range(len(wire))]
+            for parts in pieces:
+                exchange = self.ask()
+                reader = HalfReader()
+                exchange.attach(reader)
+                for part in parts:
+                    self.transport.receive(part)
+                if closes:
+                    self.transport.receiveEnd()
+                self.turn()
+                head = self.successResultOf(self.answer)
+                self.assertIn(head.status, (200, 204))
+                self.assertEqual(head.get(b"a"), b"b")
+                self.assertEqual((reader.data, reader.ended), (body, 1))
+                self.assertEqual(exchange.trailers, trailers)
+                assert reader.lost is not None
+                self.assertIs(reader.lost.type, ConnectionDone)
+            self.assertEqual(self.transport.writeClosed, closes)
+
+    def test_nothingOfABodyIsDeliveredBeforeAProtocolIsAttached(self) -> None:
+        exchange = self.ask()
+        self.transport.receive(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe")
+        self.assertTrue(self.transport.paused)
+        reader = Reader()
+        exchange.attach(reader)
+        self.assertEqual(reader.data, b"he")
+        self.turn()
+        self.transport.receive(b"llo")
+        self.assertEqual(reader.data, b"hello")
+
+    def test_aStalledReaderPausesTheServer(self) -> None:
+        exchange = self.ask()
+        reader = HalfReader()
+        exchange.attach(reader)
+        self.transport.receive(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")
+        exchange.pauseProducing()
+        self.transport.receive(b"hello")
+        self.assertTrue(self.transport.paused)
+        self.assertEqual(reader.data, b"")
+        exchange.resumeProducing()
+        self.turn()
+        self.assertEqual(reader.data, b"hello")
+
+    def test_whoAttachesAfterTheEndHearsAllOfIt(self) -> None:
+        exchange = self.ask()
+        self.transport.receive(EMPTY)
+        self.turn()
+        reader = HalfReader()
+        exchange.attach(reader)
+        self.assertEqual(reader.ended, 1)
+        assert reader.lost is not None
+        self.assertIs(reader.lost.type, ConnectionDone)
+
+    def test_aConnectionLostBeforeTheResponseIsAHopUnavailable(self) -> None:
+        for end in ("receiveEnd", "lose"):
+            exchange = self.ask()
+            reader = HalfReader()
+            exchange.attach(reader)
+            getattr(self.transport, end)()
+            self.turn()
+            self.failureResultOf(self.answer, HopUnavailable)
+            assert reader.lost is not None
+            self.assertIs(reader.lost.type, StreamReset)
+
+    def test_aConnectionLostInTheBodyIsAReset(self) -> None:
+        for framing in (b"Content-Length: 9", b"Transfer-Encoding: chunked"):
+            for end in ("receiveEnd", "lose"):
+                exchange = self.ask()
+                reader = HalfReader()
+                exchange.attach(reader)
+                self.transport.receive(b"HTTP/1.1 200 OK\r\n" + framing + b"\r\n\r\n5\r\nhello")
+                getattr(self.transport, end)()
+                self.turn()
+                self.successResultOf(self.answer)
+                assert reader.lost is not None
+                self.assertIs(reader.lost.type, StreamReset)
+                self.assertEqual(reader.ended, 0)
+
+    def test_whatIsNoResponseIsAHopUnavailable(self) -> None:
+        for wire in (b"SSH-2.0-x\r\n\r\n", b"HTTP/1.1 200 OK\nA: b\r\n\r\n", b"HTTP/1.1 101 X\r\nUpgrade: x\r\n\r\n"):
+            self.ask()
+            self.transport.receive(wire)
+            self.failureResultOf(self.answer, HopUnavailable)
+            self.assertTrue(self.transport.aborted)
+
+    def test_aResponseThatEndsTheConnectionEndsTheRequest(self) -> None:
+        exchange = self.ask(POST, end=False)
+        reader = HalfReader()
+        exchange.attach(reader)
+        exchange.write(b"abc")
+        self.transport.receive(b"HTTP/1.1 413 No\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+        self.turn()
+        exchange.write(b"ignored")
+        assert reader.lost is not None
+        self.assertIs(reader.lost.type, ConnectionDone)
+        self.assertTrue(self.transport.writeClosed)
+
+    def test_whoCancelsTheResponseAbortsTheConnection(self) -> None:
+        self.ask()
+        self.answer.cancel()
+        self.failureResultOf(self.answer, CancelledError)
+        self.assertTrue(self.transport.aborted)
+        self.turn()
+
+
+class TunnelTests(ClientCase):
+    """
+    The client's end of a tunnel.
+    """
+
+    def test_bothFormsAreHandedToTheTransport(self) -> None:
+        for head, wire in ((CONNECT, b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n"), (UPGRADE, SWITCH)):
+            for cut in range(len(wire) + 1):
+                exchange = self.ask(head, end=False)
+                self.transport.receive(wire[:cut])
+                self.transport.receive(wire[cut:] + b"early")
+                self.assertEqual(self.successResultOf(self.answer), ResponseHead(200))
+                reader: Any = HalfReader()
+                exchange.attach(reader)
+                self.turn()
+                self.assertIs(reader.transport, self.transport)
+                self.transport.receive(b" more")
+                self.assertEqual(reader.data, b"early more")
+                self.transport.takeWritten()
+                reader.transport.write(b"raw")
+                self.assertEqual(self.transport.takeWritten(), b"raw")
+                self.assertEqual(len(self.client._connections), 0)
+                self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_aProtocolThatIsAttachedInTheCallbackMissesNothing(self) -> None:
+        exchange = self.ask(CONNECT, end=False)
+        reader = HalfReader()
+        self.answer.addCallback(lambda _: exchange.attach(reader))
+        self.transport.receive(b"HTTP/1.1 200 OK\r\n\r\nearly")
+        self.assertEqual(reader.data, b"early")
+        self.assertFalse(self.transport.paused)
+
+    def test_nothingIsSentAheadOfTheAnswer(self) -> None:
+        for head, wire in ((CONNECT, b"HTTP/1.1 200 OK\r\n\r\n"), (UPGRADE, SWITCH)):
+            exchange = self.ask(head, end=False)
+            reader: Any = HalfReader()
+            exchange.attach(reader)
+            self.transport.takeWritten()
+            reader.transport.write(b"held ")
+            self.assertEqual(self.transport.takeWritten(), b"")
+            self.transport.receive(wire + b"early")
+            reader.transport.write(b"and sent")
+            self.assertEqual(self.transport.takeWritten(), b"held and sent")
+            self.assertEqual(reader.data, b"early")
+
+    def test_aRefusalIsAResponse(self) -> None:
+        for head in (CONNECT, UPGRADE):
+            exchange = self.ask(head, end=False)
+            exchange.write(b"held")
+            self.transport.takeWritten()
+            self.transport.receive(b"HTTP/1.1 403 No\r\nContent-Length: 2\r\nProxy-Status: x\r\n\r\nno")
+            self.assertEqual(self.successResultOf(self.answer).get(b"proxy-status"), b"x")
+            reader = HalfReader()
+            exchange.attach(reader)
+            self.turn()
+            self.assertEqual((reader.data, reader.ended), (b"no", 1))
+            self.assertEqual(self.transport.takeWritten(), b"")
+            before = len(self.endpoint.transports)
+            self.ask()
+            self.assertEqual(len(self.endpoint.transports), before)
+            self.transport.receive(EMPTY)
+
+    def test_aServerThatIgnoresTheUpgradeRefusesIt(self) -> None:
+        for wire in (EMPTY, SWITCH.replace(b"connect-udp", b"websocket"), b"HTTP/1.1 204 No\r\n\r\n"):
+            self.ask(UPGRADE, end=False)
+            self.transport.receive(wire)
+            self.failureResultOf(self.answer, HopRefused)
+            self.assertTrue(self.transport.aborted)
+
+
+class PoolTests(ClientCase):
+    """
+    Connections wait for the next exchange.
+    """
+
+    def finish(self, wire: bytes = EMPTY) -> None:
+        self.ask()
+        self.transport.receive(wire)
+        self.turn()
+
+    def test_aConnectionIsUsedAgain(self) -> None:
+        for _ in range(3):
+            self.finish()
+        self.assertEqual(len(self.endpoint.transports), 1)
+
+    def test_exchangesAtOnceHaveAConnectionEach(self) -> None:
+        self.ask()
+        self.ask()
+        self.assertEqual(len(self.endpoint.transports), 2)
+
+    def test_aBodyThatNobodyWantsIsReadAway(self) -> None:
+        exchange = self.ask()
+        self.transport.receive(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe")
+        exchange.loseConnection()
+        self.turn()
+        self.transport.receive(b"llo")
+        self.turn()
+        self.finish()
+        self.assertEqual(len(self.endpoint.transports), 1)
+
+    def test_aConnectionThatEndsIsNotUsedAgain(self) -> None:
+        self.finish(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+        self.finish()
+        self.transport.receiveEnd()
+        self.finish()
+        self.transport.lose()
+        self.finish()
+        self.assertEqual(len(self.endpoint.transports), 4)
+
+    def test_aConnectionThatSaysMoreThanItWasAskedIsNotUsedAgain(self) -> None:
+        self.finish(EMPTY + b"HTTP/1.1 200 OK\r\n")
+        self.assertTrue(self.transport.writeClosed)
+        self.finish()
+        self.transport.receive(b"HTTP/1.1 200 Unasked\r\n\r\n")
+        self.assertTrue(self.transport.writeClosed)
+        self.finish()
+        self.assertEqual(len(self.endpoint.transports), 3)
+
+    def test_anIdleConnectionIsClosedAfterATime(self) -> None:
+        self.finish()
+        self.clock.advance(29)
+        self.assertFalse(self.transport.writeClosed)
+        self.clock.advance(1)
+        self.assertTrue(self.transport.writeClosed)
+        self.finish()
+        self.assertEqual(len(self.endpoint.transports), 2)
+
+    def test_idleConnectionsAreBounded(self) -> None:
+        self.client = HTTP1Client(self.endpoint, self.clock, maxIdle=2)
+        for _ in range(3):
+            self.ask()
+        for transport in self.endpoint.transports:
+            transport.receive(EMPTY)
+        self.assertEqual([transport.writeClosed for transport in self.endpoint.transports], [False, False, True])
+
+    def test_closeWaitsForWhatIsUnderWay(self) -> None:
+        self.finish()
+        self.ask()
+        busy = self.transport
+        self.ask()
+        self.transport.receive(EMPTY)
+        idle = self.transport
+        self.client.close()
+        self.assertEqual((busy.writeClosed, idle.writeClosed), (False, True))
+        busy.receive(EMPTY)
+        self.assertTrue(busy.writeClosed)
+        self.failureResultOf(self.client.exchange(GET, True), ShuttingDown)
+
+    def test_aConnectionThatComesAfterTheCloseIsClosed(self) -> None:
+        opening = self.client.exchange(GET, True)
+        self.client.close()
+        self.turn()
+        self.failureResultOf(opening, ShuttingDown)
+        self.assertTrue(self.endpoint.transports[0].writeClosed)
+
+    def test_abortEndsWhatIsUnderWay(self) -> None:
+        self.ask()
+        self.client.abort()
+        self.turn()
+        self.failureResultOf(self.answer, HopUnavailable)
+
+    def test_noConnectionIsAHopUnavailable(self) -> None:
+        self.endpoint.error = ConnectionRefusedError()
+        self.failureResultOf(self.client.exchange(GET), HopUnavailable)
+        self.endpoint.error = NameNotFound("nowhere")
+        self.failureResultOf(self.client.exchange(GET), NameNotFound)
+
+    def test_whoCancelsTheExchangeCancelsTheConnecting(self) -> None:
+        opening = self.client.exchange(GET)
+        opening.cancel()
+        self.failureResultOf(opening, CancelledError)
+        self.turn()
+        self.assertEqual(self.endpoint.transports, [])
