@@ -4,7 +4,6 @@ Two datagram channels, joined: what one end reads the other writes.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -44,11 +43,12 @@ class DatagramHalf:
         self.record = record
         self.channel: IDatagramChannel | None = None
         self.lost: Failure | None = None
-        self._early: deque[bytes] = deque(maxlen=MAX_EARLY_DATAGRAMS)
+        self._early: list[bytes] = []
         self._write: Callable[[Sequence[Buffer]], None] = self._keep
 
     def _keep(self, datagrams: Sequence[Buffer]) -> None:
-        self._early.extend(map(bytes, datagrams))
+        self._early += map(bytes, datagrams)
+        del self._early[:-MAX_EARLY_DATAGRAMS]
 
     def channelConnected(self, channel: IDatagramChannel) -> None:
         self.channel = channel
@@ -58,8 +58,7 @@ class DatagramHalf:
             return
         peer._write = channel.write
         if peer._early:
-            early = list(peer._early)
-            peer._early.clear()
+            early, peer._early = peer._early, []
             channel.write(early)
 
     def datagramsReceived(self, datagrams: Sequence[Buffer]) -> None:
