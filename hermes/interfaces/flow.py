@@ -144,10 +144,13 @@ class IListenerContext(Interface):
     """
 
     reactor = Attribute("The reactor, with time, timers and threads.")
+    nodeName = Attribute("C{str}: the name of this node in the overlay.")
     flows = Attribute("L{IFlowHandler}.")
     authenticator = Attribute("L{IAuthenticator}: the users of this node.")
     network = Attribute("L{hermes.interfaces.INetwork}.")
-    credentials = Attribute("L{hermes.interfaces.IServerCredentials} of this node, or L{None} where it has no identity.")
+    credentials = Attribute(
+        "L{hermes.interfaces.IServerCredentials} of this node, or L{None} where it has no identity."
+    )
 
 
 class IFlowObserver(Interface):
