@@ -264,7 +264,7 @@ class Node:
         if self.draining:
             raise NodeError("the node is shutting down")
         before = self._generation
-        _refuseFixed(before.config, config)
+        refuseFixed(before.config, config)
         after = self._assembly.generation(config, before)
         fresh = {
             name: listener
@@ -382,7 +382,10 @@ class Node:
         return [bound.listener for bound in self._bound.values()] + list(self._retired)
 
 
-def _refuseFixed(before: NodeConfig, after: NodeConfig) -> None:
+def refuseFixed(before: NodeConfig, after: NodeConfig) -> None:
+    """
+    @raise NodeError: where a key changes that can't while the node runs.
+    """
     for key in ("node", "workers"):
         old, new = getattr(before, key), getattr(after, key)
         if old != new:

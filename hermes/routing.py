@@ -38,12 +38,12 @@ def makeRouter(config: NodeConfig) -> Router:
 
 def makeMatch(config: MatchConfig) -> Match:
     """
-    The same for one match; C{any} is a match that asks for nothing.
+    The same for one match; C{any} is a match that asks for nothing. A node's name is in its certificate in lower case.
     """
     return Match(
         targets=config.target,
         users=frozenset(config.user),
-        nodes=frozenset(config.node),
+        nodes=frozenset(node.lower() for node in config.node),
         listeners=frozenset(config.listener),
         protocols=frozenset(config.protocol),
         sources=config.source,

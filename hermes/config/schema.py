@@ -211,7 +211,9 @@ class RouteConfig:
         before each knows; with C{nested}, upstreams of this node too.
     @ivar nested: open each tunnel inside the one before, so that a proxy in the middle learns neither target nor bytes.
     @ivar deny: refuse them, for this reason.
-    @ivar allowSpecial: allow targets that are loopback, private or otherwise special-purpose addresses.
+    @ivar allowSpecial: allow targets that are loopback, private or otherwise special-purpose addresses. A route whose
+        C{to} or whose C{match.target} names them allows them too.
+    @ivar name: what it is called in logs and metrics; left out, its place in the list, from 0.
     """
 
     match: MatchConfig
@@ -220,6 +222,7 @@ class RouteConfig:
     nested: bool = False
     deny: str | None = None
     allowSpecial: bool = False
+    name: Name | None = None
 
     def __attrs_post_init__(self) -> None:
         if self.deny is not None and (self.to is not None or self.via or self.allowSpecial):

@@ -123,3 +123,29 @@ class CommandTests(SynchronousTestCase):
         self.patch(sys, "stderr", StringIO())
         self.assertEqual(self.run_("passwd"), "")
         self.assertEqual(self.status, 1)
+
+    def test_pkiMakesAnAuthorityAndWhatANodeNeeds(self) -> None:
+        directory: str = os.path.abspath(self.mktemp())
+        output = self.run_("pki", "init", directory)
+        self.assertEqual((self.status, output), (0, f"{directory}/overlay-ca.pem\n"))
+        output = self.run_("pki", "issue", directory, "edge", "--name", "edge.example")
+        self.assertEqual(self.status, 0)
+        self.assertEqual(
+            output,
+            f"identity: {{certificate: {directory}/edge.pem, key: {directory}/edge.key, "
+            f"trust: {directory}/overlay-ca.pem}}\n",
+        )
+        self.run_("check", "--quiet", self.file(f"node: edge\n{output}"))
+        self.assertEqual(self.status, 0)
+
+    def test_pkiReplacesNoAuthority(self) -> None:
+        directory: str = self.mktemp()
+        self.run_("pki", "init", directory)
+        self.assertIn("File exists", self.run_("pki", "init", directory))
+        self.assertEqual(self.status, 1)
+
+    def test_pkiWritesNowhereElse(self) -> None:
+        directory: str = self.mktemp()
+        self.run_("pki", "init", directory)
+        self.assertIn("is not a name", self.run_("pki", "issue", directory, "../edge"))
+        self.assertEqual(self.status, 1)
