@@ -56,9 +56,13 @@ class SendingSide:
         self._queue: deque[memoryview] = deque()
 
     def write(self, data: Buffer) -> None:
-        size = len(data)
-        if not size or self._writeClosed or self._writeClosing:
-            return
+        if len(data) and not (self._writeClosed or self._writeClosing):
+            self._emit(data)
+
+    def _emit(self, data: Buffer) -> None:
+        """
+        Send C{data}, behind what waits.
+        """
         if self._queue or self._pulling:
             self._keep(bytes(data))
             return
@@ -69,7 +73,7 @@ class SendingSide:
         except OSError as error:
             self._fail(error)
             return
-        if sent < size:
+        if sent < len(data):
             self._keep(bytes(memoryview(data)[sent:]))
 
     def writeSequence(self, iovec: Iterable[Buffer]) -> None:
@@ -81,7 +85,7 @@ class SendingSide:
             return
         if len(buffers) > MAX_BUFFERS:
             # Rare, and so many are small: one copy costs less than the bookkeeping.
-            self.write(b"".join(buffers))
+            self._emit(b"".join(buffers))
             return
         try:
             sent = self._sendMany(buffers)
