@@ -31,20 +31,27 @@ Seconds from the start of a connection to the end of its header.
 """
 
 
-def sourceOf(transport: Any) -> Address | None:
+def addressOf(address: object) -> Address | None:
     """
-    Where a connection comes from: its peer's address, or what a PROXY protocol header told in its place. An IPv4
-    address that arrived on an IPv6 socket is given as IPv4. L{None} where there is none (a Unix socket).
+    A Twisted address as one of ours: an IPv4 address on an IPv6 socket is given as IPv4. L{None} where it is none (a
+    Unix socket's).
     """
-    peer = transport.getPeer()
-    if not isinstance(peer, IPv4Address | IPv6Address):
+    if not isinstance(address, IPv4Address | IPv6Address):
         return None
-    host: str = peer.host
+    host: str = address.host
     if host.startswith("::ffff:") and "." in host:
         mapped = NumericIPv6Address(host).ipv4_mapped
         if mapped is not None:
             host = str(mapped)
-    return host, peer.port
+    return host, address.port
+
+
+def sourceOf(transport: Any) -> Address | None:
+    """
+    Where a connection comes from: its peer's address, or what a PROXY protocol header told in its place. L{None} where
+    there is none.
+    """
+    return addressOf(transport.getPeer())
 
 
 def handOver(transport: Any, protocol: IProtocol, data: bytes = b"") -> None:
