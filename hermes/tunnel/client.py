@@ -169,11 +169,16 @@ async def _exchange(
 
 
 async def openTunnel(
-    client: IExchangeClient, head: RequestHead, clock: IReactorTime, options: TunnelOptions
+    client: IExchangeClient,
+    head: RequestHead,
+    clock: IReactorTime,
+    options: TunnelOptions,
+    timeout: float | None = None,
 ) -> tuple[IClientExchange, ResponseHead]:
     """
     Ask a hop for a tunnel and wait for it to accept. If this is cancelled, the request is.
 
+    @param timeout: seconds for the hop to answer; left out, those of the options.
     @raise HopRefused: where it answers with anything but 2xx.
     @raise HopUnavailable: where it can't be reached, or resets the stream.
     @raise TargetTimeout: where it does not answer in time.
@@ -184,7 +189,7 @@ async def openTunnel(
     exchange.response().addCallbacks(waiting.callback, waiting.errback)
     try:
         late = TargetTimeout("the next hop did not answer in time")
-        answer = await _within(clock, options.timeout, waiting, late)
+        answer = await _within(clock, options.timeout if timeout is None else timeout, waiting, late)
     except (CancelledError, TargetTimeout):
         exchange.reset(CANCEL)
         raise

@@ -13,13 +13,20 @@ from attrs import define, field, frozen
 from twisted.internet.address import HostnameAddress
 from twisted.internet.defer import Deferred, fail, gatherResults, maybeDeferred
 from twisted.internet.error import ConnectError
-from twisted.internet.interfaces import IProtocol, IProtocolFactory, IReactorTime, IStreamClientEndpoint
+from twisted.internet.interfaces import (
+    IProtocol,
+    IProtocolFactory,
+    IReactorTime,
+    IStreamClientEndpoint,
+    IStreamServerEndpoint,
+)
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from hermes.errors import FlowError, HopRefused, HopUnavailable, HopUntrusted, ShuttingDown
 from hermes.interfaces import IClientExchange, IDatagramReceiver, IDialer, IHop
 from hermes.tunnel.client import TunnelDialer, TunnelOptions
+from hermes.tunnel.remote import PENDING, RemoteServerEndpoint
 from hermes.values import Flow, RequestHead, Target
 
 UNREACHED: Final = (HopUnavailable, HopUntrusted)
@@ -101,7 +108,7 @@ class NestedEndpoint:
     """
     Connects through a dialer: the connection is a stream to C{target}, and what carries it learns nothing else.
 
-    It holds the dialer weakly: a hop that is gone carries nothing new.
+    @ivar target: where to.
     """
 
     _dialer: Callable[[], IDialer | None]
@@ -110,9 +117,10 @@ class NestedEndpoint:
     @classmethod
     def to(cls, target: Target, dialer: IDialer) -> NestedEndpoint:
         """
-        Connects to C{target} through C{dialer}.
+        Connects to C{target} through C{dialer}. The constructor takes what gives the dialer, or L{None} once that is
+        gone.
         """
-        return cls(ref(dialer), target)
+        return cls(lambda: dialer, target)
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         dialer = self._dialer()
@@ -192,7 +200,16 @@ class _Reaches:
     def connectDatagrams(self, flow: Flow, receiver: IDatagramReceiver) -> Deferred[IDatagramReceiver]:
         return self._try(lambda dialer: dialer.connectDatagrams(flow, receiver))
 
-    def _reach(self, address: str) -> _Reach:
+    def preferred(self) -> str:
+        """
+        The address that would be tried first.
+        """
+        return str(self._balancer.order()[0].address)
+
+    def reach(self, address: str) -> _Reach:
+        """
+        The client and dialer for C{address}.
+        """
         reach = self._reaches.get(address)
         if reach is None:
             reach = self._reaches[address] = self._make(address)
@@ -203,7 +220,7 @@ class _Reaches:
             return fail(ShuttingDown("the connections to the next hop are being closed"))
         if len(self._balancer.endpoints) == 1:
             try:
-                reach = self._reach(self._balancer.endpoints[0].address)
+                reach = self.reach(self._balancer.endpoints[0].address)
             except FlowError as error:
                 return fail(error)
             return dial(reach.dialer)
@@ -216,7 +233,7 @@ class _Reaches:
             place.active = 0 if reach is None else reach.load()
         for place in self._balancer.order():
             try:
-                opened = await dial(self._reach(place.address).dialer)
+                opened = await dial(self.reach(place.address).dialer)
             except UNREACHED as unreached:
                 self._balancer.failed(place)
                 error = unreached
@@ -269,6 +286,17 @@ class Hop:
     def _over(self, endpoint: IStreamClientEndpoint, address: str) -> _Reach:
         client: Any = self._parts.client(endpoint)
         return _Reach(client, TunnelDialer(client, self._parts.options(address), self._clock))
+
+    def serverEndpoint(self, bind: Target, pending: int = PENDING) -> IStreamServerEndpoint:
+        """
+        Listens on the hop, at the endpoint that is preferred now: see L{hermes.tunnel.remote}.
+
+        @param bind: an IP address of the hop's and a port, 0 for any.
+        @param pending: how many connections can be accepted within one round trip.
+        """
+        address = self._straight.preferred()
+        client = self._straight.reach(address).client
+        return RemoteServerEndpoint(client, bind, self._parts.options(address), self._clock, pending)
 
     def close(self) -> Deferred[None]:
         closing = gatherResults([reaches.close() for reaches in (self._straight, *self._inside.values())])

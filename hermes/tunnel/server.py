@@ -50,6 +50,9 @@ class TunnelHandler:
     nothing from anybody else.
 
     @ivar pending: how many flows are being opened.
+    @ivar answers: names whoever asks, and refuses.
+    @ivar listening: takes the kinds LISTEN and ACCEPT, with a flow whose protocol is C{"listen"}; raises L{FlowError},
+        see L{hermes.tunnel.reverse}. Where it is L{None}, nobody listens here.
     """
 
     def __init__(
@@ -62,15 +65,12 @@ class TunnelHandler:
         anonymous: bool = False,
         templates: Templates = DEFAULT_TEMPLATES,
         forward: IExchangeHandler | None = None,
-        listening: Callable[[IServerExchange, TunnelRequest, Flow], None] | None = None,
         timeout: float = 60.0,
         maxPending: int = 4096,
     ) -> None:
         """
         @param anonymous: whether somebody without a name is taken, unless the authenticator requires one.
         @param forward: takes the requests that are no tunnel; it looks after authentication itself.
-        @param listening: takes the kinds LISTEN and ACCEPT, with a flow whose protocol is C{"listen"}; raises
-            L{FlowError}, see L{hermes.tunnel.reverse}. Without it nobody listens here.
         @param timeout: seconds to open a flow.
         @param maxPending: how many flows may be being opened at once.
         """
@@ -82,7 +82,7 @@ class TunnelHandler:
         self._listenerName = listenerName
         self._templates = templates
         self._forward = forward
-        self._listening = listening
+        self.listening: Callable[[IServerExchange, TunnelRequest, Flow], None] | None = None
         self._maxPending = maxPending
 
     def exchangeReceived(self, exchange: IServerExchange) -> None:
@@ -108,9 +108,9 @@ class TunnelHandler:
             via=readVia(exchange),
         )
         if flow.protocol == "listen":
-            if self._listening is None:
+            if self.listening is None:
                 raise PathUnknown("this proxy does not listen for others")
-            self._listening(exchange, request, flow)
+            self.listening(exchange, request, flow)
             return
         if (exchange.request.get(b"expect") or b"").lower() == b"100-continue":
             exchange.respond(CONTINUE)

@@ -252,6 +252,11 @@ class HopTests(SynchronousTestCase):
         self.accept()
         self.successResultOf(connecting)
 
+    def test_onePortListensAtOneEndpoint(self) -> None:
+        self.hop.serverEndpoint(Target("127.0.0.1", 0)).listen(Factory())
+        (exchange, _) = self.clients["a:1"].inner.exchanges[0]
+        self.assertEqual((exchange.request.protocol, exchange.request.authority), (b"hermes-listen", b"a:1"))
+
     def test_closingClosesEveryWay(self) -> None:
         carrier = self.makeHop("c:1").dialer
         self.connect()
@@ -303,6 +308,6 @@ class NestedEndpointTests(SynchronousTestCase):
         self.failureResultOf(self.connect(Dialer(lambda _: fail(ShuttingDown("later")))), ShuttingDown)
 
     def test_aCarrierThatIsGoneCarriesNothing(self) -> None:
-        endpoint = NestedEndpoint.to(Target("r2", 8443), Dialer(succeed))
+        endpoint = NestedEndpoint(lambda: None, Target("r2", 8443))
         gc.collect()
         self.failureResultOf(endpoint.connect(Factory.forProtocol(Stream)), ShuttingDown)  # type: ignore[type-var]

@@ -1,0 +1,190 @@
+"""
+The C{tunnel} listener: other proxies, and any MASQUE client.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from weakref import WeakSet
+
+from attrs import frozen
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.interfaces import IAddress, IListeningPort, IProtocolFactory
+from twisted.internet.protocol import Factory
+from twisted.logger import Logger
+from twisted.plugin import IPlugin
+from zope.interface import implementer
+
+from hermes.errors import HermesError
+from hermes.http1.server import HTTP1ServerProtocol
+from hermes.http2.connection import ServerConnection
+from hermes.interfaces import IExchangeHandler, IListener, IListenerContext, IListenerType
+from hermes.proxied import ProxyProtocolFactory
+from hermes.tunnel.choosing import ServerChooser
+from hermes.tunnel.reverse import RemoteListening
+from hermes.tunnel.server import TunnelHandler
+
+
+class ListenError(HermesError):
+    """
+    A listener can't be had. The text is for the operator.
+    """
+
+
+@frozen
+class TunnelListenerOptions:
+    """
+    @ivar bind: C{HOST:PORT}, C{[V6]:PORT} or C{unix:PATH}.
+    @ivar tls: whether connections begin with TLS, in which a client shows its certificate. Without, it is cleartext
+        HTTP/2 by prior knowledge, and HTTP/1.1.
+    @ivar anonymous: whether somebody is taken who has neither a certificate nor a user's credential.
+    @ivar proxyProtocol: whether connections begin (inside TLS, where there is any) with a PROXY protocol header.
+    """
+
+    bind: str
+    tls: bool = True
+    anonymous: bool = False
+    proxyProtocol: bool = False
+
+
+class ConnectionFactory(Factory):
+    """
+    Makes the protocol of each connection, HTTP/2 or HTTP/1.1, all with one handler.
+    """
+
+    noisy = False
+
+    def __init__(self, handler: IExchangeHandler, clock: Any) -> None:
+        self._handler = handler
+        self._clock = clock
+        # A transport forgets its protocol when it ends, and nothing else keeps it.
+        self._connections: WeakSet[Any] = WeakSet()
+
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        return ServerChooser(self._http2, self._http1, self._clock)
+
+    def _http2(self) -> Any:
+        return self._keep(ServerConnection(self._handler, self._clock))
+
+    def _http1(self) -> Any:
+        return self._keep(HTTP1ServerProtocol(self._handler, self._clock))
+
+    def _keep(self, connection: Any) -> Any:
+        self._connections.add(connection)
+        return connection
+
+    def drain(self) -> None:
+        """
+        Ask what is open to finish: GOAWAY, or C{Connection: close}.
+        """
+        for connection in list(self._connections):
+            connection.drain()
+
+    def abort(self) -> None:
+        """
+        End what is open. A connection that became a tunnel is its flow's to end.
+        """
+        for connection in list(self._connections):
+            connection.abort()
+
+
+@implementer(IListener)
+class TunnelListener:
+    """
+    See L{hermes.interfaces.IListener}.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        name: str,
+        options: TunnelListenerOptions,
+        context: IListenerContext,
+        forward: IExchangeHandler | None = None,
+    ) -> None:
+        """
+        @param forward: takes the requests that are no tunnel.
+        @raise ListenError: where it is to have TLS and the node has no identity.
+        """
+        if options.tls and context.credentials is None:
+            raise ListenError(f"listener {name}: the node needs an 'identity' for TLS (or say 'tls: false')")
+        self.name = name
+        self._options = options
+        self._context = context
+        authorise = getattr(context.flows, "authorise", None)
+        handler = TunnelHandler(
+            context.flows,
+            context.authenticator,
+            context.reactor,
+            context.nodeName,
+            name,
+            anonymous=options.anonymous,
+            forward=forward,
+        )
+        self._listening = None
+        if authorise is not None:
+            self._listening = RemoteListening(context.network, context.reactor, authorise, handler.answers)
+            handler.listening = self._listening
+        self.handler = handler
+        self.factory = ConnectionFactory(handler, context.reactor)
+        self._port: IListeningPort | None = None
+
+    def start(self) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._start())
+
+    async def _start(self) -> None:
+        options, context = self._options, self._context
+        factory: IProtocolFactory = self.factory
+        if options.proxyProtocol:
+            factory = ProxyProtocolFactory(factory, context.reactor)
+        endpoint = context.network.streamServer(options.bind, context.credentials if options.tls else None)
+        try:
+            self._port = await endpoint.listen(factory)
+        except Exception as error:
+            # Twisted wraps the kernel's error and puts the address before it.
+            inner = getattr(error, "socketError", None) or error
+            reason = getattr(inner, "strerror", None) or inner
+            raise ListenError(f"can't listen on {options.bind}: {reason}") from error
+
+    def stop(self) -> Deferred[None]:
+        port, self._port = self._port, None
+        if port is None:
+            return succeed(None)
+        return maybeDeferred(port.stopListening).addCallback(lambda _: None)
+
+    def drain(self) -> None:
+        if self._listening is not None:
+            self._listening.close()
+        self.factory.drain()
+
+    def abort(self) -> None:
+        if self._listening is not None:
+            self._listening.close()
+        self.factory.abort()
+
+    def getHost(self) -> object:
+        if self._port is None:
+            raise ListenError(f"{self.name} does not listen")
+        return self._port.getHost()
+
+
+@implementer(IPlugin, IListenerType)
+class TunnelListenerType:
+    """
+    C{type: tunnel}.
+    """
+
+    type = "tunnel"
+    options = TunnelListenerOptions
+
+    def __init__(self, forward: Callable[[str, IListenerContext], IExchangeHandler] | None = None) -> None:
+        """
+        @param forward: makes the handler for the requests that are no tunnel, of a listener's name and context.
+        """
+        self._forward = forward
+
+    def listener(self, name: str, options: Any, context: IListenerContext) -> IListener:
+        forward = None if self._forward is None else self._forward(name, context)
+        return TunnelListener(name, options, context, forward)
