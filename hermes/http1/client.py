@@ -53,6 +53,7 @@ class HTTP1Client:
         self._idle: list[HTTP1ClientProtocol] = []
         self._connections: set[Connection] = set()
         self._closed = False
+        self._closing: list[Deferred[None]] = []
 
     def exchange(self, head: RequestHead, end: bool = False) -> Deferred[IClientExchange]:
         if self._closed:
@@ -87,15 +88,26 @@ class HTTP1Client:
         self._connections.discard(connection)
         if connection in self._idle:
             self._idle.remove(connection)
+        if not self._connections:
+            closing, self._closing = self._closing, []
+            for each in closing:
+                each.callback(None)
 
-    def close(self) -> None:
+    def close(self) -> Deferred[None]:
         """
-        Open nothing more; close each connection once its exchange has ended. Tunnels go on.
+        Open nothing more; close each connection once its exchange has ended. Fires when all are closed; tunnels go on,
+        and are not waited for.
         """
         self._closed = True
+        closed: Deferred[None] = Deferred()
+        if self._connections:
+            self._closing.append(closed)
+        else:
+            closed.callback(None)
         for connection in tuple(self._connections):
             if isinstance(connection, HTTP1ClientProtocol):
                 connection.drain()
+        return closed
 
     def abort(self) -> None:
         """

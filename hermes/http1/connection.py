@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol, IProtocol, IReactorTime
 from twisted.internet.protocol import Protocol
@@ -23,6 +22,7 @@ from hermes.http1.handover import PlainTransport, Successor, dataTaker
 from hermes.http1.held import Held
 from hermes.http1.limits import Limits
 from hermes.interfaces import IAttachable, IBorrowingProtocol, IStreamTransport
+from hermes.proxied import sourceOf
 from hermes.values import ANONYMOUS, Address, Buffer, Headers, Identity
 
 
@@ -72,8 +72,7 @@ class Connection(Protocol):
         """
         The peer's address, where it has one.
         """
-        peer = self.transport.getPeer()
-        return (peer.host, peer.port) if isinstance(peer, (IPv4Address, IPv6Address)) else None
+        return sourceOf(self.transport)
 
     @property
     def bufferedBytes(self) -> int:
@@ -107,6 +106,8 @@ class Connection(Protocol):
             self.transport.loseConnection()
         else:
             self.pump()
+        if isinstance(self.transport, PlainTransport):
+            self.transport.readEnded()
 
     def writeConnectionLost(self) -> None:
         if self._relay is not None:

@@ -150,6 +150,9 @@ class Exchange:
         if self.lostReason is not None:
             producer.stopProducing()
             return
+        if self.writeEnded:
+            # There is nothing to wait with, and the transport may have another exchange's producer.
+            return
         self._connection.transport.registerProducer(producer, streaming)
         self.producer = producer
 

@@ -111,6 +111,8 @@ class PlainTransport:
 
     def __init__(self, transport: Any) -> None:
         self._transport = transport
+        self._readEnded = False
+        self._writeEnded = False
 
     def __getattr__(self, name: str) -> Any:
         # Whatever else the transport has: getPeer, setTcpNoDelay, negotiatedProtocol.
@@ -130,10 +132,19 @@ class PlainTransport:
 
     def loseWriteConnection(self) -> None:
         """
-        A transport that can't close one direction closes both.
+        A transport that can't close one direction closes both; one that has both closed does not notice by itself.
         """
-        lose = getattr(self._transport, "loseWriteConnection", None) or self._transport.loseConnection
-        lose()
+        self._writeEnded = True
+        lose = None if self._readEnded else getattr(self._transport, "loseWriteConnection", None)
+        (lose or self._transport.loseConnection)()
+
+    def readEnded(self) -> None:
+        """
+        The protocol was told that the peer has ended its direction.
+        """
+        self._readEnded = True
+        if self._writeEnded:
+            self._transport.loseConnection()
 
     def abortConnection(self) -> None:
         """

@@ -412,10 +412,16 @@ class PoolTests(ClientCase):
         self.ask()
         self.transport.receive(EMPTY)
         idle = self.transport
-        self.client.close()
+        closed = self.client.close()
         self.assertEqual((busy.writeClosed, idle.writeClosed), (False, True))
         busy.receive(EMPTY)
         self.assertTrue(busy.writeClosed)
+        self.assertNoResult(closed)
+        for transport in self.endpoint.transports:
+            transport.receiveEnd()
+        self.turn()
+        self.successResultOf(closed)
+        self.successResultOf(self.client.close())
         self.failureResultOf(self.client.exchange(GET, True), ShuttingDown)
 
     def test_aConnectionThatComesAfterTheCloseIsClosed(self) -> None:

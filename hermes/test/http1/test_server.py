@@ -392,6 +392,15 @@ class BodyTests(ServerCase):
         exchange.loseWriteConnection()
         self.assertIsNone(transport.producer)
 
+    def test_aProducerForABodyThatHasEndedIsNotRegistered(self) -> None:
+        transport = self.serve()
+        transport.receive(GET.replace(b"GET", b"HEAD"))
+        exchange = self.handler.exchanges[0]
+        exchange.respond(OK)
+        exchange.registerProducer(Reader(), True)
+        exchange.unregisterProducer()
+        self.assertIsNone(transport.producer)
+
     def test_bytesOfAReaderThatIsNoBorrowerAreItsOwn(self) -> None:
         transport = self.serve()
         transport.receive(POST)
