@@ -28,6 +28,7 @@ CONNECT_TIMEOUT = 10.0
 How long connecting may take in all once the addresses are known, in seconds.
 """
 
+A = TypeVar("A")
 T = TypeVar("T")
 
 
@@ -54,21 +55,21 @@ def connectTarget(
 
 def connectAny(
     clock: IReactorTime,
-    addresses: Sequence[Address],
-    connectAddress: Callable[[Address], Deferred[T]],
+    addresses: Sequence[A],
+    connectAddress: Callable[[A], Deferred[T]],
     what: str,
     timeout: float = CONNECT_TIMEOUT,
 ) -> Deferred[T]:
     """
     Connect to the first of some addresses that answers; see L{connectTarget}.
 
-    @param addresses: in the order in which to try them; one at least.
+    @param addresses: what C{connectAddress} takes, in the order in which to try them; one at least.
     @param what: what they are the addresses of, for the error's text.
     """
     return _Race(clock, addresses, connectAddress, what).start(timeout)
 
 
-class _Race(Generic[T]):
+class _Race(Generic[A, T]):
     """
     Attempts, each a little later than the one before or as soon as that has failed. The first to succeed ends it.
     """
@@ -78,8 +79,8 @@ class _Race(Generic[T]):
     def __init__(
         self,
         clock: IReactorTime,
-        addresses: Sequence[Address],
-        connectAddress: Callable[[Address], Deferred[T]],
+        addresses: Sequence[A],
+        connectAddress: Callable[[A], Deferred[T]],
         what: str,
     ) -> None:
         self._clock = clock

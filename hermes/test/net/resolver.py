@@ -10,7 +10,7 @@ from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import IHostnameResolver, IHostResolution
 from zope.interface import implementer
 
-from hermes.test.net.datagrams import DescriptorReactor
+from hermes.test.net.descriptors import DescriptorReactor
 
 
 @implementer(IHostResolution)

@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from hermes.net.connecting import FULL_BACKLOG_DELAY, connectSocket
-from hermes.test.net.datagrams import DescriptorReactor
+from hermes.test.net.descriptors import DescriptorReactor
 
 
 class ConnectSocketTests(SynchronousTestCase):

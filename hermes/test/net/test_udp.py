@@ -20,7 +20,7 @@ from hermes.net.mmsg import SLOTS
 from hermes.net.segments import SOL_UDP, UDP_GRO, UDP_SEGMENT
 from hermes.net.sockets import bindDatagrams
 from hermes.net.udp import MAX_QUEUED_AGE, UDPChannel, UDPSocket
-from hermes.test.net.datagrams import DescriptorReactor, Recorder, SourceRecorder, udpPair
+from hermes.test.net.descriptors import DescriptorReactor, Recorder, SourceRecorder, udpPair
 from hermes.values import Buffer
 
 

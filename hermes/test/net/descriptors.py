@@ -1,10 +1,11 @@
 """
-What the tests of datagram sockets share: real sockets on loopback, a reactor that does as it is told, recorders.
+What the tests of sockets share: real sockets on loopback, a reactor that does as it is told, recorders.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from select import select
 from socket import AF_INET, AF_INET6, SOCK_DGRAM, socket
 from typing import Any
 
@@ -37,6 +38,26 @@ class DescriptorReactor(Clock):
 
     def removeWriter(self, writer: Any) -> None:
         self.writers.discard(writer)
+
+    def turn(self) -> None:
+        """
+        Do what the kernel is ready for, and what is due now, until there is nothing. Over loopback that is all that was
+        begun.
+        """
+        while True:
+            self.advance(0)
+            readable, writable, _ = select(self.readers, self.writers, [], 0)
+            if not (readable or writable or self._due()):
+                return
+            for descriptor in readable:
+                if descriptor in self.readers:
+                    descriptor.doRead()
+            for descriptor in writable:
+                if descriptor in self.writers:
+                    descriptor.doWrite()
+
+    def _due(self) -> bool:
+        return any(call.getTime() <= self.seconds() for call in self.getDelayedCalls())
 
 
 @implementer(IDatagramReceiver)

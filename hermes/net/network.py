@@ -1,0 +1,85 @@
+"""
+The kernel's sockets, as the rest of Hermes asks for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import define, field
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IProtocol, IStreamClientEndpoint, IStreamServerEndpoint
+from zope.interface import implementer
+
+from hermes.interfaces import IDatagramChannel, IDatagramSocket, INetwork, IServerCredentials
+from hermes.net.endpoints import StreamClientEndpoint, StreamServerEndpoint, openTransport
+from hermes.net.failures import flowError
+from hermes.net.resolution import resolve
+from hermes.net.sockets import Bound, adopt, bindDatagrams, bindStreams, openDatagrams, parsePlace
+from hermes.net.transport import StreamTransport
+from hermes.net.udp import UDPChannel, UDPSocket
+from hermes.values import Address, Target
+
+STREAM = "stream"
+DATAGRAM = "datagram"
+
+
+@implementer(INetwork)
+@define(eq=False)
+class Network:
+    """
+    Sockets in a reactor.
+
+    @ivar reactor: provides C{IReactorFDSet}, C{IReactorTime} and C{IReactorPluggableNameResolver}.
+    @ivar reusePort: whether other processes may bind the same ports; the kernel shares out what arrives.
+    @ivar mode: the permissions of Unix sockets' files, in place of what the umask leaves.
+    @ivar inherited: descriptors of sockets that this process was given, bound, by (L{STREAM} or L{DATAGRAM}, what the
+        configuration says): they are used in place of new ones. They stay open, so that a reload can use them again.
+    """
+
+    reactor: Any
+    reusePort: bool = False
+    mode: int | None = None
+    inherited: Mapping[tuple[str, str], int] = field(factory=dict)
+
+    def streamServer(self, bind: str, tls: IServerCredentials | None = None) -> IStreamServerEndpoint:
+        """
+        @raise ValueError: where C{bind} is none.
+        """
+        parsePlace(bind)
+        return StreamServerEndpoint(self.reactor, bind, lambda: self._bound(STREAM, bind), tls)
+
+    def streamClient(self, address: str, tls: Any = None) -> IStreamClientEndpoint:
+        """
+        @raise ValueError: where C{address} is none.
+        """
+        return StreamClientEndpoint(self.reactor, parsePlace(address), tls)
+
+    def connectStream(self, target: Target, protocol: IProtocol, allowSpecial: bool = False) -> Deferred[IProtocol]:
+        def attach(transport: StreamTransport) -> IProtocol:
+            transport.attach(protocol)
+            return protocol
+
+        return openTransport(self.reactor, target, allowSpecial).addCallback(attach)
+
+    def connectDatagrams(self, target: Target, allowSpecial: bool = False) -> Deferred[IDatagramChannel]:
+        def connect(addresses: list[Address]) -> IDatagramChannel:
+            error: OSError | None = None
+            for address in addresses:
+                try:
+                    return UDPChannel(openDatagrams(address), self.reactor)
+                except OSError as reason:
+                    error = error or reason
+            raise flowError(error, str(target))
+
+        return resolve(self.reactor, target, allowSpecial).addCallback(connect)
+
+    def datagramSocket(self, bind: str) -> IDatagramSocket:
+        return UDPSocket(self._bound(DATAGRAM, bind), self.reactor)
+
+    def _bound(self, kind: str, bind: str) -> Bound:
+        descriptor = self.inherited.get((kind, bind))
+        if descriptor is not None:
+            return adopt(descriptor)
+        return (bindStreams if kind == STREAM else bindDatagrams)(bind, self.reusePort, self.mode)
