@@ -1,22 +1,21 @@
 """
-Stream transports, datagram channels, dialers and a network in memory.
+Stream transports, datagram channels and what is around them, in memory.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from attrs import define, field
 from twisted.internet.address import IPv4Address
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionAborted, ConnectionDone
-from twisted.internet.interfaces import IHalfCloseableProtocol, IProtocol, IProtocolFactory
+from twisted.internet.interfaces import IHalfCloseableProtocol, IProtocol
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from hermes.errors import FlowError
 from hermes.fabric.record import FlowRecord
 from hermes.interfaces import (
     IAttachable,
@@ -25,13 +24,10 @@ from hermes.interfaces import (
     IDatagramReceiver,
     IDatagramSocket,
     IDatagramSocketReceiver,
-    IDialer,
     IFlowHandler,
     IFlowObserver,
-    IHop,
-    INetwork,
 )
-from hermes.values import ANONYMOUS, Buffer, Flow, Identity, Target
+from hermes.values import ANONYMOUS, Buffer, Flow, Identity
 
 
 @implementer(IAttachable)
@@ -245,99 +241,6 @@ class FakeChannel:
             self.receiver.channelLost(Failure(error))
 
 
-@implementer(IDialer)
-@define(eq=False)
-class FakeDialer:
-    """
-    Connects to streams and channels in memory.
-
-    @ivar flows: what was dialed.
-    @ivar waiting: with C{hold}, the dials that wait for L{up}.
-    @ivar failures: errors by target, as text; the key C{""} is for all.
-    """
-
-    clock: Clock
-    hold: bool = False
-    flows: list[Flow] = field(factory=list)
-    streams: list[FakeStream] = field(factory=list)
-    channels: list[FakeChannel] = field(factory=list)
-    waiting: list[tuple[Deferred[Any], Callable[[], Any]]] = field(factory=list)
-    failures: dict[str, Exception] = field(factory=dict)
-    cancelled: int = 0
-
-    def connectStream(self, flow: Flow, protocol: IProtocol) -> Deferred[IProtocol]:
-        def connect() -> IProtocol:
-            stream = FakeStream(self.clock)
-            self.streams.append(stream)
-            stream.attach(protocol)
-            return protocol
-
-        return self._dial(flow, connect)
-
-    def connectDatagrams(self, flow: Flow, receiver: IDatagramReceiver) -> Deferred[IDatagramReceiver]:
-        def connect() -> IDatagramReceiver:
-            channel = FakeChannel()
-            self.channels.append(channel)
-            channel.setReceiver(receiver)
-            return receiver
-
-        return self._dial(flow, connect)
-
-    def _dial(self, flow: Flow, connect: Callable[[], Any]) -> Deferred[Any]:
-        self.flows.append(flow)
-        error = self.failures.get(str(flow.target)) or self.failures.get("")
-        if error is not None:
-            return fail(error)
-        if not self.hold:
-            return succeed(connect())
-        dialed: Deferred[Any] = Deferred(self._cancel)
-        self.waiting.append((dialed, connect))
-        return dialed
-
-    def _cancel(self, dialed: Deferred[Any]) -> None:
-        self.cancelled += 1
-        self.waiting = [(waiting, connect) for waiting, connect in self.waiting if waiting is not dialed]
-
-    def up(self) -> None:
-        """
-        Connect the dial that waits longest.
-        """
-        dialed, connect = self.waiting.pop(0)
-        dialed.callback(connect())
-
-
-@implementer(IHop)
-@define(eq=False)
-class FakeHop:
-    """
-    Another proxy.
-
-    @ivar inside: the dialers that tunnel through it inside another, by the id of that other.
-    """
-
-    name: str
-    dialer: FakeDialer
-    closed: int = 0
-    inside: dict[int, NestedDialer] = field(factory=dict)
-
-    def through(self, dialer: IDialer) -> IDialer:
-        return self.inside.setdefault(id(dialer), NestedDialer(self.dialer.clock, carrier=dialer, hop=self.name))
-
-    def close(self) -> Deferred[None]:
-        self.closed += 1
-        return succeed(None)
-
-
-@define(eq=False)
-class NestedDialer(FakeDialer):
-    """
-    What L{FakeHop.through} gives.
-    """
-
-    carrier: Any = None
-    hop: str = ""
-
-
 @implementer(IFlowObserver)
 @define(eq=False)
 class FakeObserver:
@@ -419,122 +322,3 @@ class FakeSocket:
 
     def stopListening(self) -> None:
         self.stopped = True
-
-
-@implementer(INetwork)
-@define(eq=False)
-class FakeNetwork:
-    """
-    Sockets in memory.
-
-    @ivar streams: what was connected, with the address.
-    @ivar refusing: addresses that can't be connected to, with the error.
-    @ivar special: the values of C{allowSpecial} that were given.
-    @ivar servers: the factories that listen, by bind.
-    """
-
-    clock: Clock
-    streams: list[tuple[str, FakeStream]] = field(factory=list)
-    channels: list[tuple[str, FakeChannel]] = field(factory=list)
-    tried: list[str] = field(factory=list)
-    refusing: dict[str, FlowError] = field(factory=dict)
-    special: list[bool] = field(factory=list)
-    servers: dict[str, FakePort] = field(factory=dict)
-    sockets: dict[str, FakeSocket] = field(factory=dict)
-    bindError: Exception | None = None
-
-    def streamClient(self, address: str, tls: object | None = None) -> Any:
-        return FakeEndpoint(self, address)
-
-    def streamServer(self, bind: str, tls: object | None = None) -> Any:
-        return FakeServerEndpoint(self, bind)
-
-    def connectStream(self, target: Target, protocol: IProtocol, allowSpecial: bool = False) -> Deferred[IProtocol]:
-        self.special.append(allowSpecial)
-        return self.open(str(target), protocol)
-
-    def connectDatagrams(self, target: Target, allowSpecial: bool = False) -> Deferred[IDatagramChannel]:
-        self.special.append(allowSpecial)
-        self.tried.append(str(target))
-        if (error := self.refusing.get(str(target))) is not None:
-            return fail(error)
-        channel = FakeChannel()
-        self.channels.append((str(target), channel))
-        return succeed(channel)
-
-    def datagramSocket(self, bind: str) -> IDatagramSocket:
-        if self.bindError is not None:
-            raise self.bindError
-        self.sockets[bind] = FakeSocket()
-        return self.sockets[bind]
-
-    def open(self, address: str, protocol: IProtocol) -> Deferred[IProtocol]:
-        self.tried.append(address)
-        if (error := self.refusing.get(address)) is not None:
-            return fail(error)
-        stream = FakeStream(self.clock)
-        self.streams.append((address, stream))
-        stream.attach(protocol)
-        return succeed(protocol)
-
-
-@define(eq=False)
-class FakeEndpoint:
-    """
-    A client endpoint.
-    """
-
-    network: FakeNetwork
-    address: str
-
-    def connect(self, factory: IProtocolFactory) -> Deferred[IProtocol]:
-        protocol = factory.buildProtocol(IPv4Address("TCP", "127.0.0.1", 1))
-        assert protocol is not None
-        return self.network.open(self.address, protocol)
-
-
-@define(eq=False)
-class FakeServerEndpoint:
-    """
-    A server endpoint.
-    """
-
-    network: FakeNetwork
-    bind: str
-
-    def listen(self, factory: IProtocolFactory) -> Deferred[Any]:
-        if self.network.bindError is not None:
-            return fail(self.network.bindError)
-        self.network.servers[self.bind] = FakePort(self.network.clock, factory)
-        return succeed(self.network.servers[self.bind])
-
-
-@define(eq=False)
-class FakePort:
-    """
-    A listening port.
-    """
-
-    clock: Clock
-    factory: Any
-    stopped: bool = False
-
-    def accept(self, peer: object = None) -> FakeStream:
-        """
-        A client connects.
-        """
-        stream = FakeStream(self.clock)
-        stream.peer = peer or stream.peer
-        protocol = self.factory.buildProtocol(stream.peer)
-        if protocol is None:
-            stream.calls.append("refused")
-        else:
-            stream.attach(protocol)
-        return stream
-
-    def getHost(self) -> object:
-        return IPv4Address("TCP", "127.0.0.1", 3306)
-
-    def stopListening(self) -> Deferred[None]:
-        self.stopped = True
-        return succeed(None)

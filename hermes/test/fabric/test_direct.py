@@ -21,7 +21,9 @@ from hermes.fabric.paths import IEndpoints
 from hermes.fabric.record import FlowRecord
 from hermes.fabric.splice import StreamSplice
 from hermes.interfaces import IBorrowingProtocol, IDatagramReceiver, IDialer
-from hermes.test.fabric.fakes import FakeDialer, FakeNetwork, FakeStream
+from hermes.test.fabric.fakedialer import FakeDialer
+from hermes.test.fabric.fakenetwork import FakeNetwork
+from hermes.test.fabric.fakes import FakeStream
 from hermes.values import Flow, Identity, Target
 from hermes.wire.proxyprotocol import PP2_TYPE_AUTHORITY, parse
 

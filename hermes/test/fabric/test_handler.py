@@ -18,15 +18,9 @@ from hermes.fabric.match import Match
 from hermes.fabric.record import FlowRecord
 from hermes.fabric.router import Route, Router
 from hermes.interfaces import IFlowHandler, IHop
-from hermes.test.fabric.fakes import (
-    FakeChannel,
-    FakeDialer,
-    FakeHop,
-    FakeNetwork,
-    FakeObserver,
-    FakeStream,
-    NestedDialer,
-)
+from hermes.test.fabric.fakedialer import FakeDialer, FakeHop, NestedDialer
+from hermes.test.fabric.fakenetwork import FakeNetwork
+from hermes.test.fabric.fakes import FakeChannel, FakeObserver, FakeStream
 from hermes.values import Flow, Identity, Target
 
 FLOW = Flow("tcp", Target("db.hermes", 3306), ("192.0.2.1", 4000), Identity(user="alice"), "apps")

@@ -24,8 +24,8 @@ from hermes.fabric.router import Route, Router
 from hermes.fabric.tcp import TCPListener, TCPOptions
 from hermes.fabric.udp import UDPListener, UDPOptions
 from hermes.net.network import Network
+from hermes.test.fabric.fakenetwork import FakeContext
 from hermes.test.fabric.fakes import FakeObserver
-from hermes.test.fabric.test_tcp import FakeContext
 from hermes.values import Target
 
 clock: Any = reactor

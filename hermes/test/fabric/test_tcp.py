@@ -2,13 +2,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from attrs import define, field
 from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.error import CannotListenError, ConnectionLost
-from twisted.internet.task import Clock
 from twisted.plugin import IPlugin
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface import implementer
 from zope.interface.verify import verifyClass, verifyObject
 
 from hermes.errors import NoRoute
@@ -16,30 +13,15 @@ from hermes.fabric.listener import Accepted, ListenError, StreamListener
 from hermes.fabric.record import FlowRecord
 from hermes.fabric.splice import StreamSplice
 from hermes.fabric.tcp import TCPListener, TCPListenerType, TCPOptions
-from hermes.interfaces import IListener, IListenerContext, IListenerType
-from hermes.test.fabric.fakes import FakeFlows, FakeNetwork, FakePort, FakeStream
+from hermes.interfaces import IListener, IListenerType
+from hermes.test.fabric.fakenetwork import FakeContext as FakeContext
+from hermes.test.fabric.fakenetwork import FakePort
+from hermes.test.fabric.fakes import FakeFlows, FakeStream
 from hermes.values import Flow, Target
 from hermes.wire.proxyprotocol import ProxyHeader, writeV2
 
 TARGET = Target("db.hermes", 3306)
 BIND = "127.0.0.1:3306"
-
-
-@implementer(IListenerContext)
-@define(eq=False)
-class FakeContext:
-    """
-    What a listener stands on, in memory.
-    """
-
-    reactor: Clock = field(factory=Clock)
-    flows: Any = field(factory=FakeFlows)
-    authenticator: Any = None
-    credentials: Any = None
-    network: Any = field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self.network = FakeNetwork(self.reactor)
 
 
 class Listening(SynchronousTestCase):

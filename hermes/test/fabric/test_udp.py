@@ -13,8 +13,8 @@ from hermes.fabric.listener import ListenError
 from hermes.fabric.record import FlowRecord
 from hermes.fabric.udp import MAX_WAITING_BYTES, SourceChannel, UDPListener, UDPListenerType, UDPOptions
 from hermes.interfaces import IDatagramChannel, IDatagramSocketReceiver, IListener, IListenerType
+from hermes.test.fabric.fakenetwork import FakeContext
 from hermes.test.fabric.fakes import FakeChannel, FakeFlows, FakeSocket
-from hermes.test.fabric.test_tcp import FakeContext
 from hermes.values import Flow, Target
 
 TARGET = Target("dns.hermes", 53)
