@@ -29,10 +29,14 @@ class BodyPipe:
     @ivar empty: nothing of the body has come.
     """
 
-    def __init__(self, source: IExchange, lost: Callable[[Failure], None]) -> None:
+    def __init__(
+        self, source: IExchange, lost: Callable[[Failure], None], begun: Callable[[], None] | None = None
+    ) -> None:
         """
         @param lost: called when the exchange that this reads from has ended.
+        @param begun: called with the first bytes of the body, or with its end where there are none.
         """
+        self._begun = begun
         self._source: Any = source
         self._lost = lost
         self._sink: Any = None
@@ -69,6 +73,7 @@ class BodyPipe:
         if self._sink is None:
             self._early.append(bytes(data))
             self._source.pauseProducing()
+            self._begin()
         else:
             self._sink.write(data)
 
@@ -77,6 +82,7 @@ class BodyPipe:
             self.ended = True
             if self._sink is not None:
                 self._endSink()
+            self._begin()
 
     def writeConnectionLost(self) -> None:
         pass
@@ -99,6 +105,11 @@ class BodyPipe:
         The exchange that this writes to is gone; its own protocol is told why.
         """
         self._registered = False
+
+    def _begin(self) -> None:
+        begun, self._begun = self._begun, None
+        if begun is not None:
+            begun()
 
     def _endSink(self) -> None:
         self._unregister()
@@ -124,18 +135,22 @@ class ExchangeRelay:
     @ivar response: the direction to the client; L{None} until L{openResponse}.
     """
 
-    def __init__(self, server: IExchange, clientLost: Callable[[], None]) -> None:
+    def __init__(self, server: IExchange, begun: Callable[[], None], clientLost: Callable[[], None]) -> None:
         """
-        Start to read the request's body.
-
+        @param begun: called once when it is known whether the request has a body: with its first bytes, or its end.
         @param clientLost: called where the client goes away before L{openRequest}.
         """
         self._server: Any = server
         self._client: Any = None
         self._clientLost = clientLost
         self.lost = False
-        self.request = BodyPipe(server, self._serverEnded)
+        self.request = BodyPipe(server, self._serverEnded, begun)
         self.response: BodyPipe | None = None
+
+    def start(self) -> None:
+        """
+        Start to read the request's body.
+        """
         self._server.attach(self.request)
 
     def openRequest(self, client: IExchange) -> None:

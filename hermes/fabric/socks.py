@@ -186,10 +186,11 @@ class SOCKSProtocol:
             return
         # Reading goes on, so that a client that goes away is noticed.
         self._timer = self._clock.callLater(DIAL_TIME, self._dialTooSlow)
-        self._opening = self._context.flows.openStream(self._flow("tcp", Target(request.host, request.port)))
-        self._opening.addBoth(self._settled)
-        self._opening.addCallbacks(self._opened, self._failed)
-        self._opening.addErrback(lambda failure: self.log.failure("answering a SOCKS client failed", failure))
+        opening = self._context.flows.openStream(self._flow("tcp", Target(request.host, request.port)))
+        self._opening = opening
+        opening.addBoth(self._settled)
+        opening.addCallbacks(self._opened, self._failed)
+        opening.addErrback(lambda failure: self.log.failure("answering a SOCKS client failed", failure))
 
     def _flow(self, protocol: str, target: Target) -> Flow:
         return Flow(protocol, target, self._source, self._identity, self._listener)

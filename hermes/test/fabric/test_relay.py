@@ -47,10 +47,15 @@ class RelayTests(SynchronousTestCase):
         self.browser, self.server = self.network.pair(REQUEST)
         self.client, self.origin = self.network.pair(REQUEST)
         self.gone: list[bool] = []
-        self.relay = ExchangeRelay(self.server, lambda: self.gone.append(True))
+        self.begun = 0
+        self.relay = ExchangeRelay(self.server, self.begin, lambda: self.gone.append(True))
+        self.relay.start()
         self.browserBody, self.originBody = Body(), Body()
         self.browser.attach(self.browserBody)
         self.origin.attach(self.originBody)
+
+    def begin(self) -> None:
+        self.begun += 1
 
     def open(self) -> None:
         self.relay.openRequest(self.client)
@@ -80,13 +85,14 @@ class RelayTests(SynchronousTestCase):
         self.browser.loseWriteConnection()
         self.network.pump()
         self.assertTrue(self.relay.request.ended and self.relay.request.empty)
+        self.assertEqual(self.begun, 1)
 
     def test_whatIsHeldForTheOriginIsOneReadAndTheClientIsPaused(self) -> None:
         self.browser.write(b"x" * 1000)
         self.network.pump()
         self.browser.write(b"y" * 1000)
         self.network.pump()
-        self.assertEqual(self.browser._queued, 1000)
+        self.assertEqual((self.browser._queued, self.begun), (1000, 1))
 
     def test_aStalledReaderPausesTheSender(self) -> None:
         self.open()

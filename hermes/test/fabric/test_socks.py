@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.address import IPv6Address, UNIXAddress
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import IProtocol
 from twisted.internet.protocol import Protocol, connectionDone
@@ -105,6 +106,23 @@ class SOCKSTests(SynchronousTestCase):
         self.assertEqual(near.data, b"hello")
         self.context.reactor.advance(1000)
         self.assertEqual(self.transport.calls, [])
+
+    def test_aFlowMayBeUpAtOnce(self) -> None:
+        class Immediately(FakeFlows):
+            def openStream(self, flow: Flow) -> Deferred[Any]:
+                if flow.target.port == 1:
+                    return fail(NoRoute("no"))
+                return succeed(Near())
+
+        self.context.flows = Immediately()
+        self.connect()
+        self.transport.deliver(NO_AUTHENTICATION + CONNECT)
+        self.assertAnswered(b"\x05\x00", SUCCEEDED)
+        self.connect()
+        self.transport.deliver(NO_AUTHENTICATION + writeRequest(SocksRequest(COMMAND_CONNECT, "a", 1)))
+        self.assertAnswered(b"\x05\x00", writeReply(SocksReply(REPLY_NOT_ALLOWED)))
+        self.context.reactor.advance(1000)
+        self.assertEqual(self.transport.calls, ["loseConnection"])
 
     def test_anythingMayComeInOnePieceOrByteByByte(self) -> None:
         whole = BOTH + writePassword("alice", "secret") + CONNECT + b"hello"
