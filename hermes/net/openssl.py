@@ -40,6 +40,13 @@ The size of a scratch buffer: a MiB and what may have waited in the BIO or is ad
 """
 
 
+SEND_AT: Final = 512 * 1024
+"""
+How much ciphertext is gathered before it is sent, in bytes: with a MiB, what came first has left the processor's
+cache by then.
+"""
+
+
 class _Scratch:
     """
     A buffer, as Python and as C see it.
@@ -155,7 +162,7 @@ class RecordLayer:
         plain, size = _ffi.from_buffer(piece), len(piece)
         start = 0
         while start < size:
-            if SCRATCH - used < 2 * ROUND:
+            if used >= SEND_AT:
                 send(scratch.view[:used])
                 used = 0
             wrote = lib.SSL_write(ssl, plain + start, min(ROUND, size - start))

@@ -5,23 +5,19 @@ TLS over a socket. See L{hermes.net.openssl} for why OpenSSL is not given the so
 from __future__ import annotations
 
 import socket as sockets
-from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
-from OpenSSL import SSL
-from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import INegotiated
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from hermes.errors import HopUnavailable
 from hermes.net import transport
-from hermes.net.handshake import HANDSHAKE_TIMEOUT, Credentials, Handshake, lostReason
-from hermes.net.openssl import RecordLayer, inRecords
+from hermes.net.handshake import Credentials
+from hermes.net.session import TLSSession, truncated
 from hermes.net.transport import StreamTransport
-from hermes.values import ANONYMOUS, Buffer, Identity
+from hermes.values import Buffer
 
 HANDSHAKE_READ = 64 * 1024
 """
@@ -30,28 +26,10 @@ How much is read at once, in bytes, from a peer that has not shown who it is.
 
 
 @implementer(INegotiated)
-class TLSTransport(StreamTransport):
+class TLSTransport(TLSSession, StreamTransport):
     """
-    A connected socket that speaks TLS.
-
-    First C{handshake}, then C{attach}: the protocol is never connected to a peer that was refused.
-
-    Ending is exact: C{loseWriteConnection} and C{loseConnection} send close_notify; the peer's close_notify ends its
-    direction as a FIN would (RFC 8446 section 6.1 lets ours go on), and an end without it is a C{ConnectionLost},
-    since anybody on the way could have cut the stream there.
-
-    What the kernel does not take at once waits as ciphertext.
-
-    @ivar identity: the peer's, once the handshake is done.
-    @ivar negotiatedProtocol: what ALPN chose, or L{None}.
+    A connected socket that speaks TLS; see L{TLSSession}. What the kernel does not take at once waits as ciphertext.
     """
-
-    identity: Identity = ANONYMOUS
-    negotiatedProtocol: bytes | None = None
-    _handshake: Handshake | None = None
-    _established: bool = False
-    _held: bool = False
-    _closeSent: bool = False
 
     def __init__(
         self, socket: sockets.socket, reactor: Any, credentials: Credentials, host: Any = None, peer: Any = None
@@ -60,48 +38,13 @@ class TLSTransport(StreamTransport):
         @param credentials: L{hermes.net.certificates.ServerCredentials} or C{ClientCredentials}: which of the two says
             which side we are on.
         """
-        super().__init__(socket, reactor, host, peer)
-        self._credentials = credentials
-        self._records = RecordLayer(credentials.connection())
-
-    def handshake(self, timeout: float = HANDSHAKE_TIMEOUT) -> Deferred[None]:
-        """
-        Shake hands. Called once.
-
-        @return: fires once the peer is who it must be; see L{Handshake}. If it fails, the transport is closed. Cancel
-            it to give up.
-        """
-        handshake = Handshake(self._records, self._credentials, self._sendNow, self._giveUp, self.reactor, timeout)
-        self._handshake = handshake
-        self._startReading()
-        handshake.advance()
-        return handshake.result
-
-    def _startReading(self) -> None:
-        self._reading = True
-        self.reactor.addReader(self)
-
-    def _sendNow(self, data: Buffer) -> None:
-        if len(data):
-            self._emit(data)
-
-    def _giveUp(self) -> None:
-        """
-        The handshake failed. What is buffered is an alert; it goes if it can.
-        """
-        self.stopReading()
-        self.reactor.callLater(0, self.connectionLost, Failure(ConnectionLost("TLS handshake failed")))
+        StreamTransport.__init__(self, socket, reactor, host, peer)
+        self._startSession(credentials)
 
     def attach(self, protocol: Any) -> None:
         if not self._established and not self.disconnected:
             raise RuntimeError("the TLS handshake is not done")
         super().attach(protocol)
-
-    def getPeerCertificate(self) -> Any:
-        """
-        The peer's certificate, as a pyOpenSSL C{X509}, or L{None}.
-        """
-        return self._records.connection.get_peer_certificate()
 
     # Reading.
 
@@ -114,86 +57,54 @@ class TLSTransport(StreamTransport):
         except OSError as error:
             self.connectionLost(Failure(ConnectionLost(error.strerror)))
             return
-        if not size:
-            self.connectionLost(Failure(ConnectionLost("the peer closed without close_notify")))
-        elif self._established:
-            self._decrypt(view[:size])
+        if size:
+            self._receive(view[:size])
         else:
-            self._shake(view[:size])
+            self.connectionLost(truncated())
 
-    def _shake(self, ciphertext: Buffer) -> None:
-        handshake = self._handshake
-        assert handshake is not None
-        self._records.feed(ciphertext)
-        if handshake.advance():
-            self.identity = handshake.identity
-            self.negotiatedProtocol = handshake.negotiatedProtocol
-            self._handshake = None
-            self._established = True
-            # Data may have come with the end of the handshake; OpenSSL holds it, and the kernel won't tell.
-            self._held = True
-            self.stopReading()
-            handshake.succeed()
+    def _listen(self) -> None:
+        self._reading = True
+        self.reactor.addReader(self)
+
+    def _hold(self) -> None:
+        self.stopReading()
+
+    def _isReading(self) -> bool:
+        return self._reading
 
     def resumeProducing(self) -> None:
         super().resumeProducing()
         if self._held and self._reading:
-            self._held = False
-            self.reactor.callLater(0, self._readHeld)
+            self._resume()
 
-    def _readHeld(self) -> None:
-        if self._reading:
-            self._decrypt(b"")
-        else:
-            self._held = True
-
-    def _decrypt(self, ciphertext: Buffer) -> None:
-        try:
-            self._records.decrypt(ciphertext, self._take, self._sendNow)
-        except SSL.Error as error:
-            self.connectionLost(lostReason(error))
-            return
-        if self._records.closeReceived and self.connected:
+    def _closeNotified(self) -> None:
+        if self.connected:
             self._readEnded()
-
-    def _take(self, plaintext: memoryview) -> None:
-        """
-        Hand plaintext to the protocol.
-        """
-        if self._dataReceived is None or self._aborting:
-            return
-        try:
-            self._dataReceived(plaintext if self._borrowing else plaintext.tobytes())
-        except Exception:
-            self.log.failure("{prefix} failed to take data", prefix=self.logPrefix())
-            self.abortConnection()
 
     # Writing.
 
-    def write(self, data: Buffer) -> None:
-        if len(data):
-            self._encrypt((data,))
+    def _sendNow(self, data: Buffer) -> None:
+        if len(data) and self.connected and not self._failed:
+            self._emit(data)
 
-    def writeSequence(self, iovec: Iterable[Buffer]) -> None:
-        self._encrypt(inRecords(iovec))
-
-    def _encrypt(self, pieces: Iterable[Buffer]) -> None:
-        if self._writeClosed or self._writeClosing:
-            return
-        try:
-            self._records.encrypt(pieces, self._emit)
-        except SSL.Error as error:
-            self._fail(OSError(0, str(lostReason(error).value)))
+    def _takesData(self) -> bool:
+        return not (self._writeClosed or self._writeClosing)
 
     # Ending.
 
+    def _broken(self, reason: Failure) -> None:
+        # Perhaps from within write(): the protocol hears of it later.
+        self._failed = True
+        self._stop(reason)
+
+    def _giveUp(self) -> None:
+        self._failed = True
+        self.stopReading()
+        self.reactor.callLater(0, self.connectionLost, Failure(ConnectionLost("the TLS handshake failed")))
+
     def _shutdownWrite(self) -> None:
-        """
-        Send close_notify. TCP itself stays open both ways: the peer has its own to send.
-        """
-        if not self._closeSent:
-            self._closeSent = True
-            self._sendNow(self._records.closeNotify())
+        # TCP itself stays open both ways: the peer has its own close_notify to send.
+        self._sendClose()
         if self._queue:
             raise BlockingIOError
 
@@ -205,6 +116,9 @@ class TLSTransport(StreamTransport):
             return
         super()._finish()
 
+    def readConnectionLost(self, reason: Failure) -> None:
+        self.connectionLost(truncated())
+
     def _closeSocket(self, orderly: bool) -> None:
         if orderly and self._established and not self._closeSent:
             self._closeSent = True
@@ -214,9 +128,6 @@ class TLSTransport(StreamTransport):
         super()._closeSocket(orderly)
 
     def connectionLost(self, reason: Failure) -> None:
-        if self.disconnected:
-            return
-        super().connectionLost(reason)
-        handshake, self._handshake = self._handshake, None
-        if handshake is not None:
-            handshake.fail(HopUnavailable("the peer closed the connection during the TLS handshake"))
+        if not self.disconnected:
+            super().connectionLost(reason)
+            self._sessionLost()

@@ -107,10 +107,11 @@ class StreamTransport(SendingSide):
         self._dataReceived = protocol.dataReceived
         self._borrowing = IBorrowingProtocol.providedBy(protocol)
         self._logPrefix = ""
+        tooLate = self.disconnected
         # Before makeConnection, which may well pause.
         self.resumeProducing()
         protocol.makeConnection(self)
-        if self.disconnected:
+        if tooLate:
             protocol.connectionLost(Failure(ConnectionLost()))
 
     # Reading.
