@@ -59,6 +59,8 @@ class Segmenter:
     def __init__(self, sock: socket) -> None:
         self.dropped = 0
         self.errors = 0
+        self._send = sock.send
+        self._sendto = sock.sendto
         self._sendmsg = sock.sendmsg
         self._largest = TRAIN_BYTES if _cutsTrains(sock) else 0
 
@@ -112,7 +114,10 @@ class Segmenter:
         @return: 1 if the datagram is done with, else 0.
         """
         try:
-            self._sendmsg((datagram,), (), 0, address)
+            if address is None:
+                self._send(datagram)
+            else:
+                self._sendto(datagram, address)
         except BlockingIOError:
             return 0
         except OSError as error:

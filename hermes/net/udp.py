@@ -295,9 +295,12 @@ class UDPSocket(DatagramDescriptor):
                 self.log.failure("{receiver} failed to take datagrams", receiver=self._receiver)
 
     def writeTo(self, datagrams: Sequence[Buffer], address: Any) -> None:
-        if not self._ended:
+        if self._ended:
+            return
+        done = 0
+        with suppress(OSError):  # Its interface is gone.
             done = self._segmenter.send(datagrams, forSocket(address, self.socket.family))
-            self._dropped += len(datagrams) - done
+        self._dropped += len(datagrams) - done
 
     def stopListening(self) -> None:
         if self._ended:

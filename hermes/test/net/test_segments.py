@@ -78,6 +78,12 @@ class FakeSocket:
     def getsockopt(self, level: int, option: int) -> int:
         return 0
 
+    def send(self, datagram: bytes) -> int:
+        return self.sendmsg([datagram])
+
+    def sendto(self, datagram: bytes, address: Any) -> int:
+        return self.sendmsg([datagram])
+
     def sendmsg(self, buffers: Any, control: Any = (), flags: int = 0, address: Any = None) -> int:
         answer = self.answers.pop(0) if self.answers else None
         if answer is BlockingIOError:

@@ -357,6 +357,11 @@ class UDPSocketTests(SynchronousTestCase):
         self.assertEqual(one.recv(10), b"y")
         self.assertEqual(bound.droppedDatagrams, 1)
 
+    def test_aSourceBehindAVanishedInterfaceIsNobody(self) -> None:
+        bound = self.bound("[::1]:0")
+        bound.writeTo([b"x", b"y"], ("fe80::1%nosuch0", 9))
+        self.assertEqual(bound.droppedDatagrams, 2)
+
     def test_bothFamiliesMeetOnOneSocket(self) -> None:
         bound = self.bound("[::]:0")
         bound.setReceiver(self.receiver)
