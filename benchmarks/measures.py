@@ -93,6 +93,9 @@ def serving(make: type[Side], kind: str, sink: str, cores: tuple[int, int]) -> I
         try:
             side.start(kind)
             yield side, target
+        except Exception:
+            print(side.logs(), file=sys.stderr)
+            raise
         finally:
             side.stop()
 

@@ -78,8 +78,13 @@ class Side:
             if any(process.poll() is not None for process in self.processes):
                 break
             time.sleep(0.05)
-        logs = "\n".join(path.read_text()[-2000:] for path in sorted(self.directory.glob("*.log")))
-        raise SystemExit(f"{self.name} did not start to listen:\n{logs}")
+        raise SystemExit(f"{self.name} did not start to listen:\n{self.logs()}")
+
+    def logs(self) -> str:
+        """
+        The end of what the proxies have logged.
+        """
+        return "\n".join(path.read_text()[-2000:] for path in sorted(self.directory.glob("*.log")))
 
     def cpu(self) -> float:
         """
