@@ -9,13 +9,14 @@ from typing import Any, Protocol
 from weakref import WeakSet
 
 from attrs import define, frozen
-from twisted.internet.defer import Deferred, DeferredLock, gatherResults, succeed
+from twisted.internet.defer import Deferred, DeferredLock, gatherResults
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from hermes.config import ListenerConfig, NodeConfig
+from hermes.config import AdminConfig, ListenerConfig, NodeConfig
 from hermes.errors import HermesError
 from hermes.fabric.handler import FlowHandler
 from hermes.fabric.router import Router
@@ -29,6 +30,18 @@ from hermes.interfaces import (
     INetwork,
     IServerCredentials,
 )
+
+ADMIN = "(admin)"
+"""
+How the admin listener is called: as no other can be.
+"""
+
+LINGER = 5.0
+"""
+Seconds that connections have, once their last flow has ended, to send what they hold and close.
+"""
+
+_LOOK_AGAIN = 0.02
 
 
 class NodeError(HermesError):
@@ -136,6 +149,11 @@ class Assembly(Protocol):
         A listener, not started.
         """
 
+    def admin(self, config: AdminConfig, node: Node) -> IListener:
+        """
+        The admin listener, not started.
+        """
+
 
 @define(eq=False)
 class _Bound:
@@ -183,7 +201,7 @@ class Node:
         # Removed by a reload: they go on until their connections have ended, and nobody tells when that is.
         self._retired: WeakSet[Any] = WeakSet()
         self._changing = DeferredLock()
-        self._stopped = False
+        self._stopped: list[_Bound] = []
         self.draining = False
 
     @property
@@ -220,7 +238,7 @@ class Node:
         return self._changing.run(lambda: Deferred.fromCoroutine(self._start()))
 
     async def _start(self) -> None:
-        await self._bind(self._listeners(self.config.listeners))
+        await self._bind(self._listeners(_everything(self.config)))
 
     def _listeners(self, configs: Mapping[str, ListenerConfig]) -> dict[str, _Bound]:
         context = ListenerContext(
@@ -231,9 +249,12 @@ class Node:
             credentials=self._assembly.credentials(),
             nodeName=self.config.node,
         )
-        return {
-            name: _Bound(config, self._assembly.listener(name, config, context)) for name, config in configs.items()
-        }
+        return {name: _Bound(config, self._listener(name, config, context)) for name, config in configs.items()}
+
+    def _listener(self, name: str, config: ListenerConfig, context: ListenerContext) -> IListener:
+        if isinstance(config.options, AdminConfig):
+            return self._assembly.admin(config.options, self)
+        return self._assembly.listener(name, config, context)
 
     async def _bind(self, listeners: Mapping[str, _Bound]) -> None:
         """
@@ -266,12 +287,13 @@ class Node:
         before = self._generation
         refuseFixed(before.config, config)
         after = self._assembly.generation(config, before)
+        wanted = _everything(config)
         fresh = {
             name: listener
-            for name, listener in config.listeners.items()
+            for name, listener in wanted.items()
             if name not in self._bound or self._bound[name].config != listener
         }
-        leaving = {name: bound for name, bound in self._bound.items() if name in fresh or name not in config.listeners}
+        leaving = {name: bound for name, bound in self._bound.items() if name in fresh or name not in wanted}
         try:
             await self._replace(leaving, fresh)
         except BaseException:
@@ -345,15 +367,34 @@ class Node:
 
     async def _drain(self, timeout: float) -> bool:
         self.draining = True
-        await self._changing.run(self._stopListening)
+        deadline = self._reactor.seconds() + timeout
+        # The admin listener tells of it until the end.
+        await self._changing.run(lambda: self._stopListening(ADMIN))
         drained = self.flows.drain()
         for listener in self._everyListener():
             listener.drain()
         finished = True
         if not drained.called:
             finished = await _within(drained, timeout, self._reactor)
+        await self._linger(deadline)
         await self.stop()
         return finished
+
+    async def _linger(self, deadline: float) -> None:
+        """
+        Let connections whose flows have ended close by themselves. Nobody tells when they have: look.
+        """
+        deadline = min(deadline, self._reactor.seconds() + LINGER)
+        while self._reactor.seconds() < deadline and self._openConnections():
+            await deferLater(self._reactor, _LOOK_AGAIN)
+
+    def _openConnections(self) -> bool:
+        admin = self._bound.get(ADMIN)
+        return any(
+            getattr(listener, "connections", ())
+            for listener in self._everyListener()
+            if admin is None or listener is not admin.listener
+        )
 
     def stop(self) -> Deferred[None]:
         """
@@ -369,11 +410,10 @@ class Node:
             listener.abort()
         self._assembly.discard(self._generation, None)
 
-    def _stopListening(self) -> Deferred[Any]:
-        if self._stopped:
-            return succeed(None)
-        self._stopped = True
-        return gatherResults([bound.listener.stop().addErrback(self._stopFailed) for bound in self._bound.values()])
+    def _stopListening(self, *but: str) -> Deferred[Any]:
+        stopping = [bound for name, bound in self._bound.items() if name not in but and bound not in self._stopped]
+        self._stopped += stopping
+        return gatherResults([bound.listener.stop().addErrback(self._stopFailed) for bound in stopping])
 
     def _stopFailed(self, failure: Failure) -> None:
         self.log.failure("a listener could not be stopped", failure)
@@ -390,6 +430,15 @@ def refuseFixed(before: NodeConfig, after: NodeConfig) -> None:
         old, new = getattr(before, key), getattr(after, key)
         if old != new:
             raise NodeError(f"{key!r} can't change from {old!r} to {new!r} while the node runs: restart it")
+
+
+def _everything(config: NodeConfig) -> dict[str, ListenerConfig]:
+    """
+    The listeners of a configuration, the admin listener among them.
+    """
+    if config.admin is None:
+        return config.listeners
+    return {ADMIN: ListenerConfig("admin", config.admin), **config.listeners}
 
 
 def _place(config: ListenerConfig) -> object:

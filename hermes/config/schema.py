@@ -23,6 +23,8 @@ from hermes.config.types import (
     WorkerCount,
 )
 from hermes.fabric.match import TargetPattern
+from hermes.users import SCRYPT_PREFIX, PasswordHash
+from hermes.wire.template import PathTemplate
 
 Balance: TypeAlias = Literal["round-robin", "least-request", "random"]
 
@@ -58,6 +60,11 @@ class UserConfig:
     def __attrs_post_init__(self) -> None:
         if self.password is None and self.token is None:
             raise Misfit("a user needs a 'password', a 'token' or both")
+        if self.password is not None and self.password.startswith(SCRYPT_PREFIX):
+            try:
+                PasswordHash.fromText(self.password)
+            except ValueError as error:
+                raise Misfit(str(error), below=("password",)) from None
 
 
 @frozen
@@ -138,10 +145,15 @@ class MasqueUpstream:
                     raise Misfit("means nothing without TLS", below=(key,))
             if self.clientCertificate:
                 raise Misfit("means nothing without TLS", below=("clientCertificate",))
+        elif self.serverName is None and any(endpoint.startswith("unix:") for endpoint in self.endpoints):
+            raise Misfit("TLS on a Unix socket needs a 'serverName'", below=("endpoints",))
         for key in ("template", "connectTcp"):
             template = getattr(self, key)
-            if template is not None and not all(f"{{{name}}}" in template for name in ("target_host", "target_port")):
-                raise Misfit("a template needs {target_host} and {target_port}", below=(key,))
+            if template is not None:
+                try:
+                    PathTemplate(template)
+                except ValueError as error:
+                    raise Misfit(str(error), below=(key,)) from None
 
 
 UpstreamConfig: TypeAlias = DirectUpstream | HermesUpstream | MasqueUpstream

@@ -248,7 +248,8 @@ class Structurer:
 
     def _socketAddress(self, value: object) -> str:
         text = _text(value)
-        if text.startswith("unix:") and text != "unix:":
+        # An abstract name (unix(7)) is no path.
+        if text.startswith("unix:") and text[5:6] not in ("", "@"):
             text = "unix:" + self._path(text[5:])
         return types.parseSocketAddress(text)
 

@@ -12,13 +12,13 @@ from twisted.internet.interfaces import IProtocol
 from twisted.internet.task import Clock
 from zope.interface import implementer
 
-from hermes.config import ListenerConfig, NodeConfig
+from hermes.config import AdminConfig, ListenerConfig, NodeConfig
 from hermes.errors import HermesError
 from hermes.fabric.handler import FlowHandler
 from hermes.fabric.match import Match
 from hermes.fabric.router import Route, Router
 from hermes.interfaces import IAuthenticator, IDatagramReceiver, IDialer, IListener, IServerCredentials
-from hermes.node import Generation, ListenerContext
+from hermes.node import Generation, ListenerContext, Node
 from hermes.values import Flow
 
 
@@ -43,9 +43,10 @@ class FakeListener:
 
     name: str
     options: FakeOptions
-    context: ListenerContext
+    context: ListenerContext | None
     taken: set[str]
     calls: list[str] = field(factory=list)
+    connections: list[str] = field(factory=list)
     waits: Deferred[None] | None = None
 
     def start(self) -> Deferred[None]:
@@ -162,12 +163,21 @@ class FakeAssembly:
         """
         return FlowHandler(generation.router, generation.upstreams, lambda special: self.direct, [], self.clock)
 
+    def admin(self, config: AdminConfig, node: Node) -> IListener:
+        """
+        A fake one.
+        """
+        return self._made("admin", FakeOptions(config.bind), None)
+
     def listener(self, name: str, config: ListenerConfig, context: ListenerContext) -> IListener:
         """
         A fake one.
         """
         options = config.options
         assert isinstance(options, FakeOptions)
+        return self._made(name, options, context)
+
+    def _made(self, name: str, options: FakeOptions, context: ListenerContext | None) -> FakeListener:
         listener = FakeListener(name, options, context, self.taken)
         self.made.append(listener)
         return listener

@@ -4,6 +4,7 @@ Tests for L{hermes.node}: start, drain, stop.
 
 from __future__ import annotations
 
+from attrs import evolve
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IProtocol
@@ -11,8 +12,8 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from hermes.config import ListenerConfig, NodeConfig
-from hermes.config.types import Name
+from hermes.config import AdminConfig, ListenerConfig, NodeConfig
+from hermes.config.types import Name, SocketAddress
 from hermes.errors import ShuttingDown
 from hermes.node import Node, NodeError
 from hermes.test.fakes import FakeAssembly, FakeOptions
@@ -81,6 +82,7 @@ class NodeTests(SynchronousTestCase):
         node = self.node(a=FakeOptions())
         self.successResultOf(node.start())
         context = self.assembly.made[0].context
+        assert context is not None
         self.assertEqual(context.nodeName, "edge")
         self.assertIs(context.flows, node.flows)
         self.assertEqual(context.authenticator.authenticate(b"30.0"), "user")
@@ -114,6 +116,40 @@ class NodeTests(SynchronousTestCase):
         self.assembly.clock.advance(0.1)
         self.assertFalse(self.successResultOf(drained))
         self.assertTrue(far.disconnecting or far.disconnected)
+
+    def test_theAdminListenerStaysUntilTheEnd(self) -> None:
+        config = evolve(nodeConfig(a=FakeOptions("h:1")), admin=AdminConfig(SocketAddress("h:9")))
+        node = Node(self.assembly.clock, config, self.assembly)
+        self.successResultOf(node.start())
+        self.assertEqual(set(self.assembly.taken), {"h:1", "h:9"})
+        near, far = self.open(node)
+        drained = node.drain(10)
+        self.assertEqual(set(self.assembly.taken), {"h:9"})
+        self.close(near, far)
+        self.successResultOf(drained)
+        self.assertEqual(set(self.assembly.taken), set())
+
+    def test_connectionsMayCloseByThemselvesOnceTheirFlowsHaveEnded(self) -> None:
+        node = self.node(a=FakeOptions())
+        self.successResultOf(node.start())
+        listener = self.assembly.made[0]
+        listener.connections.append("open")
+        drained = node.drain(10)
+        self.assembly.clock.advance(1)
+        self.assertNoResult(drained)
+        self.assertNotIn("abort", listener.calls)
+        listener.connections.clear()
+        self.assembly.clock.advance(1)
+        self.assertTrue(self.successResultOf(drained))
+
+    def test_aConnectionThatDoesNotCloseIsEnded(self) -> None:
+        node = self.node(a=FakeOptions())
+        self.successResultOf(node.start())
+        self.assembly.made[0].connections.append("open")
+        drained = node.drain(30)
+        self.assembly.clock.pump([0.02] * 300)
+        self.assertTrue(self.successResultOf(drained))
+        self.assertIn("abort", self.assembly.made[0].calls)
 
     def test_anIdleNodeDrainsAtOnce(self) -> None:
         node = self.node(a=FakeOptions())

@@ -103,7 +103,9 @@ class ReloadTests(SynchronousTestCase):
 
     def test_aListenerThatStaysSeesNewUsers(self) -> None:
         node = self.started(a=FakeOptions("h:1"))
-        authenticator = self.assembly.made[0].context.authenticator
+        context = self.assembly.made[0].context
+        assert context is not None
+        authenticator = context.authenticator
         self.assertEqual(authenticator.authenticate(b"30.0"), "user")
         self.successResultOf(node.reload(evolve(node.config, drain=Seconds(5.0))))
         self.assertEqual(authenticator.authenticate(b"5.0"), "user")

@@ -113,7 +113,7 @@ class LoadTests(SynchronousTestCase):
               - {match: {target: db.hermes}, to: db, via: [relay]}
               - {match: {user: alice, target: [10.0.0.0/8, ":53"]}, to: relay, allowSpecial: true}
               - {match: {any: true}, deny: no route}
-            users: {alice: {password: "scrypt:x", token: abc}}
+            users: {alice: {password: plain, token: abc}}
             admin: {bind: 127.0.0.1:9901}
             accessLog: {path: access.log}
             workers: 2
@@ -143,9 +143,11 @@ class LoadTests(SynchronousTestCase):
         self.assertEqual(config.accessLog.path, os.path.join(self.directory, "access.log"))
 
     def test_theSocketOfAListenerIsRelativeToTheFileToo(self) -> None:
-        text = "node: n\nlisteners: {k: {type: knock, bind: unix:k.sock}}"
+        text = "node: n\nlisteners: {k: {type: knock, bind: 'unix:k.sock'}}"
         config = loadNodeText(text, "n.yaml", "/run/hermes", {"knock": KnockType()})
         self.assertEqual(config.listeners["k"].options, KnockOptions("unix:/run/hermes/k.sock"))
+        config = loadNodeText(text.replace("k.sock", "@k"), "n.yaml", "/run/hermes", {"knock": KnockType()})
+        self.assertEqual(config.listeners["k"].options, KnockOptions("unix:@k"))
 
     def test_everythingThatIsWrongIsToldAtOnceInTheOrderOfTheFile(self) -> None:
         lines = self.refusal(
@@ -292,6 +294,18 @@ class LoadTests(SynchronousTestCase):
         )
         self.assertEqual(
             self.wrong("users: {alice: {}}"), "2:16: users.alice: a user needs a 'password', a 'token' or both"
+        )
+
+    def test_aHashedPasswordIsChecked(self) -> None:
+        self.assertEqual(
+            self.wrong("users: {alice: {password: 'scrypt:x'}}"),
+            "2:27: users.alice.password: a hashed password is written scrypt:N:r:p:salt:hash",
+        )
+
+    def test_aTemplateIsChecked(self) -> None:
+        self.assertIn(
+            "2:59: upstreams.m.template: ",
+            self.wrong("upstreams: {m: {type: masque, endpoints: 'a:1', template: '/udp/{target_host}/'}}"),
         )
 
     def test_actionsThatExcludeEachOtherAreTold(self) -> None:

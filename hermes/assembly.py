@@ -1,0 +1,245 @@
+"""
+The real parts of a node.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import define
+from cryptography.x509 import load_pem_x509_certificate
+from OpenSSL import SSL
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+import hermes
+from hermes.admin.accesslog import AccessLog
+from hermes.admin.metrics import FlowMetrics
+from hermes.admin.resources import nodeSite
+from hermes.admin.status import Status
+from hermes.config import AdminConfig, IdentityConfig, ListenerConfig, NodeConfig
+from hermes.fabric.direct import DirectDialer
+from hermes.fabric.handler import FlowHandler
+from hermes.interfaces import (
+    IAuthenticator,
+    IFlowObserver,
+    IHop,
+    IListener,
+    IListenerType,
+    INetwork,
+    IServerCredentials,
+)
+from hermes.listeners import listenerTypes as installedListenerTypes
+from hermes.net.certificates import ServerCredentials, nodeNames
+from hermes.node import ADMIN, Generation, ListenerContext, Node, NodeError
+from hermes.routing import makeRouter
+from hermes.sites import SiteListener
+from hermes.upstreams import Upstream, UpstreamMaker
+from hermes.users import Users, UserSecret
+from hermes.values import Identity
+
+
+@implementer(IServerCredentials)
+class CurrentCredentials:
+    """
+    The node's certificate as its last configuration names it: a listener that stays bound when it changes keeps this.
+
+    @ivar credentials: what answers now.
+    """
+
+    def __init__(self, credentials: ServerCredentials) -> None:
+        self.credentials = credentials
+
+    def context(self) -> SSL.Context:
+        """
+        See L{ServerCredentials.context}.
+        """
+        return self.credentials.context()
+
+    def connection(self) -> SSL.Connection:
+        """
+        See L{ServerCredentials.connection}.
+        """
+        return self.credentials.connection()
+
+    def identity(self, connection: SSL.Connection) -> Identity:
+        """
+        See L{ServerCredentials.identity}.
+        """
+        return self.credentials.identity(connection)
+
+
+@implementer(IFlowObserver)
+class CurrentAccessLog:
+    """
+    Passes flows on to the access log that the last configuration names.
+
+    @ivar target: it, or L{None} where there is none.
+    """
+
+    def __init__(self) -> None:
+        self.target: AccessLog | None = None
+
+    def flowOpened(self, record: object) -> None:
+        if self.target is not None:
+            self.target.flowOpened(record)
+
+    def flowClosed(self, record: object) -> None:
+        if self.target is not None:
+            self.target.flowClosed(record)
+
+    def flowRefused(self, record: object) -> None:
+        if self.target is not None:
+            self.target.flowRefused(record)
+
+
+@define(eq=False)
+class RealGeneration(Generation):
+    """
+    What one configuration makes, with what L{Assembly.commit} needs.
+
+    @ivar made: the upstreams with what they were made of.
+    @ivar credentials: the node's own certificate.
+    @ivar accessLog: the access log.
+    """
+
+    made: Mapping[str, Upstream]
+    credentials: ServerCredentials | None
+    accessLog: AccessLog | None
+
+
+class Assembly:
+    """
+    See L{hermes.node.Assembly}.
+
+    @ivar network: the kernel.
+    @ivar metrics: counts the node's flows; L{None} before L{flows}.
+    """
+
+    log = Logger()
+
+    def __init__(self, reactor: Any, network: INetwork, types: Mapping[str, IListenerType] | None = None) -> None:
+        """
+        @param types: the types of listeners, by name; those that are installed where not given.
+        """
+        self.network = network
+        self.metrics: FlowMetrics | None = None
+        self._reactor = reactor
+        self._types = installedListenerTypes() if types is None else types
+        self._credentials: CurrentCredentials | None = None
+        self._accessLog = CurrentAccessLog()
+
+    def credentials(self) -> IServerCredentials | None:
+        return self._credentials
+
+    def generation(self, config: NodeConfig, before: Generation | None) -> Generation:
+        assert before is None or isinstance(before, RealGeneration)
+        made: dict[str, Upstream] = {}
+        try:
+            identity = config.identity
+            credentials = None
+            if identity is not None:
+                credentials = ServerCredentials(identity.certificate, identity.key, identity.trust)
+                checkIdentity(config.node, identity)
+            self._makeUpstreams(config, before, made)
+            return RealGeneration(
+                config=config,
+                users=_users(config, before),
+                router=makeRouter(config),
+                upstreams={name: upstream.dialer for name, upstream in made.items()},
+                made=made,
+                credentials=credentials,
+                accessLog=_accessLog(config, before),
+            )
+        except BaseException:
+            self._close(made, {} if before is None else before.made)
+            raise
+
+    def _makeUpstreams(self, config: NodeConfig, before: RealGeneration | None, made: dict[str, Upstream]) -> None:
+        maker = UpstreamMaker(self.network, self._reactor, config.identity)
+        for name, upstream in config.upstreams.items():
+            old = before.made.get(name) if before is not None else None
+            if old is not None and old.config == upstream and old.identity == config.identity:
+                # Its connections stay. What its files say now must be good all the same.
+                old.checkFiles()
+                made[name] = old
+            else:
+                made[name] = maker.make(name, upstream)
+
+    def commit(self, generation: Generation) -> None:
+        assert isinstance(generation, RealGeneration)
+        if generation.credentials is not None:
+            if self._credentials is None:
+                self._credentials = CurrentCredentials(generation.credentials)
+            else:
+                self._credentials.credentials = generation.credentials
+        for upstream in generation.made.values():
+            upstream.readFiles()
+        if self._accessLog.target is not generation.accessLog:
+            self._accessLog.target = generation.accessLog
+        elif generation.accessLog is not None:
+            # A reload is also what log rotation asks for.
+            generation.accessLog.reopen()
+
+    def discard(self, generation: Generation, kept: Generation | None) -> None:
+        assert isinstance(generation, RealGeneration)
+        assert kept is None or isinstance(kept, RealGeneration)
+        self._close(generation.made, {} if kept is None else kept.made)
+
+    def _close(self, made: Mapping[str, Upstream], kept: Mapping[str, Upstream]) -> None:
+        for name, upstream in made.items():
+            if kept.get(name) is not upstream and IHop.providedBy(upstream.dialer):
+                upstream.dialer.close().addErrback(self._closeFailed, name)
+
+    def _closeFailed(self, failure: Failure, name: str) -> None:
+        self.log.failure("closing the upstream {name} failed", failure, name=name)
+
+    def flows(self, generation: Generation) -> FlowHandler:
+        metrics = self.metrics = FlowMetrics(lambda: flows.openFlows(), generation.config.node, hermes.__version__)
+        flows = FlowHandler(
+            generation.router,
+            generation.upstreams,
+            lambda allowSpecial: DirectDialer(self.network, allowSpecial),
+            [metrics, self._accessLog],
+            self._reactor,
+        )
+        return flows
+
+    def listener(self, name: str, config: ListenerConfig, context: ListenerContext) -> IListener:
+        return self._types[config.type].listener(name, config.options, context)
+
+    def admin(self, config: AdminConfig, node: Node) -> IListener:
+        assert self.metrics is not None
+        status = Status(node, hermes.__version__, self._reactor.seconds)
+        return SiteListener(ADMIN, config.bind, nodeSite(self.metrics.registry, status), self.network)
+
+
+def checkIdentity(node: str, identity: IdentityConfig) -> None:
+    """
+    @raise NodeError: where the certificate is another node's: every peer would refuse it, one by one.
+    """
+    with open(identity.certificate, "rb") as file:
+        names = nodeNames(load_pem_x509_certificate(file.read()))
+    if names != [node.lower()]:
+        said = f"names {' and '.join(names)}" if names else "names no node"
+        raise NodeError(f"{identity.certificate}: the certificate {said}, not {node} (URI hermes://{node.lower()})")
+
+
+def _users(config: NodeConfig, before: RealGeneration | None) -> IAuthenticator:
+    if before is not None and before.config.users == config.users:
+        return before.users
+    return Users({name: UserSecret(user.password, user.token) for name, user in config.users.items()})
+
+
+def _accessLog(config: NodeConfig, before: RealGeneration | None) -> AccessLog | None:
+    if config.accessLog is None:
+        return None
+    if before is not None and before.accessLog is not None and before.accessLog.path == config.accessLog.path:
+        return before.accessLog
+    try:
+        return AccessLog(config.accessLog.path, time.time)
+    except OSError as error:
+        raise NodeError(f"{config.accessLog.path}: {error.strerror}") from error

@@ -1,0 +1,82 @@
+"""
+A web site as a listener of a node.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from weakref import WeakSet
+
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.interfaces import IListeningPort
+from twisted.internet.protocol import Factory
+from twisted.web.server import Site
+from zope.interface import implementer
+
+from hermes.interfaces import IListener, INetwork
+from hermes.node import NodeError
+
+
+class _Kept(Factory):
+    """
+    Builds what a site builds, and remembers it. The site itself is never started: it would only write a log line for
+    every question.
+    """
+
+    noisy = False
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self.connections: WeakSet[Any] = WeakSet()
+
+    def buildProtocol(self, addr: Any) -> Any:
+        protocol = self._site.buildProtocol(addr)
+        self.connections.add(protocol)
+        return protocol
+
+
+@implementer(IListener)
+class SiteListener:
+    """
+    See L{hermes.interfaces.IListener}.
+    """
+
+    def __init__(self, name: str, bind: str, site: Site, network: INetwork) -> None:
+        self.name = name
+        self._bind = bind
+        self._network = network
+        self._factory = _Kept(site)
+        self._port: IListeningPort | None = None
+
+    def start(self) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._start())
+
+    async def _start(self) -> None:
+        endpoint = self._network.streamServer(self._bind)
+        try:
+            self._port = await endpoint.listen(self._factory)
+        except Exception as error:
+            inner = getattr(error, "socketError", None) or error
+            reason = getattr(inner, "strerror", None) or inner
+            raise NodeError(f"can't listen on {self._bind}: {reason}") from error
+
+    def stop(self) -> Deferred[None]:
+        port, self._port = self._port, None
+        if port is None:
+            return succeed(None)
+        return maybeDeferred(port.stopListening).addCallback(lambda _: None)
+
+    def drain(self) -> None:
+        """
+        What it serves is read at once: there is nothing to wait for.
+        """
+
+    def abort(self) -> None:
+        for protocol in list(self._factory.connections):
+            if protocol.transport is not None:
+                protocol.transport.abortConnection()
+
+    def getHost(self) -> object:
+        if self._port is None:
+            raise NodeError(f"{self.name} does not listen")
+        return self._port.getHost()

@@ -1,0 +1,162 @@
+"""
+From an upstream in a configuration to a dialer or a hop.
+"""
+
+from __future__ import annotations
+
+from attrs import evolve, frozen
+from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
+
+from hermes.config import DirectUpstream, HermesUpstream, IdentityConfig, MasqueUpstream
+from hermes.config.schema import UpstreamConfig
+from hermes.fabric.balance import Balancer
+from hermes.fabric.direct import DirectDialer, EndpointsDialer
+from hermes.http1.client import HTTP1Client
+from hermes.http2.pool import Pool
+from hermes.interfaces import IDialer, IHop, INetwork
+from hermes.nested import NestedTLSEndpoint
+from hermes.net.certificates import ClientCredentials
+from hermes.tunnel.client import Credentials, TunnelOptions
+from hermes.tunnel.hop import Hop, HopClient, HopParts
+from hermes.tunnel.negotiated import NegotiatedClient
+from hermes.values import Target
+from hermes.wire.template import PathTemplate
+
+H2 = b"h2"
+HTTP1 = b"http/1.1"
+
+
+@frozen(eq=False)
+class Upstream:
+    """
+    An upstream, and what it was made of.
+
+    @ivar config: its configuration.
+    @ivar identity: the node's, which it shows.
+    @ivar dialer: opens flows.
+    @ivar credentials: what it reads from files, to be read again.
+    """
+
+    config: UpstreamConfig
+    identity: IdentityConfig | None
+    dialer: IDialer | IHop
+    credentials: tuple[ClientCredentials, ...] = ()
+
+    def checkFiles(self) -> None:
+        """
+        @raise HermesError: where L{readFiles} would not work.
+        """
+        for each in self.credentials:
+            evolve(each)
+
+    def readFiles(self) -> None:
+        """
+        Read its files again, for the connections that it opens from now on.
+        """
+        for each in self.credentials:
+            each.reload()
+
+
+@frozen
+class UpstreamMaker:
+    """
+    Makes upstreams.
+
+    @ivar network: the kernel.
+    @ivar clock: the time.
+    @ivar identity: the node's, or L{None}.
+    """
+
+    network: INetwork
+    clock: IReactorTime
+    identity: IdentityConfig | None
+
+    def make(self, name: str, config: UpstreamConfig) -> Upstream:
+        """
+        @raise HermesError: where a certificate can't be used.
+        """
+        if isinstance(config, HermesUpstream):
+            return self._hermes(name, config)
+        if isinstance(config, MasqueUpstream):
+            return self._masque(name, config)
+        return Upstream(config, self.identity, self._direct(config))
+
+    def _direct(self, config: DirectUpstream) -> IDialer:
+        if not config.endpoints:
+            return DirectDialer(self.network, False)
+        balancer = Balancer(config.endpoints, config.balance, self.clock)
+        return EndpointsDialer(self.network, balancer, config.proxyProtocol)
+
+    def _hermes(self, name: str, config: HermesUpstream) -> Upstream:
+        assert self.identity is not None  # as the loader has checked
+        node = (config.node or name).lower()
+        credentials = ClientCredentials(
+            self.identity.certificate, self.identity.key, self.identity.trust, expectedNode=node, protocols=(H2,)
+        )
+        parts = HopParts(
+            balancer=lambda: Balancer(config.endpoints, config.balance, self.clock),
+            connect=lambda address: self.network.streamClient(address, credentials),
+            secure=lambda endpoint, address: NestedTLSEndpoint(endpoint, credentials, self.clock),
+            client=lambda endpoint: Pool(endpoint, self.clock),
+            options=lambda address: TunnelOptions(_authority(address, node), sendVia=True),
+        )
+        return Upstream(config, self.identity, Hop(name, parts, self.clock), (credentials,))
+
+    def _masque(self, name: str, config: MasqueUpstream) -> Upstream:
+        tls: dict[str, ClientCredentials] = {}
+        if config.tls:
+            tls = {address: self._masqueTLS(config, address) for address in config.endpoints}
+        parts = HopParts(
+            balancer=lambda: Balancer(config.endpoints, config.balance, self.clock),
+            connect=lambda address: self.network.streamClient(address, tls.get(address)),
+            secure=lambda endpoint, address: self._nested(endpoint, tls.get(address)),
+            client=lambda endpoint: self._masqueClient(config, endpoint),
+            options=lambda address: _masqueOptions(name, config, address),
+        )
+        return Upstream(config, self.identity, Hop(name, parts, self.clock), tuple(tls.values()))
+
+    def _nested(self, endpoint: IStreamClientEndpoint, credentials: ClientCredentials | None) -> IStreamClientEndpoint:
+        return endpoint if credentials is None else NestedTLSEndpoint(endpoint, credentials, self.clock)
+
+    def _masqueTLS(self, config: MasqueUpstream, address: str) -> ClientCredentials:
+        offered = self.identity if config.clientCertificate else None
+        return ClientCredentials(
+            certificateFile=None if offered is None else offered.certificate,
+            keyFile=None if offered is None else offered.key,
+            trustFile=config.trust,
+            serverName=config.serverName or Target.fromText(address).host,
+            protocols={"auto": (H2, HTTP1), "1.1": (HTTP1,), "2": (H2,)}[config.version],
+        )
+
+    def _masqueClient(self, config: MasqueUpstream, endpoint: IStreamClientEndpoint) -> HopClient:
+        if config.version == "2":
+            return self._http2(endpoint)
+        if config.version == "1.1" or not config.tls:
+            return self._http1(endpoint)
+        return NegotiatedClient(endpoint, self._http2, self._http1)
+
+    def _http2(self, endpoint: IStreamClientEndpoint) -> HopClient:
+        return Pool(endpoint, self.clock)
+
+    def _http1(self, endpoint: IStreamClientEndpoint) -> HopClient:
+        return HTTP1Client(endpoint, self.clock)
+
+
+def _authority(address: str, otherwise: str) -> bytes:
+    """
+    What a request names the proxy: a Unix socket's path is no authority.
+    """
+    return (otherwise if address.startswith("unix:") else address).encode("ascii", "replace")
+
+
+def _masqueOptions(name: str, config: MasqueUpstream, address: str) -> TunnelOptions:
+    udp = PathTemplate(config.template)
+    tcp = PathTemplate(config.connectTcp) if config.connectTcp is not None else None
+    authority = _authority(address, config.serverName or name)
+    return TunnelOptions(
+        authority=udp.authority.encode() or authority,
+        scheme=b"https" if config.tls else b"http",
+        credentials=Credentials(config.user, config.password, config.token),
+        udpTemplate=udp,
+        **({} if tcp is None else {"templatedTCP": True, "tcpTemplate": tcp}),  # type: ignore[arg-type]
+    )
