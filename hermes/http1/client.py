@@ -119,6 +119,8 @@ class HTTP1Client:
 
 
 def _requested(connection: HTTP1ClientProtocol, head: RequestHead, end: bool) -> Deferred[IClientExchange]:
+    if not connection.usable:
+        return fail(HopUnavailable("the next hop closed the connection at once"))
     try:
         exchange: IClientExchange = connection.request(head, end)
     except Malformed as error:

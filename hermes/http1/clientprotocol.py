@@ -148,7 +148,7 @@ class HTTP1ClientProtocol(Connection):
             if event.head.status >= 200:
                 self._responded(exchange, event)
         elif isinstance(event, memoryview):
-            exchange.bodyReceived(event)
+            self._bodyReceived(exchange, event)
         elif isinstance(event, BodyEnd):
             exchange.bodyEnded(event.trailers)
             if self._engine.close and not exchange.writeEnded:
@@ -161,9 +161,15 @@ class HTTP1ClientProtocol(Connection):
         if not tunnel and exchange.request.method == b"CONNECT":
             self._held.clear()
             exchange.writeFinished()
+        if tunnel:
+            self._held.release(self.transport, exchange.producer)
         exchange.answered(response.head)
         if tunnel and exchange.protocol is not None and not self._handedOver:
             exchange.handOver()
+
+    def _tooMuch(self) -> None:
+        # There is nothing of ours left to arrive.
+        self.transport.abortConnection()
 
     def _endOfInput(self) -> bool:
         phase = self._engine.phase

@@ -55,6 +55,7 @@ class Connection(Protocol):
         self._handedOver = False
         self._relay: Any = None
         self._held = Held()
+        self._discarded = 0
         self._timer: IDelayedCall | None = None
 
     # What the peer is.
@@ -203,6 +204,30 @@ class Connection(Protocol):
         """
         self.pump()
 
+    def abandoned(self, exchange: Exchange) -> None:
+        """
+        Nobody wants what is left of the peer's body: it is read away, within bounds of size and time.
+        """
+        if exchange is not self._exchange or self._closing or self._handedOver:
+            return
+        self._discarded = 0
+        self._startTimer(self._limits.lingerTime, self._tooMuch)
+        self.pump()
+
+    def _bodyReceived(self, exchange: Exchange, data: memoryview) -> None:
+        if exchange.protocol is not None and not exchange.abandoned:
+            exchange.bodyReceived(data)
+            return
+        self._discarded += len(data)
+        if self._discarded > self._limits.discard:
+            self._tooMuch()
+
+    def _tooMuch(self) -> None:
+        """
+        There is more of a body that nobody wants than is worth reading away.
+        """
+        self._closeGently()
+
     def tunnelling(self, exchange: Exchange) -> bool:
         """
         Whether the exchange has become a tunnel.
@@ -264,6 +289,7 @@ class Connection(Protocol):
         exchange = self._exchange
         if exchange is not None and exchange.readEnded and exchange.writeEnded:
             self._exchange = None
+            self._stopTimer()
             # Not from within its own call.
             self._clock.callLater(0, exchange.lost, Failure(ConnectionDone()))
             self._exchangeEnded()
@@ -281,7 +307,7 @@ class Connection(Protocol):
         @param connect: whether the protocol is still to be connected; it is then connected to the transport itself.
         """
         transport = self.transport
-        exchange, paused = self._exchange, self._exchange is not None and self._exchange.readPaused
+        paused = self._exchange is not None and self._exchange.readPaused
         self._stopTimer()
         if not self._reading:
             # Before anything else, because a transport in memory may deliver at once: to us, who put it in order.
@@ -304,7 +330,6 @@ class Connection(Protocol):
             reader.makeConnection(transport)
         if paused:
             transport.pauseProducing()
-        self._held.release(transport, exchange.producer if exchange is not None else None)
         self._tellFinished()
 
     # The end.

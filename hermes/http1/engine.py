@@ -159,7 +159,10 @@ class ServerEngine(Engine):
         request = readRequest(block, self.scheme, self.limits)
         self.request = request
         self.reader = request.body
-        self.phase = Phase.ASKED if request.tunnel else Phase.BODY
+        if request.tunnel:
+            self.phase = Phase.ASKED
+        else:
+            self.phase = Phase.ENDED if request.body is None else Phase.BODY
         self.expecting = request.expects
         self.close = self.close or request.close
         return request

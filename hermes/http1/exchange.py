@@ -89,14 +89,12 @@ class Exchange:
         """
         A part of the peer's body; it is attached, and wants it.
         """
-        protocol = self.protocol
-        if protocol is None or self.abandoned:
-            return
+        assert self.protocol is not None
         try:
             if self._borrowing:
-                protocol.dataReceived(data)  # type: ignore[arg-type]  # what the mark is for
+                self.protocol.dataReceived(data)  # type: ignore[arg-type]  # what the mark is for
             else:
-                protocol.dataReceived(bytes(data))
+                self.protocol.dataReceived(bytes(data))
         except Exception:
             self.log.failure("protocol of an exchange failed to take data")
             self.reset(CANCEL)
@@ -121,8 +119,9 @@ class Exchange:
             self.reset(CANCEL)
 
     def pauseProducing(self) -> None:
-        self.readPaused = True
-        self._connection.steer()
+        if not self.abandoned:
+            self.readPaused = True
+            self._connection.steer()
 
     def resumeProducing(self) -> None:
         self.readPaused = False
@@ -179,13 +178,14 @@ class Exchange:
         self.abandoned = True
         self.loseWriteConnection()
         self.readPaused = False
-        self._connection.pump()
+        self._connection.abandoned(self)
 
     def abortConnection(self) -> None:
         self.reset(CANCEL)
 
     def reset(self, code: int) -> None:
-        if self.lostReason is None and self._resetCode is None:
+        ended = self.readEnded and self.writeEnded
+        if self.lostReason is None and self._resetCode is None and not ended:
             self._resetCode = code
             self._connection.transport.abortConnection()
 
@@ -206,7 +206,7 @@ class Exchange:
             reason = Failure(StreamReset(self._resetCode))
         self.lostReason = reason
         self.writeEnded = True
-        self.producer = None
+        self.unregisterProducer()
         if self.protocol is not None:
             self.protocol.connectionLost(reason)
 

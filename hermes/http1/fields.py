@@ -51,7 +51,8 @@ def checkedFields(fields: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, by
     try:
         h11.EndOfMessage(headers=checked)
     except h11.LocalProtocolError as error:
-        raise Malformed(str(error)) from None
+        # What follows the colon is the field, and may be a credential.
+        raise Malformed(str(error).partition(":")[0]) from None
     return checked
 
 

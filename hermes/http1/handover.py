@@ -113,6 +113,8 @@ class PlainTransport:
         self._transport = transport
         self._readEnded = False
         self._writeEnded = False
+        # A wrapper of Twisted's passes what it doesn't know to the socket below it, and TLS would lose its end.
+        self._halfCloses = hasattr(transport, "loseWriteConnection") and not hasattr(transport, "getPeerCertificate")
 
     def __getattr__(self, name: str) -> Any:
         # Whatever else the transport has: getPeer, setTcpNoDelay, negotiatedProtocol.
@@ -135,8 +137,10 @@ class PlainTransport:
         A transport that can't close one direction closes both; one that has both closed does not notice by itself.
         """
         self._writeEnded = True
-        lose = None if self._readEnded else getattr(self._transport, "loseWriteConnection", None)
-        (lose or self._transport.loseConnection)()
+        if self._halfCloses and not self._readEnded:
+            self._transport.loseWriteConnection()
+        else:
+            self._transport.loseConnection()
 
     def readEnded(self) -> None:
         """

@@ -21,6 +21,7 @@ from hermes.values import Headers, RequestHead, ResponseHead, fieldValue
 _LENGTHS = re.compile(rb"^content-length:[ \t]*(.*?)[ \t]*\r$", re.I | re.M)
 _CODINGS = re.compile(rb"^transfer-encoding:[ \t]*(.*?)[ \t]*\r$", re.I | re.M)
 _LENGTH = re.compile(rb"[0-9]{1,18}")
+_PROTOCOL = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+(?:/[!#$%&'*+.^_`|~0-9A-Za-z-]+)?")
 _STATUS_LINE = re.compile(rb"HTTP/1\.[0-9] [1-5][0-9][0-9](?: |\r)")
 
 _HOST = frozenset({b"host"})
@@ -93,7 +94,7 @@ def readRequest(block: bytes, scheme: bytes, limits: Limits) -> Request:
         # The bytes of the codings are looked at below; h11 would answer 501 to each that it doesn't know.
         if error.error_status_hint == 501:
             _requestBody(block, False, limits)
-        raise Malformed(str(error)) from None
+        raise Malformed(_reason(error)) from None
     if not isinstance(event, h11.Request):
         raise Malformed("no request")
     if event.http_version[:2] != b"1.":
@@ -126,6 +127,11 @@ def readRequest(block: bytes, scheme: bytes, limits: Limits) -> Request:
     )
 
 
+def _reason(error: h11.ProtocolError) -> str:
+    # What follows the colon is what the peer sent, and may be a credential.
+    return str(error).partition(":")[0]
+
+
 def _upgrade(event: h11.Request, fields: list[tuple[bytes, bytes]]) -> bytes | None:
     """
     The first protocol that an C{Upgrade} names and that can be a tunnel; with a method other than GET the offer is
@@ -134,7 +140,14 @@ def _upgrade(event: h11.Request, fields: list[tuple[bytes, bytes]]) -> bytes | N
     if event.method != b"GET":
         return None
     offers = [part.strip(b" \t") for name, value in fields if name == b"upgrade" for part in value.split(b",")]
-    return next((offer for offer in offers if offer and not offer.lower().startswith(_IGNORED_UPGRADES)), None)
+    return next(
+        (
+            offer
+            for offer in offers
+            if _PROTOCOL.fullmatch(offer) is not None and not offer.lower().startswith(_IGNORED_UPGRADES)
+        ),
+        None,
+    )
 
 
 def _requestBody(block: bytes, http10: bool, limits: Limits) -> BodyReader | None:
@@ -181,7 +194,7 @@ def readResponse(block: bytes, parser: h11.Connection, method: bytes, limits: Li
     try:
         event = parser.next_event()
     except h11.RemoteProtocolError as error:
-        raise Malformed(str(error)) from None
+        raise Malformed(_reason(error)) from None
     if not isinstance(event, (h11.Response, h11.InformationalResponse)):
         raise Malformed("no response")
     status = event.status_code

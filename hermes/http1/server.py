@@ -19,7 +19,7 @@ from hermes.http1.exchange import CANCEL, PROTOCOL_ERROR, Exchange
 from hermes.http1.head import Request, writeResponse
 from hermes.http1.limits import DEFAULT_LIMITS, Limits
 from hermes.interfaces import IExchangeHandler, IServerExchange
-from hermes.values import Buffer, Headers, Identity, RequestHead, ResponseHead
+from hermes.values import Buffer, Headers, Identity, ResponseHead
 
 _REFUSED = ((b"connection", b"close"), (b"content-length", b"0"))
 
@@ -82,7 +82,6 @@ class HTTP1ServerProtocol(Connection):
         self._identity = identity
         self._secure = secure
         self._idle = False
-        self._discarded = 0
 
     @property
     def identity(self) -> Identity:
@@ -117,9 +116,9 @@ class HTTP1ServerProtocol(Connection):
         if engine.reader is None:
             # A body of nothing is nobody's to wait for.
             return True
-        if exchange.abandoned or exchange.writeEnded:
-            return exchange.protocol is None or not exchange.readPaused
-        return exchange.protocol is not None and not exchange.readPaused
+        if exchange.protocol is None:
+            return exchange.writeEnded
+        return exchange.abandoned or not exchange.readPaused
 
     def dataReceived(self, data: Any) -> None:
         super().dataReceived(data)
@@ -133,21 +132,18 @@ class HTTP1ServerProtocol(Connection):
         if isinstance(event, Request):
             self._stopTimer()
             self._idle = False
-            self._begin(event.head)
+            self._begin(event)
         elif exchange is None:
             raise AssertionError("a body without an exchange")
         elif isinstance(event, memoryview):
-            if exchange.protocol is None or exchange.abandoned:
-                self._discard(len(event))
-            else:
-                exchange.bodyReceived(event)
+            self._bodyReceived(exchange, event)
         elif isinstance(event, BodyEnd):
             exchange.bodyEnded(event.trailers)
             self._advance()
 
-    def _begin(self, head: RequestHead) -> None:
-        exchange = self._exchange = ServerExchange(self, head, self.identity, self.source)
-        self._discarded = 0
+    def _begin(self, request: Request) -> None:
+        exchange = self._exchange = ServerExchange(self, request.head, self.identity, self.source)
+        exchange.readEnded = request.body is None and not request.tunnel
         try:
             self._handler.exchangeReceived(exchange)
         except Exception:
@@ -156,11 +152,6 @@ class HTTP1ServerProtocol(Connection):
                 exchange.reset(CANCEL)
             else:
                 exchange.respond(ResponseHead(500), end=True)
-
-    def _discard(self, size: int) -> None:
-        self._discarded += size
-        if self._discarded > self._limits.discard:
-            self._closeGently()
 
     def _endOfInput(self) -> bool:
         exchange = self._exchange
@@ -224,6 +215,7 @@ class HTTP1ServerProtocol(Connection):
         if not engine.responded:
             return
         if engine.phase is Phase.TUNNEL:
+            self._held.release(self.transport, exchange.producer)
             if exchange.protocol is not None:
                 exchange.handOver()
         else:
@@ -248,12 +240,15 @@ class HTTP1ServerProtocol(Connection):
         super().endBody(exchange, trailers)
 
     def _bodyWritten(self) -> None:
-        self._advance()
-        self.pump()
         exchange = self._exchange
-        if exchange is not None and exchange.writeEnded and exchange.protocol is None and not self._closing:
+        self._advance()
+        if exchange is None or exchange.readEnded:
+            return
+        if exchange.protocol is None:
             # Nobody reads the rest of the request.
-            self._startTimer(self._limits.lingerTime, self._closeGently)
+            self.abandoned(exchange)
+        else:
+            self.pump()
 
     def _exchangeEnded(self) -> None:
         if self._engine.close:

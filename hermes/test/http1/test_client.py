@@ -7,18 +7,18 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, fail
-from twisted.internet.error import ConnectionDone, ConnectionRefusedError
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from hermes.errors import BadRequest, HopRefused, HopUnavailable, NameNotFound, ShuttingDown, StreamReset
+from hermes.errors import BadRequest, HopUnavailable, StreamReset
 from hermes.http1.client import HTTP1Client
 from hermes.interfaces import IClientExchange, IExchangeClient
 from hermes.test.http1.memory import HalfReader, MemoryTransport, Reader
-from hermes.values import RequestHead, ResponseHead
+from hermes.values import RequestHead
 
 GET = RequestHead(b"GET", b"http", b"a.example", b"/x", None, ((b"accept", b"*/*"),))
 POST = RequestHead(b"POST", b"http", b"a.example", b"/x")
@@ -268,184 +268,3 @@ class ResponseTests(ClientCase):
         self.failureResultOf(self.answer, CancelledError)
         self.assertTrue(self.transport.aborted)
         self.turn()
-
-
-class TunnelTests(ClientCase):
-    """
-    The client's end of a tunnel.
-    """
-
-    def test_bothFormsAreHandedToTheTransport(self) -> None:
-        for head, wire in ((CONNECT, b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n"), (UPGRADE, SWITCH)):
-            for cut in range(len(wire) + 1):
-                exchange = self.ask(head, end=False)
-                self.transport.receive(wire[:cut])
-                self.transport.receive(wire[cut:] + b"early")
-                self.assertEqual(self.successResultOf(self.answer), ResponseHead(200))
-                reader: Any = HalfReader()
-                exchange.attach(reader)
-                self.turn()
-                self.assertIs(reader.transport, self.transport)
-                self.transport.receive(b" more")
-                self.assertEqual(reader.data, b"early more")
-                self.transport.takeWritten()
-                reader.transport.write(b"raw")
-                self.assertEqual(self.transport.takeWritten(), b"raw")
-                self.assertEqual(len(self.client._connections), 0)
-                self.assertEqual(self.clock.getDelayedCalls(), [])
-
-    def test_aProtocolThatIsAttachedInTheCallbackMissesNothing(self) -> None:
-        exchange = self.ask(CONNECT, end=False)
-        reader = HalfReader()
-        self.answer.addCallback(lambda _: exchange.attach(reader))
-        self.transport.receive(b"HTTP/1.1 200 OK\r\n\r\nearly")
-        self.assertEqual(reader.data, b"early")
-        self.assertFalse(self.transport.paused)
-
-    def test_nothingIsSentAheadOfTheAnswer(self) -> None:
-        for head, wire in ((CONNECT, b"HTTP/1.1 200 OK\r\n\r\n"), (UPGRADE, SWITCH)):
-            exchange = self.ask(head, end=False)
-            reader: Any = HalfReader()
-            exchange.attach(reader)
-            self.transport.takeWritten()
-            reader.transport.write(b"held ")
-            self.assertEqual(self.transport.takeWritten(), b"")
-            self.transport.receive(wire + b"early")
-            reader.transport.write(b"and sent")
-            self.assertEqual(self.transport.takeWritten(), b"held and sent")
-            self.assertEqual(reader.data, b"early")
-
-    def test_aRefusalIsAResponse(self) -> None:
-        for head in (CONNECT, UPGRADE):
-            exchange = self.ask(head, end=False)
-            exchange.write(b"held")
-            self.transport.takeWritten()
-            self.transport.receive(b"HTTP/1.1 403 No\r\nContent-Length: 2\r\nProxy-Status: x\r\n\r\nno")
-            self.assertEqual(self.successResultOf(self.answer).get(b"proxy-status"), b"x")
-            reader = HalfReader()
-            exchange.attach(reader)
-            self.turn()
-            self.assertEqual((reader.data, reader.ended), (b"no", 1))
-            self.assertEqual(self.transport.takeWritten(), b"")
-            before = len(self.endpoint.transports)
-            self.ask()
-            self.assertEqual(len(self.endpoint.transports), before)
-            self.transport.receive(EMPTY)
-
-    def test_aServerThatIgnoresTheUpgradeRefusesIt(self) -> None:
-        for wire in (EMPTY, SWITCH.replace(b"connect-udp", b"websocket"), b"HTTP/1.1 204 No\r\n\r\n"):
-            self.ask(UPGRADE, end=False)
-            self.transport.receive(wire)
-            self.failureResultOf(self.answer, HopRefused)
-            self.assertTrue(self.transport.aborted)
-
-
-class PoolTests(ClientCase):
-    """
-    Connections wait for the next exchange.
-    """
-
-    def finish(self, wire: bytes = EMPTY) -> None:
-        self.ask()
-        self.transport.receive(wire)
-        self.turn()
-
-    def test_aConnectionIsUsedAgain(self) -> None:
-        for _ in range(3):
-            self.finish()
-        self.assertEqual(len(self.endpoint.transports), 1)
-
-    def test_exchangesAtOnceHaveAConnectionEach(self) -> None:
-        self.ask()
-        self.ask()
-        self.assertEqual(len(self.endpoint.transports), 2)
-
-    def test_aBodyThatNobodyWantsIsReadAway(self) -> None:
-        exchange = self.ask()
-        self.transport.receive(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe")
-        exchange.loseConnection()
-        self.turn()
-        self.transport.receive(b"llo")
-        self.turn()
-        self.finish()
-        self.assertEqual(len(self.endpoint.transports), 1)
-
-    def test_aConnectionThatEndsIsNotUsedAgain(self) -> None:
-        self.finish(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
-        self.finish()
-        self.transport.receiveEnd()
-        self.finish()
-        self.transport.lose()
-        self.finish()
-        self.assertEqual(len(self.endpoint.transports), 4)
-
-    def test_aConnectionThatSaysMoreThanItWasAskedIsNotUsedAgain(self) -> None:
-        self.finish(EMPTY + b"HTTP/1.1 200 OK\r\n")
-        self.assertTrue(self.transport.writeClosed)
-        self.finish()
-        self.transport.receive(b"HTTP/1.1 200 Unasked\r\n\r\n")
-        self.assertTrue(self.transport.writeClosed)
-        self.finish()
-        self.assertEqual(len(self.endpoint.transports), 3)
-
-    def test_anIdleConnectionIsClosedAfterATime(self) -> None:
-        self.finish()
-        self.clock.advance(29)
-        self.assertFalse(self.transport.writeClosed)
-        self.clock.advance(1)
-        self.assertTrue(self.transport.writeClosed)
-        self.finish()
-        self.assertEqual(len(self.endpoint.transports), 2)
-
-    def test_idleConnectionsAreBounded(self) -> None:
-        self.client = HTTP1Client(self.endpoint, self.clock, maxIdle=2)
-        for _ in range(3):
-            self.ask()
-        for transport in self.endpoint.transports:
-            transport.receive(EMPTY)
-        self.assertEqual([transport.writeClosed for transport in self.endpoint.transports], [False, False, True])
-
-    def test_closeWaitsForWhatIsUnderWay(self) -> None:
-        self.finish()
-        self.ask()
-        busy = self.transport
-        self.ask()
-        self.transport.receive(EMPTY)
-        idle = self.transport
-        closed = self.client.close()
-        self.assertEqual((busy.writeClosed, idle.writeClosed), (False, True))
-        busy.receive(EMPTY)
-        self.assertTrue(busy.writeClosed)
-        self.assertNoResult(closed)
-        for transport in self.endpoint.transports:
-            transport.receiveEnd()
-        self.turn()
-        self.successResultOf(closed)
-        self.successResultOf(self.client.close())
-        self.failureResultOf(self.client.exchange(GET, True), ShuttingDown)
-
-    def test_aConnectionThatComesAfterTheCloseIsClosed(self) -> None:
-        opening = self.client.exchange(GET, True)
-        self.client.close()
-        self.turn()
-        self.failureResultOf(opening, ShuttingDown)
-        self.assertTrue(self.endpoint.transports[0].writeClosed)
-
-    def test_abortEndsWhatIsUnderWay(self) -> None:
-        self.ask()
-        self.client.abort()
-        self.turn()
-        self.failureResultOf(self.answer, HopUnavailable)
-
-    def test_noConnectionIsAHopUnavailable(self) -> None:
-        self.endpoint.error = ConnectionRefusedError()
-        self.failureResultOf(self.client.exchange(GET), HopUnavailable)
-        self.endpoint.error = NameNotFound("nowhere")
-        self.failureResultOf(self.client.exchange(GET), NameNotFound)
-
-    def test_whoCancelsTheExchangeCancelsTheConnecting(self) -> None:
-        opening = self.client.exchange(GET)
-        opening.cancel()
-        self.failureResultOf(opening, CancelledError)
-        self.turn()
-        self.assertEqual(self.endpoint.transports, [])

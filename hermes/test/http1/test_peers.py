@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import http.client
 from collections.abc import Callable
+from socket import socketpair
 from typing import Any
 
 from hypothesis import given, settings
@@ -29,6 +30,7 @@ from hermes.http1.client import HTTP1Client
 from hermes.http1.clientprotocol import HTTP1ClientProtocol
 from hermes.http1.server import HTTP1ServerProtocol
 from hermes.interfaces import IBorrowingProtocol
+from hermes.net.transport import StreamTransport
 from hermes.test.http1.memory import HalfReader, Handler, MemoryTransport, pump
 from hermes.test.http1.test_server import EchoHandler
 from hermes.values import RequestHead, ResponseHead
@@ -148,6 +150,65 @@ class OursTests(SynchronousTestCase):
         answer = accepted.response()
         self.pump()
         self.assertEqual(self.successResultOf(answer).status, 200)
+
+
+class StreamTests(TestCase):
+    """
+    Over the transports of L{hermes.net}, which give a connection away.
+    """
+
+    def connect(self) -> tuple[HTTP1ClientProtocol, HTTP1ServerProtocol]:
+        client = HTTP1ClientProtocol(reactor)
+        server = HTTP1ServerProtocol(ProxyHandler(), reactor)
+        near, far = socketpair()
+        StreamTransport(near, reactor).attach(client)
+        StreamTransport(far, reactor).attach(server)
+        return client, server
+
+    def test_aTunnelAfterAnExchange(self) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._aTunnelAfterAnExchange())
+
+    async def _aTunnelAfterAnExchange(self) -> None:
+        client, server = self.connect()
+        first: Any = client.request(POST)
+        first.write(b"x" * 300_000)
+        first.loseWriteConnection()
+        ended: Deferred[None] = Deferred()
+        body: Any = HalfReader()
+        body.connectionLost = lambda _: ended.callback(None)
+        first.attach(body)
+        await ended
+        self.assertEqual(body.data, b"x" * 300_000)
+
+        second: Any = client.request(CONNECT)
+        await second.response()
+        lost: Deferred[None] = Deferred()
+        reader: Any = HalfReader()
+        reader.connectionLost = lambda _: lost.callback(None)
+        second.attach(reader)
+        self.assertIsInstance(reader.transport, StreamTransport)
+        self.assertIs(reader.transport.protocol, reader)
+        self.assertIsInstance(server.transport.protocol, EchoTunnel)
+        for _ in range(20):
+            reader.transport.write(b"y" * 50_000)
+        reader.transport.loseWriteConnection()
+        await lost
+        self.assertEqual((len(reader.data), reader.ended), (1_000_000, 1))
+
+    def test_bytesSentAheadOfTheAnswer(self) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._bytesSentAheadOfTheAnswer())
+
+    async def _bytesSentAheadOfTheAnswer(self) -> None:
+        near, far = socketpair()
+        StreamTransport(far, reactor).attach(HTTP1ServerProtocol(ProxyHandler(), reactor))
+        lost: Deferred[None] = Deferred()
+        reader: Any = HalfReader()
+        reader.connectionLost = lambda _: lost.callback(None)
+        StreamTransport(near, reactor).attach(reader)
+        reader.transport.write(b"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\nahead")
+        reader.transport.loseWriteConnection()
+        await lost
+        self.assertEqual((reader.data, reader.ended), (b"HTTP/1.1 200 OK\r\n\r\nahead", 1))
 
 
 class Echo(Resource):
