@@ -15,11 +15,13 @@ class FloodLimits:
     """
     Token buckets: C{(burst, tokens a second)} for each kind of frame.
 
-    @ivar resets: RST_STREAM received, and streams that we had to reset for the peer's errors (CVE-2023-44487).
+    @ivar resets: RST_STREAM of requests that were not answered yet (CVE-2023-44487), streams that we had to reset for
+        the peer's errors (CVE-2025-8671), and frames on streams that are gone. A client counts only the last.
     @ivar settings: SETTINGS that are not acknowledgements.
     @ivar pings: PING that are not acknowledgements. A peer that measures its path sends some tens a second.
     @ivar priorities: PRIORITY.
     @ivar empty: frames that carry nothing: DATA without END_STREAM, CONTINUATION.
+    @ivar goAways: GOAWAY.
     @ivar windowUpdates: WINDOW_UPDATE beyond four for each DATA frame that we sent.
     @ivar unknown: frames of unknown types.
     """
@@ -29,6 +31,7 @@ class FloodLimits:
     pings: tuple[int, float] = (500, 100)
     priorities: tuple[int, float] = (5000, 500)
     empty: tuple[int, float] = (200, 20)
+    goAways: tuple[int, float] = (20, 1)
     windowUpdates: tuple[int, float] = (10000, 1000)
     unknown: tuple[int, float] = (1000, 100)
 
@@ -82,5 +85,6 @@ class FloodGuard:
         self.pings = TokenBucket("PINGs", *limits.pings)
         self.priorities = TokenBucket("PRIORITY frames", *limits.priorities)
         self.empty = TokenBucket("empty frames", *limits.empty)
+        self.goAways = TokenBucket("GOAWAYs", *limits.goAways)
         self.windowUpdates = TokenBucket("WINDOW_UPDATEs", *limits.windowUpdates)
         self.unknown = TokenBucket("frames of unknown types", *limits.unknown)

@@ -10,7 +10,7 @@ from typing import ClassVar, cast
 
 from attrs import evolve
 from h2.errors import ErrorCodes
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.error import ConnectionAborted, ConnectionDone
 from twisted.internet.interfaces import (
     IAddress,
@@ -29,7 +29,16 @@ from hermes.http2.bandwidth import WindowEstimator
 from hermes.http2.engine import Engine
 from hermes.http2.exchange import ClientExchange, Exchange, ServerExchange
 from hermes.http2.handler import EngineSettings, HeaderList
-from hermes.http2.heads import readContentLength, readRequest, readResponse, readTrailers, writeRequest, writeResponse
+from hermes.http2.heads import (
+    MalformedHead,
+    readContentLength,
+    readRequest,
+    readResponse,
+    readTrailers,
+    writeRequest,
+    writeResponse,
+)
+from hermes.http2.outbound import Outbound
 from hermes.http2.state import Lane
 from hermes.interfaces import IBorrowingProtocol, IExchangeHandler, IStreamTransport
 from hermes.proxied import sourceOf
@@ -50,11 +59,20 @@ MAX_OPEN = 1 << 20
 How many streams a client opens on one connection where the peer names no bound.
 """
 
+MAX_INFORMATIONAL = 32
+"""
+How many informational responses a request may get.
+"""
+
 _SLICE = 256 << 10
 _BANDWIDTH_PING = b"hermesbw"
 _KEEPALIVE_PING = b"hermeska"
 _DRAIN_PING = b"hermesdr"
 _LINGER = 10.0
+
+
+def _carrierEnded() -> ConnectionAborted:
+    return ConnectionAborted("the connection that carried the stream has ended")
 
 
 @implementer(IBorrowingProtocol, IHalfCloseableProtocol, IPushProducer)
@@ -78,15 +96,18 @@ class Connection:
         self._handshakeTimeout = handshakeTimeout
         self._engine = Engine(self.client, self, settings)
         self._estimator = WindowEstimator(settings.streamWindow, max(MAX_STREAM_WINDOW, settings.streamWindow))
-        self._waiting: deque[Exchange] = deque()
+        self._waiting: deque[Outbound] = deque()
         self._lingers: dict[Exchange, IDelayedCall] = {}
         self._blocked = False
         self._connected = False
+        self._closing = False
+        self._final = False
         self._receiving = False
         self._held = 0
         self._heardAt = 0.0
         self._pinged = False
         self._timer: IDelayedCall | None = None
+        self._closeTimer: IDelayedCall | None = None
         self._pings: dict[bytes, list[Deferred[float]]] = {}
         self._pingCount = 0
         self.draining = False
@@ -121,14 +142,12 @@ class Connection:
             self._receiving = False
         if self._engine.unsent:
             self._flush()
-        if self._engine.closed:
-            self._failed()
-        elif self._waiting and not self._blocked:
+        if self._waiting and not self._blocked:
             self._pump()
 
     def readConnectionLost(self) -> None:
         # A peer that sends no more can't even acknowledge: HTTP/2 has no half-open connection.
-        self.transport.loseConnection()
+        self._close()
 
     def writeConnectionLost(self) -> None:
         pass
@@ -137,16 +156,13 @@ class Connection:
         if not self._connected:
             return
         self._connected = False
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
-        if reason.check(ConnectionDone):
-            # In order for TCP, and not for the streams that were open.
-            lost = Failure(ConnectionAborted("the connection that carried the stream has ended"))
-        else:
-            lost = reason
-        for lane in list(self._engine.lanes.values()):
-            if isinstance(lane.exchange, Exchange):
-                lane.exchange.lost(lost)
+        self._engine.stop()
+        for timer in (self._timer, self._closeTimer):
+            if timer is not None and timer.active():
+                timer.cancel()
+        # In order for TCP, and not for the streams that were open.
+        lost = Failure(_carrierEnded()) if reason.check(ConnectionDone) else reason
+        self._loseExchanges(lost)
         pings, self._pings = self._pings, {}
         for waiting in pings.values():
             for deferred in waiting:
@@ -154,13 +170,33 @@ class Connection:
         self.closed.callback(None)
 
     def _flush(self) -> None:
-        output = self._engine.takeOutput()
-        if output:
-            self._write([output])
+        # What waits while the transport is full is the engine's to bound.
+        if not self._blocked:
+            output = self._engine.takeOutput()
+            if output:
+                self._write([output])
 
-    def _failed(self) -> None:
-        if self._connected:
+    def _close(self, patience: float | None = None) -> None:
+        """
+        End the connection after what is still to be sent.
+
+        @param patience: seconds after which a peer that does not take it is not waited for.
+        """
+        if self._connected and not self._closing:
+            self._engine.stop()
+            self._blocked = False
+            self._flush()
+            self._closing = True
+            if patience is not None:
+                self._closeTimer = self._clock.callLater(patience, self.abort)
             self.transport.loseConnection()
+            self._loseExchanges(Failure(_carrierEnded()))
+
+    def _loseExchanges(self, reason: Failure) -> None:
+        for lane in list(self._engine.lanes.values()):
+            self._engine.dropLane(lane)
+            if isinstance(lane.exchange, Exchange):
+                lane.exchange.lost(reason)
 
     # What exchanges ask for
 
@@ -180,12 +216,12 @@ class Connection:
         if size <= window:
             self._write([engine.frameData(lane, size), *buffers])
             return size
-        if not window:
+        if window <= 0:
             return 0
         view = memoryview(buffers[0] if len(buffers) == 1 else b"".join(buffers))
         iovec: list[Buffer] = []
         sent = 0
-        while window and sent < size:
+        while window > 0 and sent < size:
             step = min(window, size - sent)
             iovec.append(engine.frameData(lane, step))
             iovec.append(view[sent : sent + step])
@@ -194,7 +230,7 @@ class Connection:
         self._write(iovec)
         return sent
 
-    def wait(self, exchange: Exchange) -> None:
+    def wait(self, exchange: Outbound) -> None:
         """
         Flush the exchange when there is room.
         """
@@ -248,7 +284,7 @@ class Connection:
         """
         An exchange that nobody listens to waits for its peer's end, for a while.
         """
-        self._lingers[exchange] = self._clock.callLater(_LINGER, exchange.reset, ErrorCodes.NO_ERROR)
+        self._lingers[exchange] = self._clock.callLater(_LINGER, exchange.lingered)
 
     def forget(self, exchange: Exchange) -> None:
         """
@@ -266,9 +302,8 @@ class Connection:
             self._flush()
 
     def _laneClosed(self) -> None:
-        if self.draining and not self._engine.lanes and self._connected:
-            self._flushSoon()
-            self.transport.loseConnection()
+        if self.draining and self._final and not self._engine.lanes:
+            self._close()
 
     def getPeer(self) -> IAddress:
         return self.transport.getPeer()
@@ -283,6 +318,8 @@ class Connection:
 
     def resumeProducing(self) -> None:
         self._blocked = False
+        if self._engine.unsent:
+            self._flush()
         if self._waiting:
             self._pump()
 
@@ -311,6 +348,14 @@ class Connection:
     def headersReceived(self, lane: Lane, fields: HeaderList, ended: bool) -> None:
         raise NotImplementedError
 
+    def _trailersReceived(self, exchange: Exchange, fields: HeaderList, ended: bool) -> None:
+        if not ended:
+            raise MalformedHead("trailers without END_STREAM")
+        if exchange.isTunnel:
+            raise MalformedHead("trailers in a tunnel")
+        exchange.trailers = readTrailers(fields)
+        exchange.bodyEnded()
+
     def bodyReceived(self, lane: Lane, data: memoryview) -> None:
         exchange = lane.exchange
         if isinstance(exchange, Exchange):
@@ -325,7 +370,11 @@ class Connection:
 
     def streamReset(self, lane: Lane, code: int, remote: bool) -> None:
         exchange = lane.exchange
-        if isinstance(exchange, Exchange):
+        if not isinstance(exchange, Exchange):
+            return
+        if remote:
+            exchange.resetReceived(code)
+        else:
             exchange.lost(Failure(StreamReset(code)))
 
     def windowOpened(self, lane: Lane | None) -> None:
@@ -346,20 +395,15 @@ class Connection:
             if self._estimator.acknowledged(self._clock.seconds()):
                 self.streamWindow = self._estimator.window
         elif payload == _DRAIN_PING:
-            self._engine.goAway()
+            if self.draining and not self._final:
+                self._engine.goAway()
+                self._engine.refusing = self._final = True
+                self._laneClosed()
         elif payload in self._pings:
             for deferred in self._pings.pop(payload):
                 deferred.callback(self._clock.seconds())
 
     def goAwayReceived(self, lastStreamID: int, code: int, debug: bytes) -> None:
-        if lastStreamID < 0:
-            self.log.warn(
-                "HTTP/2 connection with {peer} ended by us: {reason} (error code {code})",
-                peer=self.source,
-                reason=debug.decode("ascii", "replace"),
-                code=code,
-            )
-            return
         if code != ErrorCodes.NO_ERROR:
             self.log.info(
                 "HTTP/2 peer {peer} sent GOAWAY: {reason} (error code {code})",
@@ -367,12 +411,21 @@ class Connection:
                 reason=debug.decode("ascii", "replace"),
                 code=code,
             )
-        self.draining = True
+        self.draining = self._final = True
         for streamID, lane in list(self._engine.lanes.items()):
             if streamID > lastStreamID and streamID % 2 == int(self.client) and isinstance(lane.exchange, Exchange):
-                self._engine.lanes.pop(streamID, None)
+                self._engine.dropLane(lane)
                 lane.exchange.lost(Failure(StreamReset(ErrorCodes.REFUSED_STREAM, "refused by GOAWAY")))
         self._laneClosed()
+
+    def connectionFailed(self, code: int, message: str) -> None:
+        self.log.warn(
+            "HTTP/2 connection with {peer} ended by us: {reason} (error code {code})",
+            peer=self.source,
+            reason=message,
+            code=code,
+        )
+        self._close(_LINGER)
 
     # Time
 
@@ -380,6 +433,8 @@ class Connection:
         """
         Measure the round trip to the peer. Fires with seconds.
         """
+        if not self._connected:
+            return fail(ConnectionDone())
         sentAt = self._clock.seconds()
         payload = b"%08x" % (self._pingCount & 0xFFFFFFFF)
         self._pingCount += 1
@@ -426,6 +481,7 @@ class Connection:
                 self._engine.ping(_DRAIN_PING)
             else:
                 self._engine.goAway()
+                self._final = True
             self._flushSoon()
             self._laneClosed()
         return self.closed
@@ -435,6 +491,7 @@ class Connection:
         End the connection and all its streams now.
         """
         if self._connected:
+            self._engine.stop()
             self._flush()
             abort = getattr(self.transport, "abortConnection", self.transport.loseConnection)
             abort()
@@ -466,10 +523,7 @@ class ServerConnection(Connection):
     def headersReceived(self, lane: Lane, fields: HeaderList, ended: bool) -> None:
         exchange = lane.exchange
         if isinstance(exchange, Exchange):
-            if not ended:
-                raise ValueError("trailers without END_STREAM")
-            exchange.trailers = readTrailers(fields)
-            exchange.bodyEnded()
+            self._trailersReceived(exchange, fields, ended)
             return
         head = readRequest(fields, self._engine.settings.extendedConnect)
         exchange = ServerExchange(self, lane, head, self._engine.settings.streamWindow)
@@ -481,7 +535,11 @@ class ServerConnection(Connection):
             exchange.bodyEnded()
         if exchange.gone:
             return
-        self._handler.exchangeReceived(exchange)
+        try:
+            self._handler.exchangeReceived(exchange)
+        except Exception:
+            self.log.failure("{handler} failed on {exchange.request}", handler=self._handler, exchange=exchange)
+            exchange.reset(ErrorCodes.INTERNAL_ERROR)
 
 
 class ClientConnection(Connection):
@@ -501,7 +559,7 @@ class ClientConnection(Connection):
         super().__init__(
             clock, evolve(settings or EngineSettings(), extendedConnect=False), keepalive, handshakeTimeout
         )
-        self.ready: Deferred[ClientConnection] = Deferred()
+        self.ready: Deferred[ClientConnection] = Deferred(self._cancelled)
         self.changed: Callable[[ClientConnection], None] = lambda connection: None
         self._isReady = False
 
@@ -510,7 +568,7 @@ class ClientConnection(Connection):
         """
         How many exchanges can be opened now.
         """
-        if not self._isReady or self.draining or not self._connected:
+        if not self._isReady or self.draining or self._engine.closed or self._engine.state.exhausted:
             return 0
         return min(self._engine.state.peerMaxStreams, MAX_OPEN) - len(self._engine.lanes)
 
@@ -538,6 +596,10 @@ class ClientConnection(Connection):
         else:
             self.changed(self)
 
+    def _cancelled(self, _: object) -> None:
+        self._isReady = True
+        self.abort()
+
     def connectionLost(self, reason: Failure) -> None:
         super().connectionLost(reason)
         if not self._isReady:
@@ -552,16 +614,15 @@ class ClientConnection(Connection):
         exchange = lane.exchange
         assert isinstance(exchange, ClientExchange)
         if exchange.answered:
-            if not ended:
-                raise ValueError("trailers without END_STREAM")
-            exchange.trailers = readTrailers(fields)
-        else:
-            head = readResponse(fields)
-            if head.status < 200:
-                if ended:
-                    raise ValueError("an informational response ends the stream")
-                lane.receiving = False
-                return
-            exchange.responseReceived(head)
+            self._trailersReceived(exchange, fields, ended)
+            return
+        head = readResponse(fields)
+        if head.status < 200:
+            lane.receiving = False
+            lane.informational += 1
+            if ended or lane.informational > MAX_INFORMATIONAL:
+                raise ValueError("an informational response that ends the stream, or one too many")
+            return
+        exchange.responseReceived(head, ended)
         if ended:
             exchange.bodyEnded()

@@ -12,7 +12,7 @@ from h2.errors import ErrorCodes
 from hermes.http2.abuse import FloodGuard
 from hermes.http2.frames import END_STREAM, PADDED, ConnectionError, StreamError
 from hermes.http2.handler import EngineSettings, Handler
-from hermes.http2.state import Lane, State
+from hermes.http2.state import Closed, Lane, State
 
 
 class DataReceiver:
@@ -36,6 +36,7 @@ class DataReceiver:
         self._ends = False
         self._owed = 0
         self._creditAt = settings.connectionWindow >> 2
+        self._paddingAt = settings.streamWindow >> 2
 
     def begin(self, length: int, pad: int, flags: int, streamID: int, now: float) -> None:
         """
@@ -52,22 +53,36 @@ class DataReceiver:
             if not self._state.receiveOnConnection(length):
                 raise ConnectionError(ErrorCodes.FLOW_CONTROL_ERROR, "DATA beyond the connection's window")
             self._owe(length)
-        elif not self._ends:
-            self._guard.empty.take(now)
         overhead = pad + 1 if flags & PADDED else 0
-        self.left = length - 1 if flags & PADDED else length
+        self.left = length - 1 if overhead else length
         self._dataLeft = length - overhead
         self._lane = None
+        if not self._dataLeft and not self._ends:
+            self._guard.empty.take(now)
         lane = self._lanes.get(streamID)
         if lane is None or not lane.receiving:
-            self._stray(lane, streamID, now)
+            self._stray(lane, streamID)
             return
         if length and not self._state.receiveOnStream(lane, length):
             raise StreamError(streamID, ErrorCodes.FLOW_CONTROL_ERROR, "DATA beyond the stream's window")
         self._lane = lane
-        lane.overhead += overhead
+        if overhead:
+            # It is credited with the data that it came with, or else, where it is most of what comes, here.
+            lane.overhead += overhead
+            if lane.overhead >= self._paddingAt:
+                self._state.credit(lane, lane.overhead)
+                lane.overhead = 0
         if not self.left and self._ends:
             self._end(lane)
+
+    def skip(self, length: int) -> None:
+        """
+        The payload of a frame of some other type is to be passed over.
+        """
+        self.left = length
+        self._dataLeft = 0
+        self._lane = None
+        self._ends = False
 
     def receive(self, data: memoryview, offset: int) -> int:
         """
@@ -95,18 +110,23 @@ class DataReceiver:
     def _end(self, lane: Lane) -> None:
         self._ends = False
         if lane.receiving:
-            self._state.receiveEnd(lane)
-            if self._state.reap(lane):
-                self._lanes.pop(lane.streamID, None)
+            lane.receiving = False
+            lane.ended = True
+            if not lane.sending and self._lanes.pop(lane.streamID, None) is not None:
+                self._state.close(lane, Closed.ENDED)
             self._handler.bodyEnded(lane)
 
-    def _stray(self, lane: Lane | None, streamID: int, now: float) -> None:
+    def _stray(self, lane: Lane | None, streamID: int) -> None:
         if lane is None:
             if self._state.isIdle(streamID):
                 raise ConnectionError(ErrorCodes.PROTOCOL_ERROR, f"DATA on idle stream {streamID}")
-            if not self._state.closedByReset(streamID):
+            # RFC 9113 section 5.1, on closed streams.
+            how = self._state.closedBy(streamID)
+            if how in (Closed.ENDED, Closed.SKIPPED):
                 raise ConnectionError(ErrorCodes.STREAM_CLOSED, f"DATA on closed stream {streamID}")
-            # It was on its way when the stream was reset.
+            if how is Closed.RESET_BY_PEER:
+                raise StreamError(streamID, ErrorCodes.STREAM_CLOSED, "DATA after RST_STREAM")
+            # It was on its way when we reset it.
         elif lane.ended:
             raise StreamError(streamID, ErrorCodes.STREAM_CLOSED, "DATA after END_STREAM")
         else:

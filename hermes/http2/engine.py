@@ -1,25 +1,21 @@
 """
 One HTTP/2 connection (RFC 9113), either end, sans-IO: bytes in, calls to a handler out, bytes to send out.
 
-h2 does HPACK, the settings and the states of streams. DATA does not go through it: a frame is its nine bytes here, and
-its payload is handed on as it arrives, in as many pieces as it arrives in. The flow-control windows are h2's own, which
-the lean path counts down, so that there is one truth.
+h2 does HPACK, the settings and what is sent. DATA does not go through it: a frame is its nine bytes here, and its
+payload is handed on as it arrives, in as many pieces as it arrives in. The flow-control windows are h2's own, which the
+lean path counts down, so that there is one truth.
 """
 
 from __future__ import annotations
 
 from h2.errors import ErrorCodes
-from h2.exceptions import DenialOfServiceError, ProtocolError, StreamClosedError, StreamIDTooLowError
-from h2.settings import SettingCodes
-from hpack import HPACKError
 
-from hermes.http2.abuse import FloodGuard
+from hermes.http2.blocks import Block, BlockReceiver
 from hermes.http2.data import DataReceiver
 from hermes.http2.frames import (
     ACK,
     CONTINUATION,
     DATA,
-    END_HEADERS,
     GOAWAY,
     HEADER_SIZE,
     HEADERS,
@@ -34,74 +30,39 @@ from hermes.http2.frames import (
     WINDOW_UPDATE,
     ConnectionError,
     StreamError,
-    goAwayFrame,
-    packHeader,
     pingFrame,
+    readSettings,
+    resetFrame,
     uint32,
     unpackHeader,
     validateHeader,
-    validateHeaders,
 )
-from hermes.http2.handler import EngineSettings, Handler, HeaderList
-from hermes.http2.state import Lane, State
+from hermes.http2.handler import EngineSettings, Handler
+from hermes.http2.output import Output
+from hermes.http2.state import Closed, Lane
 
 
-class Engine:
+class Engine(Output):
     """
-    @ivar lanes: the open streams.
-    @ivar closed: a connection error has happened; C{takeOutput} has its GOAWAY.
+    @ivar closed: nothing more is read: a connection error has happened and C{takeOutput} has its GOAWAY, or L{stop} was
+        called.
+    @ivar settingsSeen: the peer's preface is complete.
+    @ivar refusing: streams that the peer opens from now on are refused.
     """
 
     def __init__(self, client: bool, handler: Handler, settings: EngineSettings) -> None:
-        self.client = client
-        self.settings = settings
-        self.lanes: dict[int, Lane] = {}
+        super().__init__(client, settings)
         self.closed = False
         self.settingsSeen = False
+        self.refusing = False
         self._handler = handler
-        self._guard = FloodGuard(settings.floods)
         self._now = 0.0
-        self._out = bytearray()
         self._partial = bytearray()
+        self._needed = 0
         self._prefaceLeft = 0 if client else len(PREFACE)
         self._offeredConnect = 0
-        # The header block that is being received: its stream (0 where there is none) and its bytes so far.
-        self._blockStream = 0
-        self._blockSize = 0
-        self._lastProcessed = 0
-        self.state = State(client, settings.maxHeaderList)
+        self._blocks = BlockReceiver(self._guard, settings.maxHeaderList)
         self.data = DataReceiver(self.state, self.lanes, self._guard, handler, settings)
-        offered = {
-            SettingCodes.MAX_FRAME_SIZE: settings.maxFrameSize,
-            SettingCodes.INITIAL_WINDOW_SIZE: settings.streamWindow,
-            SettingCodes.MAX_HEADER_LIST_SIZE: settings.maxHeaderList,
-        }
-        if client:
-            offered[SettingCodes.ENABLE_PUSH] = 0
-        else:
-            offered[SettingCodes.MAX_CONCURRENT_STREAMS] = settings.maxStreams
-            if settings.extendedConnect:
-                offered[SettingCodes.ENABLE_CONNECT_PROTOCOL] = 1
-        self.state.start(offered, settings.connectionWindow)
-
-    # What we send
-
-    def takeOutput(self) -> bytes:
-        """
-        What must be sent now, before anything that is framed later.
-        """
-        output = self.state.takeOutput()
-        if self._out:
-            output = bytes(self._out) + output if output else bytes(self._out)
-            self._out.clear()
-        return output
-
-    @property
-    def unsent(self) -> bool:
-        """
-        Whether C{takeOutput} has something.
-        """
-        return bool(self._out) or self.state.unsent
 
     @property
     def peerOffersConnect(self) -> bool:
@@ -109,96 +70,6 @@ class Engine:
         Whether the peer has sent SETTINGS_ENABLE_CONNECT_PROTOCOL = 1.
         """
         return self._offeredConnect == 1
-
-    def openLane(self, fields: HeaderList, end: bool) -> Lane:
-        """
-        Send a request on a new stream. The caller has seen to it that the peer's limits allow one.
-        """
-        lane = self.state.open(fields, end)
-        self.lanes[lane.streamID] = lane
-        return lane
-
-    def sendHeaders(self, lane: Lane, fields: HeaderList, end: bool) -> None:
-        """
-        Send a response or trailers.
-        """
-        self._collect()
-        self.state.sendHeaders(lane, fields, end)
-        self._reap(lane)
-
-    def sendWindow(self, lane: Lane) -> int:
-        """
-        How many bytes of DATA may be sent on the stream now; at most one frame of the peer's size.
-        """
-        return self.state.sendWindow(lane)
-
-    @property
-    def connectionWindow(self) -> int:
-        """
-        How many bytes of DATA may be sent on the connection now.
-        """
-        return self.state.connectionWindow
-
-    def frameData(self, lane: Lane, size: int) -> bytes:
-        """
-        Account for a DATA frame of C{size} bytes, at most L{sendWindow}.
-
-        @return: its nine bytes; the payload follows them.
-        """
-        self.state.sent(lane, size)
-        self._guard.windowUpdates.earn(4)
-        return packHeader(size, DATA, 0, lane.streamID)
-
-    def endLane(self, lane: Lane) -> None:
-        """
-        Send END_STREAM.
-        """
-        self._collect()
-        self.state.end(lane)
-        self._reap(lane)
-
-    def resetLane(self, lane: Lane, code: int) -> None:
-        """
-        Send RST_STREAM, unless the stream has ended.
-        """
-        if lane.streamID in self.lanes:
-            self._collect()
-            self.state.reset(lane, code)
-            self._reap(lane)
-
-    def credit(self, lane: Lane, size: int) -> None:
-        """
-        Let the peer send C{size} bytes more on the stream.
-        """
-        if lane.streamID in self.lanes and lane.receiving:
-            self._collect()
-            self.state.credit(lane, size)
-
-    def ping(self, payload: bytes) -> None:
-        """
-        Send a PING of eight bytes.
-        """
-        self._collect()
-        self._out += pingFrame(payload)
-
-    def goAway(self, code: int = ErrorCodes.NO_ERROR, debug: bytes = b"", last: int | None = None) -> None:
-        """
-        Send GOAWAY: the streams up to C{last} (what we have seen, if not given) are still served.
-        """
-        self._collect()
-        self._out += goAwayFrame(self._lastProcessed if last is None else last, code, debug)
-
-    def _collect(self) -> None:
-        # Keeps what h2 has written and what we write in the order it was decided.
-        output = self.state.takeOutput()
-        if output:
-            self._out += output
-
-    def _reap(self, lane: Lane) -> None:
-        if self.state.reap(lane):
-            self.lanes.pop(lane.streamID, None)
-
-    # What we receive
 
     def receive(self, data: memoryview, now: float) -> None:
         """
@@ -208,13 +79,14 @@ class Engine:
             return
         if self._partial:
             self._partial += data
+            if len(self._partial) < self._needed:
+                return
             data = memoryview(bytes(self._partial))
             self._partial.clear()
         try:
             self._now = now
             offset = self._receive(data, now)
-            if len(self._out) > self.settings.maxUnsent:
-                raise ConnectionError(ErrorCodes.ENHANCE_YOUR_CALM, "answers that nobody reads")
+            self._checkUnsent()
         except ConnectionError as error:
             self.fail(error)
         else:
@@ -226,14 +98,21 @@ class Engine:
         End the connection with a connection error.
         """
         if not self.closed:
-            self.state.takeOutput()
             self.goAway(error.code, str(error).encode())
-            self.closed = True
-            self._handler.goAwayReceived(-1, error.code, str(error).encode())
+            self.stop()
+            self._handler.connectionFailed(error.code, str(error))
+
+    def stop(self) -> None:
+        """
+        Read nothing more.
+        """
+        self.closed = True
+        for lane in self.lanes.values():
+            lane.receiving = False
 
     def _receive(self, data: memoryview, now: float) -> int:
         """
-        @return: how many bytes were taken; the rest is the beginning of a frame.
+        @return: how many bytes were taken; the rest is the beginning of a frame, of L{_needed} bytes at least.
         """
         offset, size = 0, len(data)
         if self._prefaceLeft:
@@ -245,36 +124,44 @@ class Engine:
                     break
                 continue
             if size - offset < HEADER_SIZE:
+                self._needed = HEADER_SIZE
                 break
             length, frameType, flags, streamID = unpackHeader(data, offset)
             if length > self.settings.maxFrameSize:
                 raise ConnectionError(ErrorCodes.FRAME_SIZE_ERROR, f"a frame of {length} bytes")
-            if self._blockStream and (frameType != CONTINUATION or streamID != self._blockStream):
+            if self._blocks.streamID and (frameType != CONTINUATION or streamID != self._blocks.streamID):
                 raise ConnectionError(ErrorCodes.PROTOCOL_ERROR, "a frame inside a header block")
             if frameType == DATA and self.settingsSeen:
-                if flags & PADDED and size - offset == HEADER_SIZE and length:
-                    break
                 pad = 0
-                offset += HEADER_SIZE
                 if flags & PADDED:
-                    if not length or data[offset] >= length:
+                    if not length:
+                        raise ConnectionError(ErrorCodes.FRAME_SIZE_ERROR, "DATA without its pad length")
+                    if size - offset == HEADER_SIZE:
+                        self._needed = HEADER_SIZE + 1
+                        break
+                    pad = data[offset + HEADER_SIZE]
+                    if pad >= length:
                         raise ConnectionError(ErrorCodes.PROTOCOL_ERROR, "DATA padded beyond its end")
-                    pad = data[offset]
                     offset += 1
+                offset += HEADER_SIZE
                 try:
                     self.data.begin(length, pad, flags, streamID, now)
                 except StreamError as error:
                     self._streamError(error)
                 continue
-            if frameType not in (HEADERS, CONTINUATION) and length > self.settings.maxHeaderList:
-                raise ConnectionError(ErrorCodes.ENHANCE_YOUR_CALM, f"frame type {frameType} of {length} bytes")
-            if frameType in (HEADERS, CONTINUATION) and self._blockSize + length > self.settings.maxHeaderList:
-                raise ConnectionError(ErrorCodes.ENHANCE_YOUR_CALM, "a header block beyond the bound")
+            self._admit(length, frameType, flags, streamID)
             end = offset + HEADER_SIZE + length
+            if frameType > CONTINUATION:
+                # RFC 9113 section 5.5: an extension's; skipped as it arrives.
+                self._guard.unknown.take(now)
+                self.data.skip(length)
+                offset += HEADER_SIZE
+                continue
             if size < end:
+                self._needed = HEADER_SIZE + length
                 break
             try:
-                self._receiveFrame(data[offset:end], frameType, flags, streamID)
+                self._receiveFrame(data[offset + HEADER_SIZE : end], frameType, flags, streamID)
             except StreamError as error:
                 self._streamError(error)
             offset = end
@@ -288,27 +175,40 @@ class Engine:
         self._prefaceLeft -= len(part)
         return len(part)
 
-    # Everything else
-
-    def _streamError(self, error: StreamError) -> None:
-        self._guard.resets.take(self._now)
-        lane = self.lanes.get(error.streamID)
-        if lane is None:
-            if self.state.isIdle(error.streamID):
-                raise ConnectionError(error.code, str(error)) from error
-            return
-        lane.receiving = False
-        self.resetLane(lane, error.code)
-        self._handler.streamReset(lane, error.code, False)
-
-    def _receiveFrame(self, frame: memoryview, frameType: int, flags: int, streamID: int) -> None:
+    def _admit(self, length: int, frameType: int, flags: int, streamID: int) -> None:
+        """
+        Judge a frame by its header, before its payload is waited for.
+        """
         if not self.settingsSeen and (frameType != SETTINGS or flags & ACK):
             raise ConnectionError(ErrorCodes.PROTOCOL_ERROR, "the first frame is not SETTINGS")
-        payload = frame[HEADER_SIZE:]
-        validateHeader(len(payload), frameType, flags, streamID)
         if frameType in (HEADERS, CONTINUATION):
-            self._receiveHeaders(frame, payload, frameType, flags, streamID)
-        elif frameType == WINDOW_UPDATE:
+            validateHeader(length, frameType, flags, streamID)
+            if streamID % 2 == 0 or (self.client and self.state.isIdle(streamID)):
+                raise ConnectionError(ErrorCodes.PROTOCOL_ERROR, f"HEADERS on stream {streamID}")
+            self._blocks.begin(length, frameType, streamID)
+        elif length > self.settings.maxHeaderList and frameType <= CONTINUATION:
+            raise ConnectionError(ErrorCodes.ENHANCE_YOUR_CALM, f"frame type {frameType} of {length} bytes")
+
+    def _streamError(self, error: StreamError, lane: Lane | None = None) -> None:
+        lane = lane or self.lanes.get(error.streamID)
+        if lane is None and self.state.isIdle(error.streamID):
+            raise ConnectionError(error.code, str(error)) from error
+        if lane is None or not self.client:
+            self._guard.resets.take(self._now)
+        if lane is None:
+            self._answer(resetFrame(error.streamID, error.code))
+        else:
+            self.resetLane(lane, error.code)
+            self._handler.streamReset(lane, error.code, False)
+
+    def _receiveFrame(self, payload: memoryview, frameType: int, flags: int, streamID: int) -> None:
+        if frameType in (HEADERS, CONTINUATION):
+            block = self._blocks.receive(payload, frameType, flags, streamID, self._now)
+            if block is not None:
+                self._receiveBlock(block)
+            return
+        validateHeader(len(payload), frameType, flags, streamID)
+        if frameType == WINDOW_UPDATE:
             self._receiveWindowUpdate(uint32(payload) & MAX_WINDOW, streamID)
         elif frameType == RST_STREAM:
             self._receiveReset(uint32(payload), streamID)
@@ -317,11 +217,11 @@ class Engine:
                 self._handler.pingAcknowledged(bytes(payload))
             else:
                 self._guard.pings.take(self._now)
-                self._collect()
-                self._out += pingFrame(bytes(payload), ack=True)
+                self._answer(pingFrame(bytes(payload), ack=True))
         elif frameType == SETTINGS:
-            self._receiveSettings(frame, flags)
+            self._receiveSettings(payload, flags)
         elif frameType == GOAWAY:
+            self._guard.goAways.take(self._now)
             self._handler.goAwayReceived(uint32(payload) & MAX_WINDOW, uint32(payload, 4), bytes(payload[8:264]))
         elif frameType == PRIORITY:
             self._guard.priorities.take(self._now)
@@ -329,66 +229,48 @@ class Engine:
                 raise StreamError(streamID, ErrorCodes.PROTOCOL_ERROR, "a stream depends on itself")
         elif frameType == PUSH_PROMISE:
             raise ConnectionError(ErrorCodes.PROTOCOL_ERROR, "PUSH_PROMISE, and push is not enabled")
-        else:
-            self._guard.unknown.take(self._now)
 
-    def _receiveHeaders(
-        self, frame: memoryview, payload: memoryview, frameType: int, flags: int, streamID: int
-    ) -> None:
-        if frameType == HEADERS:
-            validateHeaders(payload, flags, streamID)
-            if streamID % 2 == 0 or (self.client and self.state.isIdle(streamID)):
-                raise ConnectionError(ErrorCodes.PROTOCOL_ERROR, f"HEADERS on stream {streamID}")
-        elif not self._blockStream:
-            raise ConnectionError(ErrorCodes.PROTOCOL_ERROR, "CONTINUATION without HEADERS")
-        elif not payload:
-            self._guard.empty.take(self._now)
-        self._blockSize += len(payload)
-        self._blockStream = streamID
-        ended = bool(flags & END_HEADERS)
-        if ended:
-            self._blockStream = self._blockSize = 0
-        try:
-            block = self.state.receiveHeaders(frame)
-        except DenialOfServiceError as error:
-            raise ConnectionError(ErrorCodes.ENHANCE_YOUR_CALM, "a header list beyond the bound") from error
-        except (StreamClosedError, StreamIDTooLowError) as error:
-            raise ConnectionError(error.error_code, f"HEADERS on stream {streamID}") from error
-        except ProtocolError as error:
-            if isinstance(error.__cause__, HPACKError | IndexError):
-                raise ConnectionError(ErrorCodes.COMPRESSION_ERROR, "the header block does not decode") from error
-            if not self.state.known(streamID):
-                raise ConnectionError(ErrorCodes.PROTOCOL_ERROR, str(error)) from error
-            self._adopt(streamID)
-            raise StreamError(streamID, ErrorCodes.PROTOCOL_ERROR, str(error)) from error
-        self._collect()
-        if block is not None:
-            self._headers(streamID, block.fields, block.ended)
-        elif ended and (lane := self.lanes.get(streamID)) is not None and self.state.reap(lane):
-            # h2 has reset it: HEADERS after END_STREAM.
-            self._guard.resets.take(self._now)
-            self.lanes.pop(streamID, None)
-            self._handler.streamReset(lane, ErrorCodes.STREAM_CLOSED, False)
-
-    def _adopt(self, streamID: int) -> Lane:
+    def _receiveBlock(self, block: Block) -> None:
+        fields = self.state.decode(block.data)
+        streamID = block.streamID
         lane = self.lanes.get(streamID)
         if lane is None:
-            lane = self.lanes[streamID] = self.state.lane(streamID)
-            self._lastProcessed = max(self._lastProcessed, streamID)
-        return lane
-
-    def _headers(self, streamID: int, fields: HeaderList, ended: bool) -> None:
-        isNew = streamID not in self.lanes
-        lane = self._adopt(streamID)
-        if isNew and not self.client and len(self.lanes) > self.settings.maxStreams:
-            raise StreamError(streamID, ErrorCodes.REFUSED_STREAM, "too many streams")
-        lane.receiving = not ended
-        lane.ended = ended
+            if not self.state.isIdle(streamID):
+                self._strayBlock(streamID)
+                return
+            lane = self._accept(streamID)
+        elif lane.ended:
+            raise StreamError(streamID, ErrorCodes.STREAM_CLOSED, "HEADERS after END_STREAM")
+        if block.parent == streamID:
+            raise StreamError(streamID, ErrorCodes.PROTOCOL_ERROR, "a stream depends on itself")
+        lane.receiving = not block.ended
+        lane.ended = block.ended
         self._reap(lane)
         try:
-            self._handler.headersReceived(lane, fields, ended)
+            self._handler.headersReceived(lane, fields, block.ended)
         except ValueError as error:
-            raise StreamError(streamID, ErrorCodes.PROTOCOL_ERROR, str(error)) from error
+            self._streamError(StreamError(streamID, ErrorCodes.PROTOCOL_ERROR, str(error)), lane)
+
+    def _accept(self, streamID: int) -> Lane:
+        lane = self.lanes[streamID] = self.state.accept(streamID)
+        if self.refusing:
+            raise StreamError(streamID, ErrorCodes.REFUSED_STREAM, "a stream above the last one of GOAWAY")
+        self._lastProcessed = streamID
+        if len(self.lanes) > self.settings.maxStreams:
+            raise StreamError(streamID, ErrorCodes.REFUSED_STREAM, "too many streams")
+        return lane
+
+    def _strayBlock(self, streamID: int) -> None:
+        # RFC 9113 section 5.1, on closed streams.
+        how = self.state.closedBy(streamID)
+        if how is Closed.ENDED:
+            raise ConnectionError(ErrorCodes.STREAM_CLOSED, f"HEADERS on closed stream {streamID}")
+        if how is Closed.SKIPPED:
+            raise ConnectionError(ErrorCodes.PROTOCOL_ERROR, f"HEADERS on stream {streamID}, below one before")
+        if how is Closed.RESET_BY_PEER:
+            raise StreamError(streamID, ErrorCodes.STREAM_CLOSED, "HEADERS after RST_STREAM")
+        # They were on their way when we reset it.
+        self._guard.resets.take(self._now)
 
     def _receiveWindowUpdate(self, increment: int, streamID: int) -> None:
         self._guard.windowUpdates.take(self._now)
@@ -413,23 +295,22 @@ class Engine:
     def _receiveReset(self, code: int, streamID: int) -> None:
         if self.state.isIdle(streamID):
             raise ConnectionError(ErrorCodes.PROTOCOL_ERROR, f"RST_STREAM on idle stream {streamID}")
-        self._guard.resets.take(self._now)
         lane = self.lanes.pop(streamID, None)
+        if lane is None or not (self.client or lane.answered):
+            # A stream that we had answered cost the peer as much as us.
+            self._guard.resets.take(self._now)
         if lane is not None:
-            lane.receiving = lane.sending = False
-            self.state.receiveReset(lane)
+            self.state.close(lane, Closed.RESET_BY_PEER)
             self._handler.streamReset(lane, code, True)
 
-    def _receiveSettings(self, frame: memoryview, flags: int) -> None:
-        if not flags & ACK:
-            self._guard.settings.take(self._now)
-        try:
-            self.state.receiveSettings(frame)
-        except ProtocolError as error:
-            raise ConnectionError(error.error_code, str(error)) from error
-        self._collect()
+    def _receiveSettings(self, payload: memoryview, flags: int) -> None:
         if flags & ACK:
+            self.state.receiveAcknowledgement()
             return
+        self._guard.settings.take(self._now)
+        self._collect()
+        self.state.receiveSettings(readSettings(payload))
+        self._answer(self.state.takeOutput())
         self.settingsSeen = True
         offered = self.state.peerOffersConnect
         if self._offeredConnect and not offered:

@@ -4,28 +4,20 @@ An HTTP/2 stream as an exchange: its body streams as a Twisted transport, both e
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, ClassVar, cast
+from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
 
 from h2.errors import ErrorCodes
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import (
-    IAddress,
-    IConsumer,
-    IHalfCloseableProtocol,
-    IProducer,
-    IProtocol,
-    IPushProducer,
-    ITransport,
-)
-from twisted.logger import Logger
+from twisted.internet.interfaces import IAddress, IConsumer, IProtocol, ITransport
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from hermes.errors import HopUnavailable, StreamReset
-from hermes.http2.heads import readContentLength
+from hermes.http2.heads import MalformedHead
+from hermes.http2.inbound import Inbound
+from hermes.http2.outbound import HIGH_WATER
 from hermes.http2.state import Lane
 from hermes.interfaces import IBorrowingProtocol, IClientExchange, IServerExchange
 from hermes.values import Address, Buffer, Headers, Identity, RequestHead, ResponseHead
@@ -33,52 +25,27 @@ from hermes.values import Address, Buffer, Headers, Identity, RequestHead, Respo
 if TYPE_CHECKING:
     from hermes.http2.connection import Connection
 
-HIGH_WATER = 64 << 10
-"""
-Bytes that may wait on an exchange before its producer is paused.
-"""
+__all__ = ["HIGH_WATER", "ClientExchange", "Exchange", "ServerExchange"]
 
 
-class Exchange:
+class Exchange(Inbound):
     """
-    What both ends share: see L{hermes.interfaces.IExchange}.
+    What both ends share: see L{hermes.interfaces.IExchange}. It begins and ends here; between, its halves have it.
+
+    @ivar isTunnel: it carries the bytes of a TCP connection and nothing else (RFC 9113 section 8.5).
     """
 
-    log: ClassVar[Logger] = Logger()
     version = "2"
     disconnecting = False
+    isTunnel = False
 
     def __init__(self, connection: Connection, lane: Lane, request: RequestHead, window: int) -> None:
+        super().__init__(connection, lane, window)
         self.request = request
         self.identity: Identity = connection.identity
         self.source: Address | None = connection.source
         self.trailers: Headers = ()
-        self.bufferedBytes = 0
-        self._connection = connection
-        self._lane = lane
         lane.exchange = self
-        # Receiving.
-        self._protocol: IProtocol | None = None
-        self._receive: Callable[[Buffer], None] | None = None
-        self._borrows = False
-        self._paused = False
-        self._inbox: deque[bytes] = deque()
-        self.heldBytes = 0
-        self._window = window
-        self._consumed = 0
-        self._bodyLeft: int | None = None
-        self._peerEnded = False
-        self._peerEndTold = False
-        # Sending.
-        self._pending: deque[bytes] = deque()
-        self.waiting = False
-        self._producer: IPushProducer | None = None
-        self._streaming = True
-        self._producerPaused = False
-        self._ending = False
-        self._ended = False
-        self._lastTrailers: Headers | None = None
-        self._lost: Failure | None = None
         self._lostCallback: Callable[[Failure], None] | None = None
 
     @property
@@ -92,9 +59,10 @@ class Exchange:
         assert IProtocol.providedBy(protocol)
         self._protocol = protocol
         self._lostCallback = None
-        self._borrows = IBorrowingProtocol.providedBy(protocol)
         protocol.makeConnection(cast(ITransport, self))
-        self._receive = cast("Callable[[Buffer], None]", protocol.dataReceived)
+        if not self.disconnecting:
+            self._borrows = IBorrowingProtocol.providedBy(protocol)
+            self._receive = cast("Callable[[Buffer], None]", protocol.dataReceived)
         if self._lost is not None:
             protocol.connectionLost(self._lost)
         else:
@@ -106,197 +74,14 @@ class Exchange:
         else:
             self._lostCallback = callback
 
-    # Receiving
-
-    def expectBody(self, headers: Headers, none: bool = False) -> None:
-        """
-        Check the body against C{content-length} (RFC 9113 section 8.1.1).
-
-        @param none: there is no body whatever the field says (the response to HEAD, 204, 304).
-        """
-        length = readContentLength(headers)
-        self._bodyLeft = 0 if none else length
-
-    def bodyReceived(self, data: memoryview) -> None:
-        size = len(data)
-        if self._bodyLeft is not None:
-            self._bodyLeft -= size
-            if self._bodyLeft < 0:
-                self.reset(ErrorCodes.PROTOCOL_ERROR)
-                return
-        if self._paused or self._receive is None or self._inbox:
-            self._inbox.append(bytes(data))
-            self.heldBytes += size
-            self._connection.held(size)
-        else:
-            self._consumed += size
-            self._receive(data if self._borrows else bytes(data))
-            if self._consumed >= self._window >> 2:
-                self._credit()
-
-    def _credit(self) -> None:
-        if self._paused or self._peerEnded or self._lost is not None:
-            return
-        lane, size = self._lane, self._consumed
-        if lane.overhead:
-            size += lane.overhead
-            lane.overhead = 0
-        window = self._connection.streamWindow
-        if window > self._window:
-            size += window - self._window
-            self._window = window
-        self._consumed = 0
-        if size:
-            self._connection.credit(lane, size)
-
-    def bodyEnded(self) -> None:
-        if self._bodyLeft:
-            self.reset(ErrorCodes.PROTOCOL_ERROR)
-            return
-        self._peerEnded = True
-        if not self._inbox:
-            self._tellPeerEnd()
-
-    def _deliver(self) -> None:
-        while self._inbox and not self._paused and self._receive is not None and self._lost is None:
-            data = self._inbox.popleft()
-            size = len(data)
-            self.heldBytes -= size
-            self._connection.held(-size)
-            self._consumed += size
-            self._receive(data)
-        if self._lost is not None:
-            return
-        if self._peerEnded and not self._inbox:
-            self._tellPeerEnd()
-        elif self._consumed >= self._window >> 2:
-            self._credit()
-
-    def _tellPeerEnd(self) -> None:
-        protocol = self._protocol
-        if self._peerEndTold or protocol is None:
-            return
-        self._peerEndTold = True
-        if IHalfCloseableProtocol.providedBy(protocol):
-            protocol.readConnectionLost()
-        else:
-            self.loseWriteConnection()
-        self._finishIfDone()
-
-    def pauseProducing(self) -> None:
-        self._paused = True
-
-    def resumeProducing(self) -> None:
-        if self._paused:
-            self._paused = False
-            self._deliver()
-
     def stopProducing(self) -> None:
         self.loseConnection()
 
-    # Sending
-
-    def write(self, data: Buffer) -> None:
-        self.writeSequence((data,))
-
-    def writeSequence(self, iovec: Iterable[Buffer]) -> None:
-        if self._ending or self._lost is not None:
-            return
-        buffers = iovec if isinstance(iovec, list | tuple) else list(iovec)
-        size = len(buffers[0]) if len(buffers) == 1 else sum(map(len, buffers))
-        if not size:
-            return
-        sent = 0 if self._pending else self._connection.send(self._lane, buffers, size)
-        if sent < size:
-            self._queue(buffers, sent, size)
-
-    def _queue(self, buffers: list[Buffer] | tuple[Buffer, ...], sent: int, size: int) -> None:
-        data = bytes(buffers[0]) if len(buffers) == 1 else b"".join(buffers)
-        self._pending.append(data[sent:] if sent else data)
-        self.bufferedBytes += size - sent
-        self._connection.wait(self)
-        if self.bufferedBytes > HIGH_WATER and self._producer is not None and not self._producerPaused:
-            self._producerPaused = True
-            if self._streaming:
-                self._producer.pauseProducing()
-
-    def flush(self, limit: int) -> bool:
-        """
-        Send at most about C{limit} bytes of what waits. Whether more could go at once if there were time.
-        """
-        while self._pending and limit > 0:
-            data = self._pending[0]
-            view = memoryview(data)[:limit]
-            sent = self._connection.send(self._lane, (view,), len(view))
-            if not sent:
-                return False
-            limit -= sent
-            self.bufferedBytes -= sent
-            if sent == len(data):
-                self._pending.popleft()
-            else:
-                # A memoryview would keep the whole alive; pieces of a frame's size keep this linear.
-                self._pending[0] = data[sent:]
-        if self._pending:
-            return True
-        self._drained()
-        return False
-
-    def _drained(self) -> None:
-        if self._producer is not None and not self._ending:
-            if self._producerPaused or not self._streaming:
-                self._producerPaused = False
-                self._producer.resumeProducing()
-        elif self._ending and self._producer is None:
-            self._end()
-
-    def registerProducer(self, producer: IProducer, streaming: bool) -> None:
-        if self._producer is not None:
-            raise RuntimeError("a producer is registered already")
-        if self._lost is not None:
-            producer.stopProducing()
-            return
-        self._producer = producer = cast(IPushProducer, producer)
-        self._streaming = streaming
-        self._producerPaused = False
-        if not streaming:
-            producer.resumeProducing()
-        elif self.bufferedBytes > HIGH_WATER:
-            self._producerPaused = True
-            producer.pauseProducing()
-
-    def unregisterProducer(self) -> None:
-        self._producer = None
-        if self._ending and not self._pending:
-            self._end()
-
-    def writeTrailers(self, trailers: Headers) -> None:
-        if not self._ending:
-            self._lastTrailers = trailers
-            self.loseWriteConnection()
-
-    def loseWriteConnection(self) -> None:
-        if self._ending or self._lost is not None:
-            return
-        self._ending = True
-        if not self._pending:
-            self._end()
-
-    def _end(self) -> None:
-        if self._ended or self._lost is not None:
-            return
-        self._ended = True
-        self._connection.end(self._lane, self._lastTrailers)
-        protocol = self._protocol
-        if protocol is not None and IHalfCloseableProtocol.providedBy(protocol):
-            protocol.writeConnectionLost()
-        self._finishIfDone()
+    # Ending
 
     def _finishIfDone(self) -> None:
         if self._ended and (self._peerEndTold or (self.disconnecting and self._peerEnded)):
             self.lost(Failure(ConnectionDone()))
-
-    # Ending
 
     def loseConnection(self) -> None:
         """
@@ -305,18 +90,22 @@ class Exchange:
         if self.disconnecting or self._lost is not None:
             return
         self.disconnecting = True
-        self._connection.held(-self.heldBytes)
-        self._consumed += self.heldBytes
-        self.heldBytes = 0
-        self._inbox.clear()
-        self._receive = _discard
-        self._borrows = True
-        self._paused = False
+        self._drop()
         self.loseWriteConnection()
         self._finishIfDone()
         if self._lost is None:
             self._credit()
             self._connection.lingering(self)
+
+    def lingered(self) -> None:
+        """
+        The peer has been given time to end its direction, which nobody listens to.
+        """
+        if not self._ended:
+            self._connection.lingering(self)
+        elif self._lost is None:
+            self._connection.resetLane(self._lane, ErrorCodes.NO_ERROR)
+            self.lost(Failure(ConnectionDone()))
 
     def abortConnection(self) -> None:
         self.reset(self._abortCode())
@@ -330,6 +119,17 @@ class Exchange:
     def reset(self, code: int) -> None:
         if self._lost is None:
             self._connection.resetLane(self._lane, code)
+            self.lost(Failure(StreamReset(code)))
+
+    def resetReceived(self, code: int) -> None:
+        """
+        The stream was reset by the peer.
+        """
+        if code == ErrorCodes.NO_ERROR and self._peerEnded and self._lost is None:
+            # RFC 9113 section 8.1: it has said all that it had to say, and does not want the rest of ours.
+            self._abandon()
+            self._finishIfDone()
+        else:
             self.lost(Failure(StreamReset(code)))
 
     def lost(self, reason: Failure) -> None:
@@ -349,11 +149,11 @@ class Exchange:
         self._connection.forget(self)
         self._answerLost(reason)
         if producer is not None and not reason.check(ConnectionDone):
-            producer.stopProducing()
+            self._tell(producer.stopProducing)
         if protocol is not None:
-            protocol.connectionLost(reason)
+            self._tell(protocol.connectionLost, reason)
         elif callback is not None:
-            callback(reason)
+            self._tell(callback, reason)
 
     def _answerLost(self, reason: Failure) -> None:
         pass
@@ -363,10 +163,6 @@ class Exchange:
 
     def getHost(self) -> IAddress:
         return self._connection.getHost()
-
-
-def _discard(data: Buffer) -> None:
-    pass
 
 
 @implementer(IServerExchange, IConsumer)
@@ -380,11 +176,12 @@ class ServerExchange(Exchange):
     def respond(self, head: ResponseHead, end: bool = False) -> None:
         if self._lost is not None:
             return
+        if self.responded:
+            raise RuntimeError("this exchange has been answered")
         if head.status >= 200:
-            if self.responded:
-                raise RuntimeError("this exchange has been answered")
             self.responded = True
             if self.request.method == b"CONNECT" and head.status < 300:
+                self.isTunnel = self.request.protocol is None
                 self._bodyLeft = None
         self._connection.respond(self._lane, head, end)
         if end:
@@ -392,6 +189,16 @@ class ServerExchange(Exchange):
             if self._peerEnded:
                 self._peerEndTold = True
             self._finishIfDone()
+            if self._protocol is None:
+                # Nobody will read what may still come.
+                self.loseConnection()
+
+    def _end(self) -> None:
+        if self.responded:
+            super()._end()
+        else:
+            # The body of a response without its head.
+            self.reset(ErrorCodes.INTERNAL_ERROR)
 
 
 @implementer(IClientExchange, IConsumer)
@@ -409,13 +216,18 @@ class ClientExchange(Exchange):
     def response(self) -> Deferred[ResponseHead]:
         return self._answer
 
-    def responseReceived(self, head: ResponseHead) -> None:
+    def responseReceived(self, head: ResponseHead, ended: bool) -> None:
         """
         The final response head came.
+
+        @raise MalformedHead: where it can't be true.
         """
-        tunnel = self.request.method == b"CONNECT" and 200 <= head.status < 300
-        if not tunnel:
+        if self.request.method == b"CONNECT" and head.status < 300:
+            self.isTunnel = self.request.protocol is None
+        else:
             self.expectBody(head.headers, self.request.method == b"HEAD" or head.status in (204, 304))
+            if ended and self.expectsBody:
+                raise MalformedHead("content-length, and no content")
         self._answered = True
         self._answer.callback(head)
 

@@ -4,6 +4,7 @@ HTTP/2 frames (RFC 9113 section 4 and 6): the nine bytes of a frame header and w
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from struct import Struct
 
 from h2.errors import ErrorCodes
@@ -30,6 +31,7 @@ PRIORITY_FLAG = 0x20
 
 _HEADER = Struct("!HBBBI")
 _UINT32 = Struct("!I")
+_SETTING = Struct("!HI")
 
 
 class ConnectionError(Exception):
@@ -75,12 +77,27 @@ def pingFrame(payload: bytes, ack: bool = False) -> bytes:
     return packHeader(8, PING, ACK if ack else 0, 0) + payload
 
 
+def resetFrame(streamID: int, code: int) -> bytes:
+    """
+    A RST_STREAM.
+    """
+    return packHeader(4, RST_STREAM, 0, streamID) + _UINT32.pack(code)
+
+
 def goAwayFrame(lastStreamID: int, code: int, debug: bytes = b"") -> bytes:
     """
     A GOAWAY; C{debug} is cut to 256 bytes.
     """
     debug = debug[:256]
     return packHeader(8 + len(debug), GOAWAY, 0, 0) + _UINT32.pack(lastStreamID) + _UINT32.pack(code) + debug
+
+
+def readSettings(payload: memoryview) -> Iterator[tuple[int, int]]:
+    """
+    The identifiers and values in a SETTINGS frame, in order.
+    """
+    iterator: Iterator[tuple[int, int]] = _SETTING.iter_unpack(payload)
+    return iterator
 
 
 def uint32(payload: memoryview, offset: int = 0) -> int:
@@ -117,17 +134,23 @@ def validateHeader(length: int, frameType: int, flags: int, streamID: int) -> No
         raise ConnectionError(ErrorCodes.FRAME_SIZE_ERROR, f"SETTINGS of {length} bytes")
 
 
-def validateHeaders(payload: memoryview, flags: int, streamID: int) -> None:
+def headerFragment(payload: memoryview, flags: int) -> tuple[memoryview, int]:
     """
-    Check the padding and the priority fields of a HEADERS frame (RFC 9113 section 6.2).
+    What a HEADERS frame holds between its priority fields and its padding (RFC 9113 section 6.2).
 
-    @raise ConnectionError: for both: the header block must be decoded or the connection is lost.
+    @return: the fragment of a header block, and the stream that this one depends on (0 where that is not told).
+    @raise ConnectionError: where there is no such place: the header block must be decoded or the connection is lost.
     """
-    offset = 1 if flags & PADDED else 0
-    needed = offset + (5 if flags & PRIORITY_FLAG else 0)
-    if len(payload) < needed:
-        raise ConnectionError(ErrorCodes.FRAME_SIZE_ERROR, f"HEADERS of {len(payload)} bytes")
-    if offset and payload[0] > len(payload) - needed:
-        raise ConnectionError(ErrorCodes.PROTOCOL_ERROR, "HEADERS padded beyond its end")
-    if flags & PRIORITY_FLAG and uint32(payload, offset) & 0x7FFFFFFF == streamID:
-        raise ConnectionError(ErrorCodes.PROTOCOL_ERROR, "a stream depends on itself")
+    start, end, parent = 0, len(payload), 0
+    needed = (1 if flags & PADDED else 0) + (5 if flags & PRIORITY_FLAG else 0)
+    if end < needed:
+        raise ConnectionError(ErrorCodes.FRAME_SIZE_ERROR, f"HEADERS of {end} bytes")
+    if flags & PADDED:
+        start = 1
+        end -= payload[0]
+        if end < needed:
+            raise ConnectionError(ErrorCodes.PROTOCOL_ERROR, "HEADERS padded beyond its end")
+    if flags & PRIORITY_FLAG:
+        parent = uint32(payload, start) & MAX_WINDOW
+        start += 5
+    return payload[start:end], parent

@@ -27,7 +27,8 @@ class EngineSettings:
     @ivar maxHeaderList: the largest header list, bytes as RFC 9113 section 6.5.2 counts them; a block may be no
         larger either.
     @ivar extendedConnect: offer SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 8441); for servers.
-    @ivar maxUnsent: how many bytes of answers to control frames may wait for a peer that does not read.
+    @ivar maxUnsent: how many bytes of answers to control frames may wait for a peer that does not read; sixteen times
+        as many with the heads of responses.
     """
 
     maxFrameSize: int = 1 << 20
@@ -85,4 +86,9 @@ class Handler(Protocol):
     def goAwayReceived(self, lastStreamID: int, code: int, debug: bytes) -> None:
         """
         The peer takes no streams above C{lastStreamID}.
+        """
+
+    def connectionFailed(self, code: int, message: str) -> None:
+        """
+        The engine has ended the connection with a connection error.
         """

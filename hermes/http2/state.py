@@ -2,25 +2,53 @@
 h2's view of a connection, and the one place that touches its insides: the windows that the lean DATA path counts down,
 and the removal of streams that have closed. Sans-IO.
 
+h2 does HPACK, the settings, what is sent, and holds the windows. What a peer may send on a stream is the lane's to say:
+a stream that h2 sees is one that h2 was told of, so that no frame of a peer's can find h2 in a state of its own.
+
 h2 counts its open streams by walking over all of them for each new one; with ten thousand tunnels that is the largest
 cost there is. The engine counts them, so here the walk is left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from enum import Enum
 
-from attrs import define, frozen
+from attrs import define
 from h2.config import H2Configuration
-from h2.connection import H2Connection
+from h2.connection import AllowedStreamIDs, ConnectionInputs, H2Connection
 from h2.errors import ErrorCodes
-from h2.events import Event, InformationalResponseReceived, RequestReceived, ResponseReceived, TrailersReceived
+from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
-from h2.stream import H2Stream, StreamClosedBy
+from h2.stream import H2Stream, StreamInputs
+from hpack import Decoder, Encoder, HPACKError, OversizedHeaderListError
+from hpack.exceptions import HPACKDecodingError
+from hyperframe.frame import SettingsFrame
 
-from hermes.http2.frames import DATA, END_STREAM, MAX_WINDOW, PREFACE, RST_STREAM, packHeader
+from hermes.http2.frames import MAX_WINDOW, PREFACE, ConnectionError
 
-_MAX_REMEMBERED = 1024
+MAX_REMEMBERED = 1024
+"""
+Of how many streams that have closed it is remembered how.
+"""
+
+MAX_TABLE = 4096
+"""
+The largest HPACK table that we keep for what we send, bytes, however much the peer offers: h2 searches it from end to
+end for each field.
+"""
+
+
+class Closed(Enum):
+    """
+    How a stream closed.
+    """
+
+    ENDED = "both sides sent END_STREAM"
+    RESET = "we reset it"
+    RESET_BY_PEER = "the peer reset it"
+    FORGOTTEN = "long ago"
+    SKIPPED = "the peer opened one above it"
 
 
 @define(eq=False)
@@ -31,6 +59,8 @@ class Lane:
     @ivar receiving: the peer may send DATA.
     @ivar ended: the peer has sent END_STREAM.
     @ivar sending: we may send DATA.
+    @ivar answered: we have sent the head of a final response.
+    @ivar informational: how many informational responses have come.
     @ivar overhead: padding that was received and must be credited with the data.
     @ivar exchange: whoever the stream belongs to, for the handler's use.
     """
@@ -40,23 +70,13 @@ class Lane:
     receiving: bool = False
     ended: bool = False
     sending: bool = False
+    answered: bool = False
+    informational: int = 0
     overhead: int = 0
     exchange: object = None
 
 
-@frozen
-class Block:
-    """
-    A header block that was received.
-    """
-
-    fields: Sequence[tuple[bytes, bytes]]
-    ended: bool
-
-
 class _Connection(H2Connection):
-    MAX_CLOSED_STREAMS = _MAX_REMEMBERED
-
     @property
     def open_outbound_streams(self) -> int:
         return 0
@@ -68,6 +88,44 @@ class _Connection(H2Connection):
     def _terminate_connection(self, error_code: ErrorCodes) -> None:
         # Whether an error is the stream's or the connection's is the engine's to say.
         pass
+
+
+class _Decoder(Decoder):
+    """
+    A block may begin with two changes of the table's size (RFC 7541 section 4.2); more would be work for nothing.
+    """
+
+    def decode(self, data: bytes, raw: bool = False) -> Iterable[tuple[bytes, bytes]]:  # type: ignore[override]
+        self._changes = 0
+        return super().decode(data, raw)
+
+    def _update_encoding_context(self, data: bytes | memoryview) -> int:
+        self._changes += 1
+        if self._changes > 2:
+            raise HPACKDecodingError("more than two table size updates")
+        return super()._update_encoding_context(data)
+
+
+class _Encoder(Encoder):
+    """
+    An encoder whose table is bounded by L{MAX_TABLE}, and that remembers two of the sizes that it was given: the
+    smallest and the last (RFC 7541 section 4.2).
+    """
+
+    @property
+    def header_table_size(self) -> int:
+        return self.header_table.maxsize
+
+    @header_table_size.setter
+    def header_table_size(self, value: int) -> None:
+        self.header_table.maxsize = size = min(value, MAX_TABLE)
+        if self.header_table.resized:
+            self.table_size_changes.append(size)
+        if len(self.table_size_changes) > 2:
+            self.table_size_changes = [min(self.table_size_changes), size]
+
+
+_SETTINGS = frozenset(SettingCodes)
 
 
 class State:
@@ -87,8 +145,11 @@ class State:
                 normalize_outbound_headers=False,
             )
         )
-        self._h2.decoder.max_header_list_size = maxHeaderList
+        self._h2.encoder = _Encoder()
+        self._h2.decoder = self._decoder = _Decoder(maxHeaderList)
         self._window = self._h2._inbound_flow_control_window_manager
+        self._closed: dict[int, Closed] = {}
+        self._forgotten = 0
 
     def start(self, offered: dict[SettingCodes, int], connectionWindow: int) -> None:
         """
@@ -141,24 +202,30 @@ class State:
         outbound = streamID % 2 == int(self._client)
         return streamID > (self._h2.highest_outbound_stream_id if outbound else self._h2.highest_inbound_stream_id)
 
-    def known(self, streamID: int) -> bool:
+    def closedBy(self, streamID: int) -> Closed:
         """
-        Whether h2 holds state of the stream.
+        How a stream that is neither idle nor open came to be closed.
         """
-        return streamID in self._h2.streams
+        how = self._closed.get(streamID)
+        if how is not None:
+            return how
+        return Closed.FORGOTTEN if streamID <= self._forgotten else Closed.SKIPPED
 
-    def closedByReset(self, streamID: int) -> bool:
+    def accept(self, streamID: int) -> Lane:
         """
-        Whether a closed stream ended by RST_STREAM of either side, as far as that is remembered.
+        Open a stream for the peer.
         """
-        return self._h2._stream_is_closed_by_reset(streamID)
+        stream = self._h2._begin_new_stream(streamID, AllowedStreamIDs.ODD)
+        self._h2.state_machine.process_input(ConnectionInputs.RECV_HEADERS)
+        stream.state_machine.process_input(StreamInputs.RECV_HEADERS)
+        return Lane(streamID, stream, sending=True)
 
-    def lane(self, streamID: int) -> Lane:
+    @property
+    def exhausted(self) -> bool:
         """
-        The lane of a stream that h2 has just opened for the peer.
+        Whether we have used up our stream identifiers.
         """
-        stream = self._h2.streams[streamID]
-        return Lane(streamID, stream, receiving=True, sending=True)
+        return self._h2.highest_outbound_stream_id >= MAX_WINDOW - 2
 
     def open(self, fields: Sequence[tuple[bytes, bytes]], end: bool) -> Lane:
         """
@@ -173,76 +240,69 @@ class State:
         Send a response or trailers.
         """
         self._h2.send_headers(lane.streamID, fields, end_stream=end)
+        lane.answered = lane.answered or fields[0][1][:1] != b"1"
         if end:
             lane.sending = False
 
     def end(self, lane: Lane) -> None:
         """
-        Send END_STREAM.
+        END_STREAM is sent with DATA.
         """
-        if lane.sending:
-            lane.sending = False
-            self._h2.end_stream(lane.streamID)
+        lane.sending = False
+        lane.stream.state_machine.process_input(StreamInputs.SEND_END_STREAM)
 
-    def reset(self, lane: Lane, code: int) -> None:
+    def close(self, lane: Lane, how: Closed) -> None:
         """
-        Send RST_STREAM.
+        Forget a stream, save how it ended.
         """
         lane.sending = lane.receiving = False
-        self._h2.reset_stream(lane.streamID, code)
-
-    def reap(self, lane: Lane) -> bool:
-        """
-        Forget a stream that has closed. Whether it has.
-        """
-        if not lane.stream.closed:
-            return False
-        if self._h2.streams.pop(lane.streamID, None) is not None:
-            self._h2._closed_streams[lane.streamID] = lane.stream.closed_by
-        return True
-
-    # Frames that h2 reads
-
-    def _receive(self, frame: memoryview | bytes) -> list[Event]:
-        return self._h2.receive_data(frame)
-
-    def receiveHeaders(self, frame: memoryview) -> Block | None:
-        """
-        A HEADERS or CONTINUATION frame.
-
-        @return: the header block, where this completed one that is for us to read.
-        """
-        for event in self._receive(frame):
-            if isinstance(event, RequestReceived | ResponseReceived | TrailersReceived | InformationalResponseReceived):
-                # The body's length is the exchange's to check; h2 does not see the body.
-                stream = self._h2.streams.get(event.stream_id)
-                if stream is not None:
-                    stream._expected_content_length = None
-                ended = getattr(event, "stream_ended", None) is not None
-                return Block(event.headers, ended)
-        return None
-
-    def receiveEnd(self, lane: Lane) -> None:
-        """
-        END_STREAM came with the DATA that the lean path has read.
-        """
-        lane.receiving = False
-        lane.ended = True
-        self._receive(packHeader(0, DATA, END_STREAM, lane.streamID))
-
-    def receiveReset(self, lane: Lane) -> None:
-        """
-        RST_STREAM came.
-        """
-        self._receive(packHeader(4, RST_STREAM, 0, lane.streamID) + b"\0\0\0\0")
+        closed = self._closed
         self._h2.streams.pop(lane.streamID, None)
-        self._h2._closed_streams[lane.streamID] = StreamClosedBy.RECV_RST_STREAM
+        closed[lane.streamID] = how
+        if len(closed) > MAX_REMEMBERED:
+            oldest = next(iter(closed))
+            del closed[oldest]
+            self._forgotten = max(self._forgotten, oldest)
 
-    def receiveSettings(self, frame: memoryview) -> None:
+    # What we receive
+
+    def decode(self, block: bytes) -> Sequence[tuple[bytes, bytes]]:
         """
-        A SETTINGS frame; h2 acknowledges it and moves the windows.
+        The header list of a header block. Every block must come through here, in order, or HPACK's state is lost.
+
+        @raise ConnectionError: where it does not decode, or is too long.
         """
-        self._receive(frame)
+        try:
+            return list(self._decoder.decode(block, raw=True))
+        except OversizedHeaderListError as error:
+            raise ConnectionError(ErrorCodes.ENHANCE_YOUR_CALM, "a header list beyond the bound") from error
+        except (HPACKError, IndexError) as error:
+            raise ConnectionError(ErrorCodes.COMPRESSION_ERROR, "a header block that does not decode") from error
+
+    def receiveSettings(self, settings: Iterable[tuple[int, int]]) -> None:
+        """
+        The peer's settings, in order; h2 acknowledges them and moves the windows. Those that we don't know are dropped
+        (RFC 9113 section 6.5.2).
+
+        @raise ConnectionError: where one has a value that it must not have.
+        """
+        known: dict[int, int] = {}
+        try:
+            for code, value in settings:
+                if code in _SETTINGS:
+                    self._h2.remote_settings.validate_received_setting(code, value)
+                    known[code] = value
+            self._h2._receive_frame(SettingsFrame(settings=known))
+        except ProtocolError as error:
+            raise ConnectionError(error.error_code, str(error)) from error
+
+    def receiveAcknowledgement(self) -> None:
+        """
+        The peer holds to our settings from now on.
+        """
+        frame = SettingsFrame()
+        frame.flags.add("ACK")
+        self._h2._receive_frame(frame)
 
     # Windows (RFC 9113 section 6.9)
 
