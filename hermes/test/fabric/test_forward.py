@@ -16,9 +16,9 @@ from hermes.fabric.forward import DIAL_TIME, IDLE_TIME, ForwardHandler
 from hermes.fabric.record import FlowRecord
 from hermes.fabric.splice import StreamSplice
 from hermes.interfaces import IExchangeHandler
+from hermes.test.fabric.fakenetwork import FakeContext
 from hermes.test.fabric.fakes import FakeFlows, FakeStream
 from hermes.test.fabric.test_relay import Body
-from hermes.test.fabric.test_tcp import FakeContext
 from hermes.testing import MemoryClientExchange, MemoryNetwork, MemoryServerExchange
 from hermes.users import Users, UserSecret
 from hermes.values import Flow, Headers, Identity, RequestHead, Target

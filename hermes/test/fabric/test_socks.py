@@ -25,8 +25,8 @@ from hermes.errors import (
     TargetUnreachable,
 )
 from hermes.fabric.socks import DIAL_TIME, REQUEST_TIME, SOCKSProtocol
+from hermes.test.fabric.fakenetwork import FakeContext
 from hermes.test.fabric.fakes import FakeFlows, FakeStream
-from hermes.test.fabric.test_tcp import FakeContext
 from hermes.users import Users, UserSecret
 from hermes.values import Flow, Identity, Target
 from hermes.wire.socks import (
