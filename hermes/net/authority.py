@@ -50,7 +50,7 @@ class OverlayAuthority:
     _key: ec.EllipticCurvePrivateKey
 
     @classmethod
-    def create(cls, directory: str | Path, name: str = "Hermes overlay", days: int = 3650) -> OverlayAuthority:
+    def create(cls, directory: str | Path, name: str = "Hermes overlay", days: float = 3650) -> OverlayAuthority:
         """
         Make a new authority.
 
@@ -91,7 +91,7 @@ class OverlayAuthority:
         """
         return str(self.directory / f"{AUTHORITY}.pem")
 
-    def issue(self, node: str, names: Sequence[str] = (), days: int = 397) -> tuple[str, str]:
+    def issue(self, node: str, names: Sequence[str] = (), days: float = 397) -> tuple[str, str]:
         """
         Issue a certificate for a node, in place of the one it had, if any.
 
@@ -127,7 +127,7 @@ class OverlayAuthority:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, days: int
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, days: float
 ) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
     return (

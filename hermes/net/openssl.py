@@ -132,6 +132,8 @@ class RecordLayer:
             if filled:
                 deliver(scratch.view[:filled])
         finally:
+            # Not left to the garbage collector: a view that is collected while C holds it brings the process down.
+            _ffi.release(raw)
             _idle.append(scratch)
         if broken is not None:
             raise broken
@@ -161,15 +163,18 @@ class RecordLayer:
         lib, ssl, outgoing, cipher = _lib, self._ssl, self._outgoing, scratch.address
         plain, size = _ffi.from_buffer(piece), len(piece)
         start = 0
-        while start < size:
-            if used >= SEND_AT:
-                send(scratch.view[:used])
-                used = 0
-            wrote = lib.SSL_write(ssl, plain + start, min(ROUND, size - start))
-            if wrote <= 0:
-                raise self._takeError(wrote)
-            start += wrote
-            used += lib.BIO_read(outgoing, cipher + used, SCRATCH - used)
+        try:
+            while start < size:
+                if used >= SEND_AT:
+                    send(scratch.view[:used])
+                    used = 0
+                wrote = lib.SSL_write(ssl, plain + start, min(ROUND, size - start))
+                if wrote <= 0:
+                    raise self._takeError(wrote)
+                start += wrote
+                used += lib.BIO_read(outgoing, cipher + used, SCRATCH - used)
+        finally:
+            _ffi.release(plain)
         return used
 
     def take(self) -> bytes:
