@@ -92,8 +92,9 @@ class ReverseTests(SynchronousTestCase):
         self.asked: list[Flow] = []
         self.denied: FlowError | None = None
         self.handler = TunnelHandler(Flows(), Authenticator(), self.clock, "relay", "overlay", anonymous=True)
+        network: Any = self.network
         self.listening = RemoteListening(
-            self.network,
+            network,
             self.clock,
             self.authorise,
             self.handler.answers,
@@ -112,7 +113,7 @@ class ReverseTests(SynchronousTestCase):
     def factory(self) -> Any:
         test = self
 
-        class Accepting(Factory):  # type: ignore[type-arg]
+        class Accepting(Factory):
             noisy = False
 
             def buildProtocol(self, addr: Any) -> Any:
