@@ -8,6 +8,7 @@ from base64 import b64encode
 from shutil import which
 from typing import Any
 
+from attrs import evolve
 from twisted.internet import reactor
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
@@ -29,14 +30,15 @@ from hermes.fabric.match import Match
 from hermes.fabric.proxy import ProxyListener, ProxyListenerType, ProxyOptions
 from hermes.fabric.router import Route, Router
 from hermes.fabric.sniff import HTTP2_PREFACE
-from hermes.http2.connection import ServerConnection
+from hermes.http2.connection import ClientConnection, ServerConnection
 from hermes.interfaces import IExchangeHandler, IListener, IListenerContext, IListenerType
 from hermes.net.network import Network
 from hermes.test.fabric.fakenetwork import FakeContext, FakePort
 from hermes.test.fabric.fakes import FakeFlows, FakeObserver, FakeStream
+from hermes.test.fabric.test_relay import Body
 from hermes.tunnel.server import TunnelHandler
 from hermes.users import Users, UserSecret
-from hermes.values import Flow, Identity, Target
+from hermes.values import Flow, Identity, RequestHead, Target
 from hermes.wire.proxyprotocol import ProxyHeader, writeV2
 from hermes.wire.socks import (
     COMMAND_CONNECT,
@@ -260,9 +262,21 @@ class CurlTests(Loopback):
 
     async def test_anUpload(self) -> None:
         origin, proxy = await self.start()
-        body = "x" * 300_000
-        text, status = await self.fetch("-x", f"http://{proxy}", "--data-binary", body[:100_000], f"{origin}/a")
-        self.assertEqual((text, status), (f"POST /a via 1.1: {body[:100_000]}", 0))
+        body = "x" * 100_000
+        text, status = await self.fetch("-x", f"http://{proxy}", "--data-binary", body, f"{origin}/a")
+        self.assertEqual((text, status), (f"POST /a via 1.1: {body}", 0))
+
+    async def test_bodiesThatFillEveryBufferOnTheWay(self) -> None:
+        origin, proxy = await self.start()
+        path = self.mktemp()
+        with open(path, "wb") as file:
+            file.truncate(16 << 20)
+        for arguments in (("-x", f"http://{proxy}"), ("-p", "-x", f"http://{proxy}"), ("-x", f"socks5h://{proxy}")):
+            for framing in ((), ("-H", "Transfer-Encoding: chunked")):
+                size, status = await self.fetch(
+                    *(*arguments, *framing, "-T", path, "-o", f"{path}.back", "-w", "%{size_download}", f"{origin}/a")
+                )
+                self.assertEqual((int(size) >> 20, status), (16, 0))
 
     async def test_connect(self) -> None:
         origin, proxy = await self.start()
@@ -356,3 +370,37 @@ class AssociationTests(Loopback):
         await control.lost
         while self.observer.names().count("closed") < 2:
             await deferLater(clock, 0, lambda: None)
+
+
+class HTTP2Tests(Loopback):
+    async def exchange(self, connection: ClientConnection, head: RequestHead, body: bytes = b"") -> tuple[int, Body]:
+        exchange = connection.open(head, end=not body)
+        if body:
+            exchange.write(body)
+            exchange.loseWriteConnection()
+        response = await exchange.response()
+        exchange.attach(read := Body())
+        while not read.ended:
+            await deferLater(clock, 0, lambda: None)
+        return response.status, read
+
+    async def test_requestsAndRefusalsShareAConnection(self) -> None:
+        origin, proxy = await self.start()
+        authority = origin.removeprefix("http://").encode()
+        endpoint = Network(reactor).streamClient(proxy)
+        client: Any = ClientConnection
+        made: Any = await endpoint.connect(Factory.forProtocol(lambda: client(clock)))
+        connection: ClientConnection = await made.ready
+        head = RequestHead(b"GET", b"http", authority, b"/a")
+        expecting = ((b"expect", b"100-continue"), (b"content-length", b"200000"))
+        status, body = await self.exchange(connection, head)
+        self.assertEqual((status, body.data), (200, b"GET /a via 2: "))
+        upload = b"x" * 200_000
+        status, body = await self.exchange(connection, evolve(head, method=b"POST", headers=expecting), upload)
+        self.assertEqual((status, body.data), (200, b"POST /a via 2: " + upload))
+        status, body = await self.exchange(connection, evolve(head, authority=b"127.0.0.1:1"), upload)
+        self.assertEqual(status, 502)
+        status, body = await self.exchange(connection, evolve(head, method=b"HEAD"))
+        self.assertEqual((status, body.data), (200, b""))
+        self.assertEqual(self.protocols(), ["http"])
+        connection.abort()
