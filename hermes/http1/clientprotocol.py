@@ -114,7 +114,7 @@ class HTTP1ClientProtocol(Connection):
         Close once what is under way has ended: at once where nothing is.
         """
         self._engine.close = True
-        if self._exchange is None and not self._handedOver:
+        if self._exchange is None:
             self._closeGently()
 
     def waitIdle(self, idleTime: float) -> None:

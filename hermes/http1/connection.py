@@ -336,16 +336,17 @@ class Connection(Protocol):
 
     def abort(self) -> None:
         """
-        End the connection at once.
+        End the connection at once. One that is handed to a tunnel is the tunnel's to end.
         """
-        self.transport.abortConnection()
+        if not self._handedOver:
+            self.transport.abortConnection()
 
     def _closeGently(self) -> None:
         """
         End the connection after what is written: our direction first, and the rest once the peer has ended its own, or
         has had the time to. A close with input unread would reset the connection and take our last response with it.
         """
-        if self._closing or self._lost:
+        if self._closing or self._lost or self._handedOver:
             return
         self._closing = True
         self._engine.inbox.clear()

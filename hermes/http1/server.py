@@ -97,10 +97,10 @@ class HTTP1ServerProtocol(Connection):
 
     def drain(self) -> None:
         """
-        Answer what is being answered, and then close: at once where nothing is.
+        Answer what is being answered, and then close: at once where nothing is. Tunnels go on.
         """
         self._engine.close = True
-        if self._exchange is None and self._relay is None and not len(self._engine.inbox):
+        if self._exchange is None and not len(self._engine.inbox):
             self._closeGently()
 
     # Reading.

@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint, connectProtocol
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
 from twisted.internet.threads import deferToThread
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from twisted.web.client import Agent, readBody
 from twisted.web.http_headers import Headers as WebHeaders
@@ -265,12 +267,17 @@ class PeerTests(TestCase):
 
     async def serve(self) -> int:
         def build() -> HTTP1ServerProtocol:
-            protocol = HTTP1ServerProtocol(ProxyHandler(), reactor)
             gone: Deferred[None] = Deferred()
-            protocol.finished = lambda _: gone.callback(None)
+
+            class Server(HTTP1ServerProtocol):
+                def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008
+                    super().connectionLost(reason)
+                    gone.callback(None)
+
+            protocol = Server(ProxyHandler(), reactor)
 
             def end() -> Deferred[None]:
-                protocol.abort()
+                protocol.transport.abortConnection()
                 return gone
 
             self.addCleanup(end)

@@ -152,6 +152,20 @@ class AnsweredFirstTests(TunnelCase):
         self.exchange.attach(HalfReader())
         self.assertEqual(finished, [self.server])
 
+    def test_anOpenTunnelIsNotOursToEnd(self) -> None:
+        for attachable in (True, False):
+            transport = self.ask() if attachable else StringTransport()
+            if isinstance(transport, StringTransport):
+                self.server = HTTP1ServerProtocol(self.handler, self.clock)
+                self.server.makeConnection(transport)
+                self.server.dataReceived(CONNECT)
+            self.handler.exchanges[-1].respond(OK)
+            self.handler.exchanges[-1].attach(HalfReader())
+            self.server.drain()
+            self.server.abort()
+            closed = transport.disconnecting if isinstance(transport, StringTransport) else transport.writeClosed
+            self.assertFalse(closed)
+
     def test_anOpenTunnelHasAllTheTimeThereIs(self) -> None:
         transport = self.ask()
         self.exchange.respond(OK)
