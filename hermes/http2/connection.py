@@ -197,6 +197,8 @@ class Connection:
             self._engine.dropLane(lane)
             if isinstance(lane.exchange, Exchange):
                 lane.exchange.lost(reason)
+        for exchange in list(self._lingers):
+            exchange.lost(reason)
 
     # What exchanges ask for
 

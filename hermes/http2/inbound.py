@@ -128,7 +128,10 @@ class Inbound(Outbound):
 
     def _tellPeerEnd(self) -> None:
         protocol = self._protocol
-        if self._peerEndTold or protocol is None:
+        if self._peerEndTold:
+            return
+        if protocol is None:
+            self._finishIfDone()
             return
         self._peerEndTold = True
         if IHalfCloseableProtocol.providedBy(protocol):

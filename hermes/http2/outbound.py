@@ -43,6 +43,8 @@ class Outbound:
         self._protocol: IProtocol | None = None
         self._lost: Failure | None = None
         self._pending: deque[bytearray] = deque()
+        # How much of the first piece has been sent.
+        self._offset = 0
         self._producer: IPushProducer | None = None
         self._streaming = True
         self._producerPaused = False
@@ -66,8 +68,8 @@ class Outbound:
 
     def _queue(self, buffers: list[Buffer] | tuple[Buffer, ...], sent: int, size: int) -> None:
         pending = self._pending
-        if pending and size <= _PIECE and len(pending[-1]) < _PIECE:
-            # Small writes gather into frames of some size.
+        if len(pending) > 1 and size <= _PIECE and len(pending[-1]) < _PIECE:
+            # Small writes gather into frames of some size. The first piece is left as it is: it may be lent.
             for buffer in buffers:
                 pending[-1] += buffer
         else:
@@ -89,17 +91,16 @@ class Outbound:
         pending = self._pending
         while pending and limit > 0:
             data = pending[0]
-            with memoryview(data) as whole, whole[:limit] as view:
-                sent = self._connection.send(self._lane, (view,), len(view))
+            view = memoryview(data)[self._offset : self._offset + limit]
+            sent = self._connection.send(self._lane, (view,), len(view))
             if not sent:
                 return False
             limit -= sent
             self.bufferedBytes -= sent
-            if sent == len(data):
+            self._offset += sent
+            if self._offset == len(data):
                 pending.popleft()
-            else:
-                # From the front of a bytearray this moves nothing.
-                del data[:sent]
+                self._offset = 0
         if pending:
             return True
         self._drained()
