@@ -1,0 +1,60 @@
+"""
+A shorter way from the kernel's event to our transports.
+
+Twisted's epoll reactor calls each C{doRead} and C{doWrite} inside a logging context, made anew for every event. Our
+transports log with their own prefix and have no use for it.
+"""
+
+from __future__ import annotations
+
+from errno import EINTR
+from select import EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT
+from typing import Any
+
+from twisted.internet.epollreactor import EPollReactor
+from twisted.logger import Logger
+from twisted.python.log import callWithLogger
+
+_BROKEN = EPOLLHUP | EPOLLERR
+_log = Logger()
+
+
+def installLeanDispatch(reactor: Any) -> bool:
+    """
+    Make an epoll reactor call descriptors directly that have C{leanDispatch} set; all others it calls as before. To be
+    called before the reactor runs.
+
+    @return: whether it was done: C{False} for any other reactor.
+    """
+    if not isinstance(reactor, EPollReactor):
+        return False
+    inner: Any = reactor
+    poller, selectables, general = inner._poller, inner._selectables, inner._doReadOrWrite
+
+    def doPoll(timeout: float | None) -> None:
+        try:
+            events = poller.poll(-1 if timeout is None else timeout, len(selectables) or 1)
+        except OSError as error:
+            if error.errno == EINTR:
+                return
+            raise
+        for number, event in events:
+            selectable = selectables.get(number)
+            if selectable is None:
+                continue
+            if event & _BROKEN or not getattr(selectable, "leanDispatch", False):
+                # An error or the end is rare, and the reactor knows what it means.
+                callWithLogger(selectable, general, selectable, number, event)
+                continue
+            try:
+                if event & EPOLLIN:
+                    selectable.doRead()
+                # What was read may have ended the connection, or filled its descriptor's number anew.
+                if event & EPOLLOUT and selectables.get(number) is selectable:
+                    selectable.doWrite()
+            except BaseException:
+                _log.failure("{prefix} failed", prefix=selectable.logPrefix())
+                selectable.abortConnection()
+
+    inner.doPoll = inner.doIteration = doPoll
+    return True
