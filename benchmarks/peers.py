@@ -112,7 +112,8 @@ class Side:
         End the proxies.
         """
         for process in self.processes:
-            os.killpg(process.pid, signal.SIGKILL)
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
     def start(self, kind: str) -> None:
@@ -134,7 +135,7 @@ class Hermes(Side):
         secure = kind == "tls"
         identities = {"a": None, "b": None}
         if secure:
-            from hermes.net.certificates import OverlayAuthority
+            from hermes.net.authority import OverlayAuthority
 
             authority = OverlayAuthority.create(str(self.directory))
             for name in identities:
@@ -164,7 +165,7 @@ class Hermes(Side):
         for document, core in ((second, self.cores[1]), (first, self.cores[0])):
             name = document["node"]
             if secure:
-                document["identity"] = {"certificate": f"{name}.pem", "key": f"{name}.key", "trust": "ca.pem"}
+                document["identity"] = {"certificate": f"{name}.pem", "key": f"{name}.key", "trust": "overlay-ca.pem"}
             path = self.directory / f"{name}.yaml"
             path.write_text(json.dumps(document))
             python = Path(sys.executable)

@@ -24,7 +24,7 @@ import pycurl
 from rich.console import Console
 
 from hermes.commands.status import ask
-from hermes.net.certificates import OverlayAuthority
+from hermes.net.authority import OverlayAuthority
 
 SIZE = 64 << 20
 console = Console(highlight=False, soft_wrap=True)
@@ -69,7 +69,7 @@ class Overlay:
         authority = OverlayAuthority.create(str(self.directory))
         for node in ("edge", "gateway"):
             authority.issue(node)
-        identity = "identity: {{certificate: {0}.pem, key: {0}.key, trust: ca.pem}}"
+        identity = "identity: {{certificate: {0}.pem, key: {0}.key, trust: overlay-ca.pem}}"
         (self.directory / "edge.yaml").write_text(f"""\
 node: edge
 {identity.format("edge")}

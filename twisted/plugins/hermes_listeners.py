@@ -6,8 +6,10 @@ for an endpoint.
 
 from hermes.fabric.tcp import TCPListenerType
 from hermes.fabric.udp import UDPListenerType
+from hermes.proxylistener import proxyListenerType
 from hermes.tunnel.listener import TunnelListenerType
 
+proxy = proxyListenerType()
 tcp = TCPListenerType()
 udp = UDPListenerType()
 tunnel = TunnelListenerType()

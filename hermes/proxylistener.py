@@ -1,0 +1,33 @@
+"""
+The C{proxy} listener type, assembled: its HTTP requests are L{hermes.tunnel}'s and L{hermes.http2}'s, which
+L{hermes.fabric} does not know.
+"""
+
+from __future__ import annotations
+
+from hermes.fabric.proxy import ProxyListenerType
+from hermes.http2.connection import ServerConnection
+from hermes.interfaces import IExchangeHandler, IListenerContext
+from hermes.tunnel.server import TunnelHandler
+
+
+def tunnelHandler(name: str, context: IListenerContext, anonymous: bool, forward: IExchangeHandler) -> IExchangeHandler:
+    """
+    What answers CONNECT and the other tunnels; C{forward} answers the rest.
+    """
+    return TunnelHandler(
+        context.flows,
+        context.authenticator,
+        context.reactor,
+        context.nodeName,
+        name,
+        anonymous,
+        forward=forward,
+    )
+
+
+def proxyListenerType() -> ProxyListenerType:
+    """
+    The type, for the plugin.
+    """
+    return ProxyListenerType(tunnelHandler, ServerConnection)
