@@ -437,6 +437,25 @@ class TunnelListenerTests(RealTestCase):
         self.assertEqual(self.flows.flows[-1].source, ("198.51.100.7", 5000))
         caller.transport.abortConnection()  # type: ignore[union-attr]
 
+    async def test_whoIsChallengedOverHTTP1TriesAgainOnTheSameConnection(self) -> None:
+        address = await self.listen(tls=False)
+        caller = Watched()
+        await self.network.connectStream(Target.fromText(address), caller, allowSpecial=True)
+        upgrade = (
+            b"GET /.well-known/masque/udp/echo.hermes/7/ HTTP/1.1\r\nHost: relay\r\n"
+            b"Connection: Upgrade\r\nUpgrade: connect-udp\r\nCapsule-Protocol: ?1\r\n"
+        )
+        connect = b"CONNECT echo.hermes:7 HTTP/1.1\r\nHost: echo.hermes:7\r\n"
+        credential = b"Proxy-Authorization: Basic YTpi\r\n"
+        for request, status in ((upgrade, b" 401 "), (connect, b" 407 "), (connect + credential, b" 200 ")):
+            caller.received = b""
+            caller.transport.write(request + b"\r\n")
+            await caller.until(lambda each, status=status: status in each.received)
+            if status != b" 200 ":
+                await caller.until(lambda each: each.received.endswith(b"name\n"))
+        self.assertEqual(self.flows.flows[-1].identity, Identity(user="alice"))
+        caller.transport.abortConnection()
+
     async def test_aDrainingListenerFinishesWhatIsOpen(self) -> None:
         hop = self.hop(await self.listen(), self.clientCredentials())
         stream = Watched()
