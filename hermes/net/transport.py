@@ -330,10 +330,14 @@ class StreamTransport(SendingSide):
         return self.socket
 
     def getTcpNoDelay(self) -> bool:
+        # A Unix socket delays nothing, and knows no such option.
+        if self.socket.family == sockets.AF_UNIX:
+            return True
         return bool(self.socket.getsockopt(sockets.IPPROTO_TCP, sockets.TCP_NODELAY))
 
     def setTcpNoDelay(self, enabled: bool) -> None:
-        self.socket.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NODELAY, enabled)
+        if self.socket.family != sockets.AF_UNIX:
+            self.socket.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NODELAY, enabled)
 
     def getTcpKeepAlive(self) -> bool:
         return bool(self.socket.getsockopt(sockets.SOL_SOCKET, sockets.SO_KEEPALIVE))
