@@ -58,12 +58,10 @@ def fail(reactor: Any, message: str) -> None:
     """
     End the process with status 1 and a sentence on standard error.
     """
-    if not reactor.running:
-        raise SystemExit(message)
     print(message, file=sys.stderr, flush=True)
     # twistd ends with status 0 however its reactor stopped.
     atexit.register(os._exit, 1)
-    reactor.stop()
+    reactor.callWhenRunning(reactor.stop)
 
 
 class NodeService(Service):
@@ -98,6 +96,8 @@ class NodeService(Service):
         self._load = load
         self._signals = Signals(reactor)
         self._startNode: Deferred[None] | None = None
+        self._starting = True
+        self._problem: str | None = None
 
     def privilegedStartService(self) -> None:
         """
@@ -117,11 +117,13 @@ class NodeService(Service):
         try:
             self.node = self._makeNode(self._reactor, self._config)
         except HermesError as error:
-            fail(self._reactor, f"hermes-proxy: {error}")
-            return
-        self._startNode = self.node.start()
-        self._startNode.addCallbacks(self._ready, self._notStarted)
+            raise SystemExit(f"hermes-proxy: {error}") from None
+        self._startNode = self.node.start().addCallbacks(self._ready, self._notStarted)
         self._startNode.addErrback(lambda failure: self.log.failure("starting the node failed", failure))
+        self._starting = False
+        # As a rule it is known by now: then nobody is told first that all is well.
+        if self._problem is not None:
+            raise SystemExit(self._problem)
 
     def _ready(self, _: object) -> None:
         assert self.node is not None
@@ -132,7 +134,9 @@ class NodeService(Service):
     def _notStarted(self, failure: Failure) -> None:
         if failure.check(HermesError) is None:
             self.log.failure("starting the node failed", failure)
-        fail(self._reactor, f"hermes-proxy: {failure.getErrorMessage()}")
+        self._problem = f"hermes-proxy: {failure.getErrorMessage()}"
+        if not self._starting:
+            fail(self._reactor, self._problem)
 
     def reload(self) -> Deferred[bool]:
         """
