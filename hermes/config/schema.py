@@ -192,7 +192,7 @@ class MatchConfig:
     @ivar user: who sent it, by a credential.
     @ivar node: the proxy that sent it, by its certificate.
     @ivar listener: the listener of this node that accepted it.
-    @ivar protocol: C{tcp}, C{udp} or C{http}.
+    @ivar protocol: C{tcp}, C{udp}, C{http}, or C{listen}: a listening port for somebody else, which must be named.
     @ivar source: the client's address, a CIDR prefix.
     """
 
@@ -201,7 +201,7 @@ class MatchConfig:
     user: tuple[str, ...] = ()
     node: tuple[Name, ...] = ()
     listener: tuple[str, ...] = ()
-    protocol: tuple[Literal["tcp", "udp", "http"], ...] = ()
+    protocol: tuple[Literal["tcp", "udp", "http", "listen"], ...] = ()
     source: tuple[Network, ...] = ()
 
     def __attrs_post_init__(self) -> None:

@@ -97,6 +97,11 @@ class FlowHandler:
         dialed = path.dialer.connectDatagrams(path.flow(flow), splice.far)
         return self._opening(paths, record, splice, dialed)
 
+    def authorise(self, flow: Flow) -> None:
+        if self._draining:
+            raise ShuttingDown("the proxy is shutting down")
+        self._paths.router.decide(flow)
+
     # Opening
 
     def _decide(self, paths: Paths, record: FlowRecord) -> Path:

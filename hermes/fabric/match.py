@@ -18,7 +18,11 @@ from hermes.values import Flow
 IPNetwork: TypeAlias = "IPv4Network | IPv6Network"
 IPAddress: TypeAlias = "IPv4Address | IPv6Address"
 
-PROTOCOLS: Final = ("tcp", "udp", "http")
+PROTOCOLS: Final = ("tcp", "udp", "http", "listen")
+LISTEN: Final = "listen"
+"""
+To open a listening port here for somebody else: a right that only a route which names it gives.
+"""
 
 # RFC 6890 and the registries it founded, multicast (RFC 5771, RFC 4291) included: whoever writes one of these as a
 # target means what is there.
@@ -208,7 +212,7 @@ class Match:
     @ivar users: who sent it, by credential.
     @ivar nodes: which proxy sent it, by certificate.
     @ivar listeners: the listener that accepted it.
-    @ivar protocols: of C{tcp}, C{udp}, C{http}.
+    @ivar protocols: of C{tcp}, C{udp}, C{http}, C{listen}; none given is all but C{listen}.
     @ivar sources: where the client is. A client without an address (Unix socket) is in none.
     """
 
@@ -252,7 +256,7 @@ class Match:
         """
         identity = flow.identity
         return (
-            (not self.protocols or flow.protocol in self.protocols)
+            (flow.protocol in self.protocols if self.protocols else flow.protocol != LISTEN)
             and (not self.listeners or flow.listener in self.listeners)
             and (not self.users or identity.user in self.users)
             and (not self.nodes or identity.node in self.nodes)
@@ -265,6 +269,8 @@ class Match:
         """
         if self.protocols and flow.protocol not in self.protocols:
             return f"protocol is {flow.protocol}, not {_either(self.protocols)}"
+        if not self.protocols and flow.protocol == LISTEN:
+            return "protocol is listen, which must be named"
         if self.listeners and flow.listener not in self.listeners:
             return f"listener is {flow.listener or 'none'}, not {_either(self.listeners)}"
         if self.users and flow.identity.user not in self.users:

@@ -11,7 +11,7 @@ from typing import TypeAlias
 from attrs import frozen
 
 from hermes.errors import NoRoute
-from hermes.fabric.match import IPAddress, Match, TargetPattern, canonicalHost
+from hermes.fabric.match import LISTEN, IPAddress, Match, TargetPattern, canonicalHost
 from hermes.values import Flow
 
 
@@ -187,6 +187,7 @@ class Router:
         """
         host = canonicalHost(flow.target.host)
         port = flow.target.port
+        asksToListen = flow.protocol == LISTEN
         taken: _Compiled | None = None
         takenPlace = -1
         for place, pattern in self._index.candidates(flow, host):
@@ -201,7 +202,7 @@ class Router:
                 continue
             compiled = self._compiled[place]
             route = compiled.route
-            if compiled.conditional and not route.match.takes(flow):
+            if (compiled.conditional or asksToListen) and not route.match.takes(flow):
                 continue
             if route.deny is not None:
                 raise NoRoute(f"{flow.target} is denied by {_called(route, place)}: {route.deny}")

@@ -40,11 +40,13 @@ class IDatagramChannel(Interface):
 
     Batch first: both directions move sequences, so that one turn of the reactor carries many datagrams in few calls.
 
-    A channel never delivers late and never pushes back. What can't be sent now waits in a queue that is bounded in bytes
-    and in age; the oldest are dropped first and counted.
+    A channel never delivers late and never pushes back. What can't be sent now waits in a queue that is bounded in
+    bytes and in age; the oldest are dropped first and counted.
     """
 
-    maxDatagramSize = Attribute("C{int}: the largest payload in bytes that can be written; larger ones are dropped, counted.")
+    maxDatagramSize = Attribute(
+        "C{int}: the largest payload in bytes that can be written; larger ones are dropped, counted."
+    )
     droppedDatagrams = Attribute("C{int}: how many datagrams this end dropped: too large, queue full, too old.")
 
     def setReceiver(receiver: IDatagramReceiver) -> None:
@@ -76,8 +78,8 @@ class IDatagramSocketReceiver(Interface):
 
     def datagramsReceivedFrom(datagrams: Sequence[Buffer], address: object) -> None:
         """
-        Datagrams, borrowed, that one source sent, in order. C{address} is hashable: C{(host, port)}, with a numeric host,
-        or for a Unix socket its path.
+        Datagrams, borrowed, that one source sent, in order. C{address} is hashable: C{(host, port)}, with a numeric
+        host, or for a Unix socket its path.
         """
 
 

@@ -32,6 +32,13 @@ class IFlowHandler(Interface):
         Open the far side of a datagram flow. Fires with the receiver for the listener's own channel.
         """
 
+    def authorise(flow: Flow) -> None:
+        """
+        Ask the routes, and open nothing: for what is no flow yet, such as C{listen}.
+
+        @raise FlowError: where no route takes the flow, or one denies it.
+        """
+
 
 class IDialer(Interface):
     """

@@ -32,8 +32,8 @@ class INetwork(Interface):
 
     def streamClient(address: str, tls: object | None = None) -> IStreamClientEndpoint:
         """
-        An endpoint for one C{HOST:PORT} or C{unix:PATH} that the configuration names: a name is resolved (Happy Eyeballs
-        v2, RFC 8305) and every address is allowed. Connecting errbacks with L{hermes.errors.FlowError}.
+        An endpoint for one C{HOST:PORT} or C{unix:PATH} that the configuration names: a name is resolved (Happy
+        Eyeballs v2, RFC 8305) and every address is allowed. Connecting errbacks with L{hermes.errors.FlowError}.
 
         @param tls: L{hermes.net.certificates.ClientCredentials}.
         """

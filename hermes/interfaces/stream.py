@@ -4,8 +4,8 @@ The byte stream shape: Twisted's transports and protocols, with half-close, and 
 
 from __future__ import annotations
 
-from zope.interface import Attribute, Interface
 from twisted.internet.interfaces import IConsumer, IPushProducer, ITransport
+from zope.interface import Attribute, Interface
 
 
 class IBorrowingProtocol(Interface):

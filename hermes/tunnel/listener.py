@@ -113,7 +113,6 @@ class TunnelListener:
         self.name = name
         self._options = options
         self._context = context
-        authorise = getattr(context.flows, "authorise", None)
         handler = TunnelHandler(
             context.flows,
             context.authenticator,
@@ -123,10 +122,8 @@ class TunnelListener:
             anonymous=options.anonymous,
             forward=forward,
         )
-        self._listening = None
-        if authorise is not None:
-            self._listening = RemoteListening(context.network, context.reactor, authorise, handler.answers)
-            handler.listening = self._listening
+        self._listening = RemoteListening(context.network, context.reactor, context.flows.authorise, handler.answers)
+        handler.listening = self._listening
         self.handler = handler
         self.factory = ConnectionFactory(handler, context.reactor)
         self._port: IListeningPort | None = None
@@ -155,13 +152,11 @@ class TunnelListener:
         return maybeDeferred(port.stopListening).addCallback(lambda _: None)
 
     def drain(self) -> None:
-        if self._listening is not None:
-            self._listening.close()
+        self._listening.close()
         self.factory.drain()
 
     def abort(self) -> None:
-        if self._listening is not None:
-            self._listening.close()
+        self._listening.close()
         self.factory.abort()
 
     def getHost(self) -> object:

@@ -16,6 +16,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from hermes.errors import NoRoute
 from hermes.fabric.record import FlowRecord
 from hermes.interfaces import (
     IAttachable,
@@ -282,6 +283,9 @@ class FakeFlows:
 
     def openDatagrams(self, flow: Flow) -> Deferred[IDatagramReceiver]:
         return self._ask(flow)
+
+    def authorise(self, flow: Flow) -> None:
+        raise NoRoute("nobody may")
 
     def _ask(self, flow: Flow) -> Deferred[Any]:
         asked: Deferred[Any] = Deferred(self._cancel)

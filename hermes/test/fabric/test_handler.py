@@ -74,6 +74,11 @@ class Paths(HandlerCase):
         record = self.lastRecord()
         self.assertEqual(("all", "direct", ()), (record.routeName, record.upstream, record.hops))
 
+    def test_aListeningPortIsForTheRouteThatNamesItAndNotForAny(self) -> None:
+        asked = evolve(FLOW, protocol="listen")
+        self.assertRaises(NoRoute, self.handler(Route(Match())).authorise, asked)
+        self.handler(Route(Match.fromTexts(protocols=["listen"]))).authorise(asked)
+
     def test_specialPurposeTargetsAreForRoutesThatAllowThem(self) -> None:
         self.open(self.handler(Route(Match(), allowSpecial=True)))
         self.assertEqual(([], [FLOW]), (self.plain.flows, self.special.flows))

@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IHalfCloseableProtocol, IProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from hermes.errors import NoRoute
 from hermes.interfaces import IAuthenticator, IBorrowingProtocol, IDatagramChannel, IDatagramReceiver, IFlowHandler
 from hermes.values import Buffer, Flow
 
@@ -98,6 +99,9 @@ class Flows:
 
     def openDatagrams(self, flow: Flow) -> Deferred[IDatagramReceiver]:
         return self._open(flow)
+
+    def authorise(self, flow: Flow) -> None:
+        raise NoRoute("nobody may")
 
     def _open(self, flow: Flow) -> Deferred[Any]:
         opened: Deferred[Any] = Deferred(self._cancel)
