@@ -99,6 +99,7 @@ def describe(record: Any, now: float | None = None) -> dict[str, Any]:
     }
     if flow.protocol == "udp":
         entry |= {"datagramsIn": record.datagramsIn, "datagramsOut": record.datagramsOut}
+        entry["datagramsDropped"] = record.datagramsDropped
     if record.error is not None:
         entry |= {"error": record.error, "proxyStatus": record.proxyStatus}
     return entry

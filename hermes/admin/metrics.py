@@ -84,6 +84,8 @@ class FlowMetrics:
         self._refused.labels(flow.listener, flow.protocol, record.proxyStatus or "cancelled").inc()
 
     def _add(self, moved: defaultdict[tuple[str, str, str], int], record: Any) -> None:
+        if record.flow.protocol == "udp":
+            moved["dropped", record.flow.listener, ""] += record.datagramsDropped
         for kind, fields in (("bytes", _BYTES), ("datagrams", _DATAGRAMS)):
             for direction, attribute in fields:
                 count = getattr(record, attribute)
@@ -104,9 +106,19 @@ class FlowMetrics:
             "bytes": CounterMetricFamily("hermes_bytes", "Payload bytes; in: from clients.", labels=labels),
             "datagrams": CounterMetricFamily("hermes_datagrams", "Datagrams; in: from clients.", labels=labels),
         }
+        dropped = CounterMetricFamily(
+            "hermes_datagrams_dropped",
+            "Datagrams that found a queue full, grew too old or were too large.",
+            None,
+            ["listener"],
+        )
         for (kind, listener, direction), count in sorted(moved.items()):
-            families[kind].add_metric([listener, direction], count)
+            if kind == "dropped":
+                dropped.add_metric([listener], count)
+            else:
+                families[kind].add_metric([listener, direction], count)
         yield from families.values()
+        yield dropped
         open = GaugeMetricFamily("hermes_flows_open", "Flows that are open now.", labels=["listener", "protocol"])
         for (listener, protocol), count in sorted(number.items()):
             open.add_metric([listener, protocol], count)

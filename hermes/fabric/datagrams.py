@@ -52,6 +52,7 @@ class DatagramHalf:
 
     def channelConnected(self, channel: IDatagramChannel) -> None:
         self.channel = channel
+        self.record.channels += (channel,)
         peer = self.peer
         if peer.lost is not None:
             self._end(peer.lost)

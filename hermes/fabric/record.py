@@ -4,6 +4,8 @@ What is known about one flow while it is open and after it.
 
 from __future__ import annotations
 
+from typing import Any
+
 from attrs import define
 
 from hermes.errors import FlowError
@@ -25,6 +27,7 @@ class FlowRecord:
     @ivar bytesOut: to the client.
     @ivar datagramsIn: from the client.
     @ivar datagramsOut: to the client.
+    @ivar channels: of a flow of datagrams: both ends, for what they have dropped.
     @ivar error: what went wrong, in words; L{None} as long as nothing did.
     @ivar proxyStatus: the Proxy-Status error type (RFC 9209 section 2.3) of a flow that was refused.
     @ivar connectDuration: seconds until the far side was up; L{None} before.
@@ -40,10 +43,18 @@ class FlowRecord:
     bytesOut: int = 0
     datagramsIn: int = 0
     datagramsOut: int = 0
+    channels: tuple[Any, ...] = ()
     error: str | None = None
     proxyStatus: str | None = None
     connectDuration: float | None = None
     duration: float | None = None
+
+    @property
+    def datagramsDropped(self) -> int:
+        """
+        Datagrams that found a queue full, grew too old in one, or were too large.
+        """
+        return sum(channel.droppedDatagrams for channel in self.channels)
 
     def failed(self, error: BaseException) -> None:
         """

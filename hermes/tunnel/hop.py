@@ -242,6 +242,23 @@ class _Reaches:
                 return opened
         raise error
 
+    def status(self) -> list[dict[str, Any]]:
+        """
+        What each endpoint carries now.
+        """
+        return [self._reachStatus(place.address) for place in self._balancer.endpoints]
+
+    def _reachStatus(self, address: str) -> dict[str, Any]:
+        reach = self._reaches.get(address)
+        connections = () if reach is None else tuple(getattr(reach.client, "connections", ()))
+        trips = [each.roundTrip for each in connections if each.roundTrip is not None]
+        return {
+            "address": address,
+            "connections": len(connections),
+            "streams": sum(each.openExchanges for each in connections),
+            "roundTripSeconds": min(trips, default=None),
+        }
+
     def close(self) -> Deferred[None]:
         """
         Open nothing more; fires when what is open has ended.
@@ -297,6 +314,12 @@ class Hop:
         address = self._straight.preferred()
         client = self._straight.reach(address).client
         return RemoteServerEndpoint(client, bind, self._parts.options(address), self._clock, pending)
+
+    def status(self) -> dict[str, Any]:
+        """
+        For the status API: each endpoint, its connections and streams, and the round trip as HTTP/2 measured it.
+        """
+        return {"type": "hop", "endpoints": self._straight.status()}
 
     def close(self) -> Deferred[None]:
         closing = gatherResults([reaches.close() for reaches in (self._straight, *self._inside.values())])

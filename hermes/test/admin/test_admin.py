@@ -60,6 +60,16 @@ class MetricsTests(SynchronousTestCase):
         self.assertEqual(found["hermes_flows_open{listener=apps,protocol=tcp}"], 1)
         self.assertEqual(found["hermes_flows_total{listener=apps,protocol=tcp,route=db,upstream=relay}"], 2)
 
+    def test_droppedDatagramsAreCounted(self) -> None:
+        class Channel:
+            droppedDatagrams = 3
+
+        udp = record()
+        udp.flow = Flow("udp", Target("dns.hermes", 53), None, Identity(), "dns")
+        udp.channels = (Channel(), Channel())
+        metrics = FlowMetrics(lambda: [udp], "edge", "1")
+        self.assertEqual(samples(generate_latest(metrics.registry))["hermes_datagrams_dropped_total{listener=dns}"], 6)
+
     def test_refusalsAreCountedByTheirProxyStatus(self) -> None:
         metrics = FlowMetrics(list, "edge", "1")
         refused = record()
