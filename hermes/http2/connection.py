@@ -189,6 +189,8 @@ class Connection:
             self._closing = True
             if patience is not None:
                 self._closeTimer = self._clock.callLater(patience, self.abort)
+            # A transport waits for its producer before it closes.
+            self.transport.unregisterProducer()  # type: ignore[attr-defined]
             self.transport.loseConnection()
             self._loseExchanges(Failure(_carrierEnded()))
 
