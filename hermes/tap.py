@@ -16,6 +16,7 @@ from hermes.admin.workers import Workers
 from hermes.assembly import Assembly
 from hermes.config import ConfigError, NodeConfig, loadNode
 from hermes.interfaces import IListener, INetwork
+from hermes.net.dispatch import installLeanDispatch
 from hermes.net.network import Network
 from hermes.node import ADMIN, Node
 from hermes.service import NodeService
@@ -56,6 +57,7 @@ def makeService(options: Options) -> IService:
     """
     from twisted.internet import reactor
 
+    installLeanDispatch(reactor)
     path, config = options["config"], options.config
     if workerIndex(os.environ) is not None:
         return WorkerService(

@@ -24,7 +24,7 @@ def arguments(parser: ArgumentParser) -> None:
     The file and the flow.
     """
     parser.add_argument("file", metavar="FILE", help="the node's YAML file")
-    parser.add_argument("protocol", choices=("tcp", "udp", "http"), help="what kind of flow")
+    parser.add_argument("protocol", choices=("tcp", "udp", "http", "listen"), help="what kind of flow")
     parser.add_argument("target", metavar="TARGET", help="where it wants to go, HOST:PORT")
     parser.add_argument("--user", help="the user who sends it")
     parser.add_argument("--node", help="the proxy that sends it")
@@ -76,6 +76,8 @@ def outcome(config: NodeConfig, decision: Decision, flow: Flow) -> str:
     Where a decision takes a flow, as a line of text.
     """
     route = decision.route
+    if flow.protocol == "listen":
+        return f"this node listens on {flow.target} for it"
     hops = list(route.via)
     upstream = config.upstreams.get(route.to) if route.to is not None else None
     if route.to is not None and not isinstance(upstream, DirectUpstream):

@@ -241,6 +241,8 @@ class RouteConfig:
             raise Misfit("goes with no other action: the flow is refused", below=("deny",))
         if self.nested and not self.via:
             raise Misfit("goes only with 'via'", below=("nested",))
+        if "listen" in self.match.protocol and (self.to is not None or self.via or self.allowSpecial):
+            raise Misfit("a port to listen on goes nowhere: no other action than 'deny'", below=("match", "protocol"))
 
 
 @frozen

@@ -1,8 +1,10 @@
 """
-What Twisted finds: C{twistd hermes-proxy}.
+What Twisted finds: C{twistd hermes-proxy}, and C{hermes:} endpoints.
 """
 
 from twisted.application.service import ServiceMaker
+
+from hermes.endpoints import HermesClientParser, HermesServerParser
 
 hermesProxy = ServiceMaker(
     "Hermes proxy",
@@ -10,3 +12,5 @@ hermesProxy = ServiceMaker(
     "A programmable proxy of a Hermes overlay: TCP and UDP over HTTP/2.",
     "hermes-proxy",
 )
+hermesClient = HermesClientParser()
+hermesServer = HermesServerParser()
