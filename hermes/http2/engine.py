@@ -128,7 +128,9 @@ class Engine(Output):
                 break
             length, frameType, flags, streamID = unpackHeader(data, offset)
             if length > self.settings.maxFrameSize:
-                raise ConnectionError(ErrorCodes.FRAME_SIZE_ERROR, f"a frame of {length} bytes")
+                # What is no HTTP/2 at all would be read as a long frame.
+                code = ErrorCodes.FRAME_SIZE_ERROR if self.settingsSeen else ErrorCodes.PROTOCOL_ERROR
+                raise ConnectionError(code, f"a frame of {length} bytes")
             if self._blocks.streamID and (frameType != CONTINUATION or streamID != self._blocks.streamID):
                 raise ConnectionError(ErrorCodes.PROTOCOL_ERROR, "a frame inside a header block")
             if frameType == DATA and self.settingsSeen:

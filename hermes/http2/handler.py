@@ -32,7 +32,7 @@ class EngineSettings:
     """
 
     maxFrameSize: int = 1 << 20
-    streamWindow: int = 1 << 20
+    streamWindow: int = 4 << 20
     connectionWindow: int = 32 << 20
     maxStreams: int = 1024
     maxHeaderList: int = 64 << 10

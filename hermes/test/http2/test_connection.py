@@ -197,7 +197,7 @@ class TunnelTests(SynchronousTestCase):
             other.client.write(chunk)
             pair.pump()
         self.assertEqual(len(stalled.far.data), 0)
-        self.assertLessEqual(stalled.server.heldBytes, 1 << 20)
+        self.assertLessEqual(stalled.server.heldBytes, EngineSettings().streamWindow)
         self.assertEqual(len(other.far.data), 100 * len(chunk))
         stalled.server.resumeProducing()
         pair.pump()
@@ -220,7 +220,7 @@ class TunnelTests(SynchronousTestCase):
 
         tunnel.client.registerProducer(Producer(), True)  # type: ignore[arg-type]
         tunnel.server.pauseProducing()
-        tunnel.client.write(bytes((1 << 20) + HIGH_WATER + 1))
+        tunnel.client.write(bytes(EngineSettings().streamWindow + HIGH_WATER + 1))
         pair.pump()
         self.assertEqual(calls, ["pause"])
         tunnel.server.resumeProducing()
@@ -271,7 +271,7 @@ class TunnelTests(SynchronousTestCase):
             pair.server.dataReceived(memoryview(data))
             pair.clock.advance(0.05)
             pair.client.dataReceived(memoryview(pair.serverWire.take()))
-        self.assertGreater(pair.server.streamWindow, 1 << 20)
+        self.assertGreater(pair.server.streamWindow, EngineSettings().streamWindow)
         self.assertLessEqual(pair.server.streamWindow, MAX_STREAM_WINDOW)
 
     def test_anExchangeThatNobodyListensToAnyMoreIsResetIfItsPeerGoesOn(self) -> None:
