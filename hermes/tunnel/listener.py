@@ -74,6 +74,13 @@ class ConnectionFactory(Factory):
         self._connections.add(connection)
         return connection
 
+    def transports(self) -> list[Any]:
+        """
+        Those of the connections that are open.
+        """
+        found = [connection.transport for connection in self._connections]
+        return [each for each in found if each is not None and not getattr(each, "disconnected", False)]
+
     def drain(self) -> None:
         """
         Ask what is open to finish: GOAWAY, or C{Connection: close}.
@@ -158,6 +165,13 @@ class TunnelListener:
     def abort(self) -> None:
         self._listening.close()
         self.factory.abort()
+
+    @property
+    def connections(self) -> list[Any]:
+        """
+        The transports of the connections that are open.
+        """
+        return self.factory.transports()
 
     def getHost(self) -> object:
         if self._port is None:
