@@ -10,9 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet import reactor as theReactor
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint, connectProtocol
-from twisted.internet.error import ConnectionDone
+from twisted.internet.error import ConnectError, ConnectionDone
 from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IListeningPort, IPullProducer
 from twisted.internet.protocol import DatagramProtocol, Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
@@ -239,6 +239,65 @@ class Server(Factory):
         return waiting
 
 
+class Tapped(Stream):
+    """
+    One side of a L{Tap}: passes on what it gets.
+    """
+
+    def __init__(self, record: bytearray) -> None:
+        super().__init__()
+        self.other: Tapped | None = None
+        self._record = record
+
+    def keep(self, data: bytes) -> None:
+        self._record += data
+        if self.other is None:
+            self.received += data
+        else:
+            self.other.write(data)
+
+    def pair(self, other: Tapped) -> None:
+        """
+        Pass on to another.
+        """
+        self.other = other
+        other.write(self._take(len(self.received)))
+        if self.reason is not None:
+            other.socket.abortConnection()
+        elif self.readEnded:
+            other.finish()
+
+    def readConnectionLost(self) -> None:
+        super().readConnectionLost()
+        if self.other is not None:
+            self.other.finish()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        super().connectionLost(reason)
+        if self.other is not None and self.other.reason is None:
+            self.other.socket.abortConnection()
+
+
+class Tap:
+    """
+    A wire in the middle: connections to its port go on to another port, and what passes is kept.
+
+    @ivar forth: what clients sent.
+    @ivar back: what the server sent.
+    """
+
+    def __init__(self) -> None:
+        self.forth = bytearray()
+        self.back = bytearray()
+        self.port = 0
+
+    def __contains__(self, data: bytes) -> bool:
+        """
+        Whether these bytes have passed, in either direction.
+        """
+        return data in self.forth or data in self.back
+
+
 class Datagrams(DatagramProtocol):
     """
     A UDP socket.
@@ -356,6 +415,28 @@ class Local:
 
         self._case.addCleanup(close)
         return stream
+
+    async def tap(self, to: int) -> Tap:
+        """
+        Record what passes on its way to a port.
+        """
+        tap = Tap()
+
+        async def follow() -> None:
+            while True:
+                accepted = await server.next()
+                onward = await self.connect(to, lambda: Tapped(tap.back))
+                assert isinstance(accepted, Tapped)
+                assert isinstance(onward, Tapped)
+                accepted.pair(onward)
+                onward.pair(accepted)
+
+        server = await self.server(lambda: Tapped(tap.forth))
+        tap.port = server.port
+        following = Deferred.fromCoroutine(follow())
+        following.addErrback(lambda failure: failure.trap(CancelledError, ConnectError))
+        self._case.addCleanup(following.cancel)
+        return tap
 
     def datagrams(self, to: int | None = None, make: type[Datagrams] = Datagrams) -> Datagrams:
         """
