@@ -1,0 +1,152 @@
+"""
+Writes the tables of the reference that say what the code says: keys of the configuration, metrics. A test fails where
+they are old.
+
+    python docs/generate.py
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import attrs
+
+from hermes.admin.metrics import FlowMetrics
+from hermes.config.reference import describeType, keyDocumentation, summary
+from hermes.config.schema import (
+    UPSTREAM_TYPES,
+    AccessLogConfig,
+    AdminConfig,
+    IdentityConfig,
+    MatchConfig,
+    NodeConfig,
+    RouteConfig,
+    UserConfig,
+)
+from hermes.listeners import listenerTypes
+
+REFERENCE = Path(__file__).parent / "reference"
+OURS = ("proxy", "tcp", "tunnel", "udp")
+"""
+The types of listeners that come with Hermes: others may be installed where this runs.
+"""
+
+
+def table(*rows: tuple[str, ...]) -> str:
+    """
+    A table; the first row is its head.
+    """
+    head, *body = ([cell.replace("|", "\\|") for cell in row] for row in rows)
+    return "\n".join("| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *body)) + "\n"
+
+
+def keys(cls: Any) -> str:
+    """
+    The keys of one class of the configuration.
+    """
+    told = keyDocumentation(cls)
+    rows = [("key", "type", "default", "meaning")]
+    for attribute in attrs.fields(attrs.resolve_types(cls)):
+        if attribute.init:
+            meaning = told[attribute.name]
+            rows.append((f"`{attribute.name}`", kind(attribute), default(attribute), meaning[0].upper() + meaning[1:]))
+    return table(*rows)
+
+
+def kind(attribute: Any) -> str:
+    """
+    A key's type. Where a word stands for a choice, the choices are code.
+    """
+    if attribute.name == "bind":
+        return "`HOST:PORT` or `unix:PATH`"
+    choices = [one for one in (attribute.type, *get_args(attribute.type)) if get_origin(one) is Literal]
+    if choices and get_origin(attribute.type) is not tuple:
+        return ", ".join(f"`{choice}`" for choice in get_args(choices[0]))
+    return describeType(attribute.type).replace("NAME: ", "by name: ")
+
+
+def default(attribute: Any) -> str:
+    """
+    A key's default; empty where it is left out.
+    """
+    value = attribute.default
+    if value is attrs.NOTHING:
+        return "*required*"
+    if value is None or value == () or isinstance(value, attrs.Factory):  # type: ignore[arg-type]
+        return ""
+    if isinstance(value, float):
+        value = f"{value:g}"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def configuration() -> str:
+    """
+    Every key there is.
+    """
+    parts = ["## The node", keys(NodeConfig), "## identity", keys(IdentityConfig), "## listeners"]
+    parts.append("A listener has a `type`, and the keys of that type. An installed extension adds types.\n")
+    types = listenerTypes()
+    for name in OURS:
+        parts += [f"### type: {name}", keys(types[name].options)]
+    parts += ["## upstreams", "An upstream has a `type`, and the keys of that type.\n"]
+    for name, cls in UPSTREAM_TYPES.items():
+        parts += [f"### type: {name}", summary(cls) + "\n", keys(cls)]
+    for title, cls in (
+        ("## routes", RouteConfig),
+        ("### match", MatchConfig),
+        ("## users", UserConfig),
+        ("## admin", AdminConfig),
+        ("## accessLog", AccessLogConfig),
+    ):
+        parts += [title, summary(cls) + "\n", keys(cls)]
+    return "\n".join(part if part.endswith("\n") else part + "\n" for part in parts)
+
+
+def families() -> Iterator[tuple[str, str, str, str]]:
+    """
+    Name, type, labels and meaning of each metric, as they are shown.
+    """
+    metrics = FlowMetrics(lambda: (), "node", "version")
+    labels = {family.name: tuple(getattr(family, "_labelnames", ())) for family in metrics.collect()}
+    for collector in list(metrics.registry._collector_to_names):
+        if hasattr(collector, "_labelnames"):
+            for family in collector.describe():
+                labels[family.name] = collector._labelnames
+    for family in metrics.registry.collect():
+        name = family.name + ("_total" if family.type == "counter" else "")
+        told = ", ".join(f"`{label}`" for label in labels.get(family.name, ()))
+        yield f"`{name}`", family.type, told, family.documentation
+
+
+def metrics() -> str:
+    """
+    Every metric there is.
+    """
+    return table(("metric", "type", "labels", "meaning"), *sorted(families()))
+
+
+PAGES: dict[str, Callable[[], str]] = {"configuration.md": configuration, "metrics.md": metrics}
+
+
+def renewed(name: str) -> str:
+    """
+    A page of the reference with its tables as the code has them now.
+    """
+    text = (REFERENCE / name).read_text()
+    begin, end = "<!-- from the code, by docs/generate.py: -->\n", "<!-- end -->\n"
+    made = f"{begin}\n{PAGES[name]()}\n{end}"
+    renewed, count = re.subn(f"{re.escape(begin)}.*?{re.escape(end)}", lambda _: made, text, flags=re.DOTALL)
+    assert count == 1, f"{name} has no place for its tables"
+    return renewed
+
+
+def main() -> None:
+    for name in PAGES:
+        (REFERENCE / name).write_text(renewed(name))
+
+
+if __name__ == "__main__":
+    main()
