@@ -11,6 +11,7 @@ from typing import Any
 from attrs import define
 from cryptography.x509 import load_pem_x509_certificate
 from OpenSSL import SSL
+from twisted.internet.task import Clock
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -34,6 +35,7 @@ from hermes.interfaces import (
 )
 from hermes.listeners import listenerTypes as installedListenerTypes
 from hermes.net.certificates import ServerCredentials, nodeNames
+from hermes.net.network import Network
 from hermes.node import ADMIN, Generation, ListenerContext, Node, NodeError
 from hermes.routing import makeRouter
 from hermes.sites import SiteListener
@@ -215,6 +217,22 @@ class Assembly:
         assert self.metrics is not None
         status = Status(node, hermes.__version__, self._reactor.seconds)
         return SiteListener(ADMIN, config.bind, nodeSite(self.metrics.registry, status), self.network)
+
+
+def checkCertificates(config: NodeConfig) -> None:
+    """
+    Whether the files of a configuration hold what they should.
+
+    @raise HermesError: where one does not.
+    """
+    clock = Clock()
+    identity = config.identity
+    if identity is not None:
+        ServerCredentials(identity.certificate, identity.key, identity.trust)
+        checkIdentity(config.node, identity)
+    maker = UpstreamMaker(Network(clock), clock, identity)
+    for name, upstream in config.upstreams.items():
+        maker.make(name, upstream)
 
 
 def checkIdentity(node: str, identity: IdentityConfig) -> None:

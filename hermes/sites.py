@@ -4,12 +4,11 @@ A web site as a listener of a node.
 
 from __future__ import annotations
 
-from typing import Any
-from weakref import WeakSet
+from collections.abc import Callable
 
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.interfaces import IListeningPort
-from twisted.internet.protocol import Factory
+from twisted.protocols.policies import WrappingFactory
 from twisted.web.server import Site
 from zope.interface import implementer
 
@@ -17,22 +16,22 @@ from hermes.interfaces import IListener, INetwork
 from hermes.node import NodeError
 
 
-class _Kept(Factory):
+class _Kept(WrappingFactory):
     """
-    Builds what a site builds, and remembers it. The site itself is never started: it would only write a log line for
-    every question.
+    Remembers its connections. The site itself is never started: it would only write a log line for every question.
     """
 
     noisy = False
 
-    def __init__(self, site: Site) -> None:
-        self._site = site
-        self.connections: WeakSet[Any] = WeakSet()
+    def doStart(self) -> None:
+        """
+        See above.
+        """
 
-    def buildProtocol(self, addr: Any) -> Any:
-        protocol = self._site.buildProtocol(addr)
-        self.connections.add(protocol)
-        return protocol
+    def doStop(self) -> None:
+        """
+        See above.
+        """
 
 
 @implementer(IListener)
@@ -45,7 +44,8 @@ class SiteListener:
         self.name = name
         self._bind = bind
         self._network = network
-        self._factory = _Kept(site)
+        made: Callable[[Site], WrappingFactory] = _Kept
+        self._factory = made(site)
         self._port: IListeningPort | None = None
 
     def start(self) -> Deferred[None]:
@@ -72,9 +72,8 @@ class SiteListener:
         """
 
     def abort(self) -> None:
-        for protocol in list(self._factory.connections):
-            if protocol.transport is not None:
-                protocol.transport.abortConnection()
+        for connection in list(self._factory.protocols):
+            connection.abortConnection()
 
     def getHost(self) -> object:
         if self._port is None:

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from hermes.config import ConfigError, DirectUpstream, HermesUpstream, MatchConfig, NodeConfig, RouteConfig, loadNode
 from hermes.config.schema import UpstreamConfig
+from hermes.errors import HermesError
 
 SUMMARY = "check a node's configuration without starting anything"
 
@@ -31,9 +32,17 @@ def run(options: Namespace, console: Console) -> int:
 
     @return: 0 where it is right, 1 where it is wrong, 2 where it can't be read.
     """
+    from hermes.assembly import checkCertificates
+
     config = loadOrTell(options.file, console)
     if isinstance(config, int):
         return config
+    try:
+        # It reads certificates, and opens nothing.
+        checkCertificates(config)
+    except HermesError as error:
+        print(f"{options.file}: {error}", file=console.file)
+        return 1
     if not options.quiet:
         console.print(f"[green]OK[/green] {options.file}: node {config.node}", highlight=False)
         for table in (_listeners(config), _upstreams(config), _routes(config)):

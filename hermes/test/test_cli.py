@@ -138,6 +138,17 @@ class CommandTests(SynchronousTestCase):
         self.run_("check", "--quiet", self.file(f"node: edge\n{output}"))
         self.assertEqual(self.status, 0)
 
+    def test_checkReadsCertificates(self) -> None:
+        directory: str = os.path.abspath(self.mktemp())
+        self.run_("pki", "init", directory)
+        identity = self.run_("pki", "issue", directory, "edge")
+        path = self.file(f"node: exit\n{identity}")
+        self.assertEqual(
+            self.run_("check", path),
+            f"{path}: {directory}/edge.pem: the certificate names edge, not exit (URI hermes://exit)\n",
+        )
+        self.assertEqual(self.status, 1)
+
     def test_pkiReplacesNoAuthority(self) -> None:
         directory: str = self.mktemp()
         self.run_("pki", "init", directory)
