@@ -408,6 +408,11 @@ class Node:
         self.flows.abortAll()
         for listener in self._everyListener():
             listener.abort()
+        # The resets go out in the reactor's next turns. Where the process ended before, the kernel would tell the peers
+        # of an end in order, and what was cut short would look whole.
+        ended = self.flows.drain()
+        if not ended.called:
+            await _within(ended, LINGER, self._reactor)
         self._assembly.discard(self._generation, None)
 
     def _stopListening(self, *but: str) -> Deferred[Any]:

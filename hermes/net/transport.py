@@ -287,7 +287,7 @@ class StreamTransport(SendingSide):
         self.stopWriting()
         self._queue.clear()
         self.bufferedBytes = 0
-        self._closeSocket(not reason.check(ConnectionAborted))
+        self._closeSocket(reason.check(ConnectionDone) is not None)
         producer, self._producer = self._producer, None
         protocol, self._dataReceived = self.protocol, None
         if producer is not None:

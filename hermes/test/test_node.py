@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from hermes.config import AdminConfig, ListenerConfig, NodeConfig
 from hermes.config.types import Name, SocketAddress
 from hermes.errors import ShuttingDown
-from hermes.node import Node, NodeError
+from hermes.node import LINGER, Node, NodeError
 from hermes.test.fakes import FakeAssembly, FakeOptions
 from hermes.values import Flow, Target
 
@@ -114,8 +114,11 @@ class NodeTests(SynchronousTestCase):
         self.assembly.clock.advance(9.9)
         self.assertNoResult(drained)
         self.assembly.clock.advance(0.1)
-        self.assertFalse(self.successResultOf(drained))
         self.assertTrue(far.disconnecting or far.disconnected)
+        # Nor for one that does not tell that it has ended.
+        self.assertNoResult(drained)
+        self.assembly.clock.advance(LINGER)
+        self.assertFalse(self.successResultOf(drained))
 
     def test_theAdminListenerStaysUntilTheEnd(self) -> None:
         config = evolve(nodeConfig(a=FakeOptions("h:1")), admin=AdminConfig(SocketAddress("h:9")))

@@ -24,6 +24,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 from twisted.web.client import Agent
 
+import hermes
 from hermes.net.authority import OverlayAuthority
 
 # Its type depends on the platform.
@@ -281,9 +282,11 @@ class ProcessCase(TestCase):
         """
         self._processes.append(process)
         variables = {key: value for key, value in os.environ.items() if not key.lower().endswith("_proxy")}
-        reactor.spawnProcess(
-            process, command[0], list(command), env=variables | dict(environment or {}), path=str(self.directory)
-        )
+        # The code under test, wherever else one like it is installed.
+        root = str(Path(hermes.__file__).parents[1])
+        variables["PYTHONPATH"] = os.pathsep.join(filter(None, (root, variables.get("PYTHONPATH"))))
+        variables |= environment or {}
+        reactor.spawnProcess(process, command[0], list(command), env=variables, path=str(self.directory))
 
     def start(self, *command: str) -> Process:
         """

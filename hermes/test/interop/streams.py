@@ -1,5 +1,5 @@
 """
-Clients and servers of the tests' own process: streams, datagrams, a little HTTP.
+Streams of the tests' own process.
 """
 
 from __future__ import annotations
@@ -10,15 +10,11 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet import reactor as theReactor
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint, connectProtocol
-from twisted.internet.error import ConnectError, ConnectionDone
-from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IListeningPort, IPullProducer
-from twisted.internet.protocol import DatagramProtocol, Factory, Protocol, connectionDone
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IPullProducer
+from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
-from twisted.trial.unittest import TestCase
-from twisted.web.resource import IResource
-from twisted.web.server import Site
 from zope.interface import implementer
 
 # Its type depends on the platform.
@@ -181,6 +177,12 @@ class Endless:
         self.sent += len(self.chunk)
         self._transport.write(self.chunk)
 
+    def stop(self) -> None:
+        """
+        Send nothing more.
+        """
+        self._transport.unregisterProducer()
+
     def stopProducing(self) -> None:
         pass
 
@@ -237,217 +239,6 @@ class Server(Factory):
         else:
             self._waiting.append(waiting)
         return waiting
-
-
-class Tapped(Stream):
-    """
-    One side of a L{Tap}: passes on what it gets.
-    """
-
-    def __init__(self, record: bytearray) -> None:
-        super().__init__()
-        self.other: Tapped | None = None
-        self._record = record
-
-    def keep(self, data: bytes) -> None:
-        self._record += data
-        if self.other is None:
-            self.received += data
-        else:
-            self.other.write(data)
-
-    def pair(self, other: Tapped) -> None:
-        """
-        Pass on to another.
-        """
-        self.other = other
-        other.write(self._take(len(self.received)))
-        if self.reason is not None:
-            other.socket.abortConnection()
-        elif self.readEnded:
-            other.finish()
-
-    def readConnectionLost(self) -> None:
-        super().readConnectionLost()
-        if self.other is not None:
-            self.other.finish()
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        super().connectionLost(reason)
-        if self.other is not None and self.other.reason is None:
-            self.other.socket.abortConnection()
-
-
-class Tap:
-    """
-    A wire in the middle: connections to its port go on to another port, and what passes is kept.
-
-    @ivar forth: what clients sent.
-    @ivar back: what the server sent.
-    """
-
-    def __init__(self) -> None:
-        self.forth = bytearray()
-        self.back = bytearray()
-        self.port = 0
-
-    def __contains__(self, data: bytes) -> bool:
-        """
-        Whether these bytes have passed, in either direction.
-        """
-        return data in self.forth or data in self.back
-
-
-class Datagrams(DatagramProtocol):
-    """
-    A UDP socket.
-
-    @ivar received: the datagrams that have come and were not read, with their senders.
-    """
-
-    def __init__(self, peer: tuple[str, int] | None = None) -> None:
-        self.received: deque[tuple[bytes, tuple[str, int]]] = deque()
-        self._peer = peer
-        self._waiting: deque[Deferred[tuple[bytes, tuple[str, int]]]] = deque()
-
-    @property
-    def port(self) -> int:
-        """
-        Its own port.
-        """
-        port: int = self.transport.getHost().port  # type: ignore[union-attr]
-        return port
-
-    def startProtocol(self) -> None:
-        if self._peer is not None:
-            self.transport.connect(*self._peer)  # type: ignore[union-attr]
-
-    def datagramReceived(self, datagram: bytes, addr: tuple[str, int]) -> None:
-        if self._waiting:
-            self._waiting.popleft().callback((datagram, addr))
-        else:
-            self.received.append((datagram, addr))
-
-    def write(self, datagram: bytes) -> None:
-        """
-        Send to the peer.
-        """
-        # Twisted ignores an empty one.
-        self.transport.socket.send(datagram)  # type: ignore[union-attr]
-
-    def next(self) -> Deferred[tuple[bytes, tuple[str, int]]]:
-        """
-        The next datagram, and who sent it.
-        """
-        waiting: Deferred[tuple[bytes, tuple[str, int]]] = Deferred()
-        if self.received:
-            waiting.callback(self.received.popleft())
-        else:
-            self._waiting.append(waiting)
-        return waiting
-
-    async def read(self) -> bytes:
-        """
-        The next datagram.
-        """
-        return (await self.next())[0]
-
-
-class DatagramEcho(Datagrams):
-    """
-    Sends every datagram back.
-    """
-
-    def datagramReceived(self, datagram: bytes, addr: tuple[str, int]) -> None:
-        super().datagramReceived(datagram, addr)
-        self.transport.socket.sendto(datagram, addr)  # type: ignore[union-attr]
-
-
-class Local:
-    """
-    Makes what belongs to one test, and ends it with that.
-    """
-
-    def __init__(self, case: TestCase) -> None:
-        self._case = case
-
-    async def server(self, make: Callable[[], Stream] = Stream) -> Server:
-        """
-        Listen for streams.
-        """
-        server = Server(make)
-        server.port = await self._listen(server)
-
-        def close() -> Deferred[Any] | None:
-            open = [stream for stream in server.streams if stream.transport is not None and stream.reason is None]
-            for stream in open:
-                stream.socket.abortConnection()
-            return open[-1].until(lambda: all(stream.reason is not None for stream in open)) if open else None
-
-        self._case.addCleanup(close)
-        return server
-
-    async def site(self, resource: IResource) -> int:
-        """
-        Serve HTTP.
-
-        @return: the port.
-        """
-        return await self._listen(Site(resource))
-
-    async def _listen(self, factory: Any) -> int:
-        port: IListeningPort = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(factory)
-        self._case.addCleanup(port.stopListening)
-        address: Any = port.getHost()
-        return int(address.port)
-
-    async def connect(self, port: int, make: Callable[[], Stream] = Stream) -> Stream:
-        """
-        Connect.
-        """
-        stream: Stream = await connectProtocol(TCP4ClientEndpoint(reactor, "127.0.0.1", port), make())
-
-        def close() -> Deferred[None] | None:
-            if stream.reason is not None:
-                return None
-            stream.socket.abortConnection()
-            return stream.until(lambda: stream.reason is not None)
-
-        self._case.addCleanup(close)
-        return stream
-
-    async def tap(self, to: int) -> Tap:
-        """
-        Record what passes on its way to a port.
-        """
-        tap = Tap()
-
-        async def follow() -> None:
-            while True:
-                accepted = await server.next()
-                onward = await self.connect(to, lambda: Tapped(tap.back))
-                assert isinstance(accepted, Tapped)
-                assert isinstance(onward, Tapped)
-                accepted.pair(onward)
-                onward.pair(accepted)
-
-        server = await self.server(lambda: Tapped(tap.forth))
-        tap.port = server.port
-        following = Deferred.fromCoroutine(follow())
-        following.addErrback(lambda failure: failure.trap(CancelledError, ConnectError))
-        self._case.addCleanup(following.cancel)
-        return tap
-
-    def datagrams(self, to: int | None = None, make: type[Datagrams] = Datagrams) -> Datagrams:
-        """
-        Open a UDP socket.
-
-        @param to: the port that it is for; L{None} for a server.
-        """
-        protocol = make(None if to is None else ("127.0.0.1", to))
-        port = reactor.listenUDP(0, protocol, interface="127.0.0.1", maxPacketSize=65536)
-        self._case.addCleanup(port.stopListening)
-        return protocol
 
 
 def inOrder(reason: BaseException) -> bool:

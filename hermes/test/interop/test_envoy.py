@@ -9,9 +9,11 @@ import os
 import socket
 from typing import Any
 
+from hermes.test.interop.datagrams import DatagramEcho, Datagrams
 from hermes.test.interop.envoys import cluster, freePort, startEnvoy, tcpListener, terminator, udpListener
+from hermes.test.interop.local import Local
 from hermes.test.interop.processes import Node, ProcessCase, tcp, udp
-from hermes.test.interop.streams import Counter, DatagramEcho, Datagrams, Echo, Local, Server, inOrder
+from hermes.test.interop.streams import Counter, Echo, Server, inOrder
 
 BULK = os.urandom(1 << 20) * 3
 DIGEST = hashlib.sha256(BULK).digest()

@@ -7,8 +7,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from hermes.test.interop.datagrams import DatagramEcho
+from hermes.test.interop.local import Local
 from hermes.test.interop.processes import Node, ProcessCase, udp
-from hermes.test.interop.streams import DatagramEcho, Echo, Local, Tap
+from hermes.test.interop.streams import Echo
+from hermes.test.interop.taps import Tap
 
 NAME = "secret-name.hermes"
 PAYLOAD = b"the payload that nobody in the middle may read"

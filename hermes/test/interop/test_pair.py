@@ -7,8 +7,10 @@ from __future__ import annotations
 import hashlib
 import os
 
+from hermes.test.interop.datagrams import DatagramEcho
+from hermes.test.interop.local import Local
 from hermes.test.interop.processes import ProcessCase, tcp, udp
-from hermes.test.interop.streams import Counter, DatagramEcho, Echo, Local, Stream, inOrder
+from hermes.test.interop.streams import Counter, Echo, Stream, inOrder
 
 BULK = os.urandom(1 << 20) * 6
 DIGEST = hashlib.sha256(BULK).digest()

@@ -13,8 +13,8 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request
 from twisted.web.static import Data
 
+from hermes.test.interop.local import Local
 from hermes.test.interop.processes import Node, ProcessCase, proxy, tcp
-from hermes.test.interop.streams import Local
 
 BODY = os.urandom(1 << 20) * 3
 DIGEST = hashlib.sha256(BODY).hexdigest()

@@ -8,8 +8,9 @@ from base64 import b64encode
 from typing import Any
 
 from hermes.net.authority import OverlayAuthority
+from hermes.test.interop.local import Local
 from hermes.test.interop.processes import Node, ProcessCase, proxy
-from hermes.test.interop.streams import Echo, Local, Server, Stream
+from hermes.test.interop.streams import Echo, Server, Stream
 
 
 class TrustTests(ProcessCase):
