@@ -24,6 +24,7 @@ from hermes.admin.status import Status
 from hermes.config import AdminConfig, IdentityConfig, ListenerConfig, NodeConfig
 from hermes.fabric.direct import DirectDialer
 from hermes.fabric.handler import FlowHandler
+from hermes.generation import Generation, ListenerContext
 from hermes.interfaces import (
     IAuthenticator,
     IFlowObserver,
@@ -36,7 +37,7 @@ from hermes.interfaces import (
 from hermes.listeners import listenerTypes as installedListenerTypes
 from hermes.net.certificates import ServerCredentials, nodeNames
 from hermes.net.network import Network
-from hermes.node import ADMIN, Generation, ListenerContext, Node, NodeError
+from hermes.node import ADMIN, Node, NodeError
 from hermes.routing import makeRouter
 from hermes.sites import SiteListener
 from hermes.upstreams import Upstream, UpstreamMaker
@@ -115,7 +116,7 @@ class RealGeneration(Generation):
 
 class Assembly:
     """
-    See L{hermes.node.Assembly}.
+    See L{hermes.generation.Assembly}.
 
     @ivar network: the kernel.
     @ivar metrics: counts the node's flows; L{None} before L{flows}.

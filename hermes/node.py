@@ -5,7 +5,7 @@ A node: its listeners, and what they hand their flows to; started, reloaded, dra
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 from weakref import WeakSet
 
 from attrs import define, frozen
@@ -14,22 +14,11 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from hermes.config import AdminConfig, ListenerConfig, NodeConfig
 from hermes.errors import HermesError
-from hermes.fabric.handler import FlowHandler
-from hermes.fabric.router import Router
-from hermes.interfaces import (
-    IAuthenticator,
-    IDialer,
-    IFlowHandler,
-    IHop,
-    IListener,
-    IListenerContext,
-    INetwork,
-    IServerCredentials,
-)
+from hermes.generation import Assembly, CurrentUsers, ListenerContext
+from hermes.interfaces import IDialer, IHop, IListener
 
 ADMIN = "(admin)"
 """
@@ -48,111 +37,6 @@ class NodeError(HermesError):
     """
     A node could not be started, or could not take a new configuration. The text is for the operator.
     """
-
-
-@implementer(IAuthenticator)
-class CurrentUsers:
-    """
-    The users of a node as its last configuration names them: a listener that stays bound when they change keeps this.
-
-    @ivar users: what answers now.
-    """
-
-    def __init__(self, users: IAuthenticator) -> None:
-        self.users = users
-
-    @property
-    def required(self) -> bool:
-        """
-        See L{IAuthenticator}.
-        """
-        return bool(self.users.required)
-
-    def authenticate(self, authorization: bytes | None) -> str | None:
-        return self.users.authenticate(authorization)
-
-    def authenticatePassword(self, user: str, password: str) -> bool:
-        return self.users.authenticatePassword(user, password)
-
-
-@implementer(IListenerContext)
-@frozen(eq=False)
-class ListenerContext:
-    """
-    What a listener stands on.
-
-    @ivar nodeName: the node's name, for C{Via}, C{Proxy-Status} and the like.
-    """
-
-    reactor: Any
-    flows: IFlowHandler
-    authenticator: IAuthenticator
-    network: INetwork
-    credentials: IServerCredentials | None
-    nodeName: str
-
-
-@define(eq=False)
-class Generation:
-    """
-    What one configuration makes, save its listeners; it may share parts with the one before.
-
-    @ivar config: the configuration.
-    @ivar users: its users.
-    @ivar router: its routes.
-    @ivar upstreams: its upstreams, by name.
-    """
-
-    config: NodeConfig
-    users: IAuthenticator
-    router: Router
-    upstreams: Mapping[str, IDialer | IHop]
-
-
-class Assembly(Protocol):
-    """
-    Makes the parts of a node. L{hermes.assembly.Assembly} makes real ones.
-    """
-
-    network: INetwork
-
-    def credentials(self) -> IServerCredentials | None:
-        """
-        The node's TLS identity: one object for the life of the node, which follows the generation last committed.
-        """
-
-    def generation(self, config: NodeConfig, before: Generation | None) -> Generation:
-        """
-        Make the parts of C{config}, reading every file that it names once more. What did not change is taken from
-        C{before}. Nothing is bound, and nothing that runs changes.
-
-        @raise HermesError: with a sentence for the operator.
-        """
-
-    def commit(self, generation: Generation) -> None:
-        """
-        C{generation} is the node's from now on: its certificates are those of new handshakes.
-        """
-
-    def discard(self, generation: Generation, kept: Generation | None) -> None:
-        """
-        C{generation} will not be used: close what it does not share with C{kept}.
-        """
-
-    def flows(self, generation: Generation) -> FlowHandler:
-        """
-        What listeners hand their flows to.
-        """
-
-    def listener(self, name: str, config: ListenerConfig, context: ListenerContext) -> IListener:
-        """
-        A listener, not started.
-        """
-
-    def admin(self, config: AdminConfig, node: Node) -> IListener:
-        """
-        The admin listener, not started.
-        """
 
 
 @define(eq=False)

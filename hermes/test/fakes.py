@@ -17,8 +17,9 @@ from hermes.errors import HermesError
 from hermes.fabric.handler import FlowHandler
 from hermes.fabric.match import Match
 from hermes.fabric.router import Route, Router
+from hermes.generation import Generation, ListenerContext
 from hermes.interfaces import IAuthenticator, IDatagramReceiver, IDialer, IListener, IServerCredentials
-from hermes.node import Generation, ListenerContext, Node
+from hermes.node import Node
 from hermes.values import Flow
 
 
