@@ -15,6 +15,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from hermes.interfaces import IFlowObserver
+from hermes.values import Target
 
 
 @implementer(IFlowObserver)
@@ -85,7 +86,7 @@ def describe(record: Any, now: float | None = None) -> dict[str, Any]:
     entry |= {
         "listener": flow.listener,
         "protocol": flow.protocol,
-        "source": f"{flow.source[0]}:{flow.source[1]}" if flow.source else None,
+        "source": str(Target(*flow.source)) if flow.source else None,
         "user": flow.identity.user,
         "node": flow.identity.node,
         "target": str(flow.target),
