@@ -266,6 +266,7 @@ class Connection:
         """
         self._engine.sendHeaders(lane, writeResponse(head), end)
         self._flushSoon()
+        self._laneEnded(lane)
 
     def end(self, lane: Lane, trailers: tuple[tuple[bytes, bytes], ...] | None) -> None:
         """
@@ -276,6 +277,7 @@ class Connection:
         else:
             self._engine.endLane(lane)
         self._flushSoon()
+        self._laneEnded(lane)
 
     def resetLane(self, lane: Lane, code: int) -> None:
         """
@@ -304,6 +306,11 @@ class Connection:
         # Inside dataReceived, one write at its end carries all that was decided.
         if not self._receiving and self._connected:
             self._flush()
+
+    def _laneEnded(self, lane: Lane) -> None:
+        # The stream may be over while what came on it still waits for its reader.
+        if lane.ended and not lane.sending:
+            self._laneClosed()
 
     def _laneClosed(self) -> None:
         if self.draining and self._final and not self._engine.lanes:
@@ -352,13 +359,14 @@ class Connection:
     def headersReceived(self, lane: Lane, fields: HeaderList, ended: bool) -> None:
         raise NotImplementedError
 
-    def _trailersReceived(self, exchange: Exchange, fields: HeaderList, ended: bool) -> None:
+    def _trailersReceived(self, lane: Lane, exchange: Exchange, fields: HeaderList, ended: bool) -> None:
         if not ended:
             raise MalformedHead("trailers without END_STREAM")
         if exchange.isTunnel:
             raise MalformedHead("trailers in a tunnel")
         exchange.trailers = readTrailers(fields)
         exchange.bodyEnded()
+        self._laneEnded(lane)
 
     def bodyReceived(self, lane: Lane, data: memoryview) -> None:
         exchange = lane.exchange
@@ -371,6 +379,7 @@ class Connection:
         exchange = lane.exchange
         if isinstance(exchange, Exchange):
             exchange.bodyEnded()
+        self._laneEnded(lane)
 
     def streamReset(self, lane: Lane, code: int, remote: bool) -> None:
         exchange = lane.exchange
@@ -527,7 +536,7 @@ class ServerConnection(Connection):
     def headersReceived(self, lane: Lane, fields: HeaderList, ended: bool) -> None:
         exchange = lane.exchange
         if isinstance(exchange, Exchange):
-            self._trailersReceived(exchange, fields, ended)
+            self._trailersReceived(lane, exchange, fields, ended)
             return
         head = readRequest(fields, self._engine.settings.extendedConnect)
         exchange = ServerExchange(self, lane, head, self._engine.settings.streamWindow)
@@ -618,7 +627,7 @@ class ClientConnection(Connection):
         exchange = lane.exchange
         assert isinstance(exchange, ClientExchange)
         if exchange.answered:
-            self._trailersReceived(exchange, fields, ended)
+            self._trailersReceived(lane, exchange, fields, ended)
             return
         head = readResponse(fields)
         if head.status < 200:
@@ -630,3 +639,4 @@ class ClientConnection(Connection):
         exchange.responseReceived(head, ended)
         if ended:
             exchange.bodyEnded()
+            self._laneEnded(lane)

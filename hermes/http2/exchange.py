@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 from h2.errors import ErrorCodes
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IAddress, IConsumer, IProtocol, ITransport
 from twisted.python.failure import Failure
@@ -212,9 +212,12 @@ class ClientExchange(Exchange):
         self._ending = self._ended = ended
         self._answer: Deferred[ResponseHead] = Deferred(lambda _: self.reset(ErrorCodes.CANCEL))
         self._answered = False
+        self._asked = False
+        self._unasked: Failure | None = None
 
     def response(self) -> Deferred[ResponseHead]:
-        return self._answer
+        self._asked = True
+        return self._answer if self._unasked is None else fail(self._unasked)
 
     def responseReceived(self, head: ResponseHead, ended: bool) -> None:
         """
@@ -241,8 +244,12 @@ class ClientExchange(Exchange):
     def _answerLost(self, reason: Failure) -> None:
         if not self._answered:
             self._answered = True
-            error = reason.value
-            if isinstance(error, StreamReset):
-                self._answer.errback(reason)
+            if isinstance(reason.value, StreamReset):
+                failure = reason
             else:
-                self._answer.errback(HopUnavailable("the next hop closed the connection before it answered"))
+                failure = Failure(HopUnavailable("the next hop closed the connection before it answered"))
+            if self._asked:
+                self._answer.errback(failure)
+            else:
+                # Kept until somebody asks, so that it is not logged as an error that nobody handled.
+                self._unasked = failure

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from attrs import frozen
 from h2.errors import ErrorCodes
-from twisted.internet.defer import CancelledError, Deferred, DeferredList, succeed
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, fail, succeed
 from twisted.internet.interfaces import IAddress, IDelayedCall, IProtocol, IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
@@ -27,7 +27,7 @@ from hermes.values import RequestHead
 @frozen
 class PoolLimits:
     """
-    @ivar connections: how many connections there may be.
+    @ivar connections: how many connections there may be, beside as many that only finish what they carry.
     @ivar pending: how many requests may wait for a stream.
     @ivar idle: seconds after which a connection without streams is closed.
     """
@@ -124,10 +124,14 @@ class Pool:
         timer = self._idle.pop(connection, None)
         if timer is not None:
             timer.cancel()
-        return succeed(connection.open(head, end))
+        try:
+            return succeed(connection.open(head, end))
+        except Exception:
+            # What can't be written as a head; those who wait behind it go on.
+            return fail()
 
     def _connect(self) -> None:
-        if self._connecting is not None or len(self.connections) >= self._limits.connections or self._closing:
+        if self._connecting is not None or self._closing or not self._mayConnect():
             return
         connection = self._makeConnection(self._clock, self._settings)
         connecting = self._endpoint.connect(_Single(connection))
@@ -157,6 +161,13 @@ class Pool:
         self._connecting = connecting
         connecting.addCallback(connected).addCallbacks(ready, failed)
         connecting.addErrback(lambda failure: self.log.failure("opening requests that waited", failure))
+
+    def _mayConnect(self) -> bool:
+        taking = [connection for connection in self.connections if not connection.draining]
+        if len(taking) >= self._limits.connections or len(self.connections) >= 2 * self._limits.connections:
+            return False
+        # A peer that takes no stream on a connection that has none would not on another.
+        return all(connection.openExchanges for connection in taking)
 
     def _changed(self, connection: ClientConnection) -> None:
         # The next must see what this one took: open before the Deferred fires.
