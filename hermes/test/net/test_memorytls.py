@@ -15,7 +15,7 @@ from hermes.net.certificates import ClientCredentials
 from hermes.net.memorytls import NestedTLS
 from hermes.net.transport import StreamTransport
 from hermes.test.net.sockets import Plain, Producer, Recorder, unixPair
-from hermes.test.net.test_tls import TLSCase
+from hermes.test.net.tlscase import TLSCase
 from hermes.values import Identity
 
 MEGABYTE = 1024 * 1024

@@ -1,0 +1,136 @@
+"""
+Flows that give back what they get, and ends whose test waits for what they receive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from attrs import define, field
+from twisted.internet.defer import Deferred, succeed
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from hermes.errors import NoRoute
+from hermes.interfaces import IFlowHandler
+from hermes.net.network import Network
+from hermes.test.tunnel.fakes import Datagrams, Stream
+from hermes.tunnel.relay import relay
+from hermes.values import Buffer, Flow
+
+
+class Watched(Stream):
+    """
+    A stream whose test waits for what it receives.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._waiting: list[tuple[Any, Deferred[None]]] = []
+
+    def until(self, condition: Any) -> Deferred[None]:
+        """
+        Fires once C{condition} of this holds.
+        """
+        deferred: Deferred[None] = Deferred()
+        self._waiting.append((condition, deferred))
+        self._check()
+        return deferred
+
+    def _check(self) -> None:
+        for entry in list(self._waiting):
+            if entry[0](self):
+                self._waiting.remove(entry)
+                entry[1].callback(None)
+
+    def dataReceived(self, data: Buffer) -> None:
+        super().dataReceived(data)
+        self._check()
+
+    def readConnectionLost(self) -> None:
+        super().readConnectionLost()
+        self._check()
+
+    def connectionLost(self, reason: Failure | None = None) -> None:
+        super().connectionLost(reason)
+        self._check()
+
+
+class WatchedDatagrams(Datagrams):
+    """
+    The same for datagrams.
+    """
+
+    def __init__(self, expected: int) -> None:
+        super().__init__()
+        self.expected = expected
+        self.all: Deferred[None] = Deferred()
+        self.gone: Deferred[None] = Deferred()
+
+    def datagramsReceived(self, datagrams: Sequence[Buffer]) -> None:
+        super().datagramsReceived(datagrams)
+        if len(self.received) == self.expected:
+            self.all.callback(None)
+
+    def channelLost(self, reason: Failure) -> None:
+        super().channelLost(reason)
+        self.gone.callback(None)
+
+
+class EchoStream(Watched):
+    """
+    Gives back what it gets, and ends when its peer does.
+    """
+
+    def dataReceived(self, data: Buffer) -> None:
+        super().dataReceived(data)
+        self.transport.write(data)
+
+    def readConnectionLost(self) -> None:
+        super().readConnectionLost()
+        self.transport.loseWriteConnection()
+
+
+class EchoDatagrams(Datagrams):
+    """
+    The same for datagrams.
+    """
+
+    def datagramsReceived(self, datagrams: Sequence[Buffer]) -> None:
+        super().datagramsReceived(datagrams)
+        self.channel.write(datagrams)
+
+
+@implementer(IFlowHandler)
+@define(eq=False)
+class EchoFlows:
+    """
+    Every flow ends here, save those to a name that has a place in C{towards}.
+    """
+
+    network: Network
+    flows: list[Flow] = field(factory=list)
+    ends: list[Any] = field(factory=list)
+    denied: bool = False
+
+    def openStream(self, flow: Flow) -> Any:
+        self.flows.append(flow)
+        if flow.target.host == "127.0.0.1":
+            return self._onwards(flow)
+        self.ends.append(EchoStream())
+        return succeed(self.ends[-1])
+
+    def _onwards(self, flow: Flow) -> Any:
+        near, far = relay()
+        return self.network.connectStream(flow.target, far, allowSpecial=True).addCallback(lambda _: near)
+
+    def openDatagrams(self, flow: Flow) -> Any:
+        self.flows.append(flow)
+        self.ends.append(EchoDatagrams())
+        return succeed(self.ends[-1])
+
+    def authorise(self, flow: Flow) -> None:
+        self.flows.append(flow)
+        if self.denied:
+            raise NoRoute("no route lets you listen")
