@@ -292,6 +292,12 @@ class Connection:
         """
         self._lingers[exchange] = self._clock.callLater(_LINGER, exchange.lingered)
 
+    def soon(self, call: Callable[[], object]) -> None:
+        """
+        Call at the reactor's next turn.
+        """
+        self._clock.callLater(0, call)
+
     def forget(self, exchange: Exchange) -> None:
         """
         An exchange is over.

@@ -109,9 +109,20 @@ class Outbound:
     def _drained(self) -> None:
         if self._ending:
             self._end()
-        elif self._producer is not None and (self._producerPaused or not self._streaming):
-            self._producerPaused = False
-            self._producer.resumeProducing()
+        elif self._producer is not None:
+            if not self._streaming:
+                self._connection.soon(self._pull)
+            elif self._producerPaused:
+                self._producerPaused = False
+                self._producer.resumeProducing()
+
+    def _pull(self) -> None:
+        # A producer that is pulled writes once each time; the other streams get their turn in between.
+        producer = self._producer
+        if producer is not None and not self._streaming and not self._pending and not self._ending:
+            producer.resumeProducing()
+            if not self._pending and producer is self._producer:
+                self._connection.soon(self._pull)
 
     def registerProducer(self, producer: IProducer, streaming: bool) -> None:
         if self._producer is not None:
@@ -123,7 +134,7 @@ class Outbound:
         self._streaming = streaming
         self._producerPaused = False
         if not streaming:
-            producer.resumeProducing()
+            self._pull()
         elif self.bufferedBytes > HIGH_WATER:
             self._producerPaused = True
             producer.pauseProducing()
