@@ -14,8 +14,6 @@ _AUTHORITY = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+)(?
 _HOST_AND_PORT = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+):([0-9]{1,5})")
 _ABSOLUTE = re.compile(rb"([A-Za-z][A-Za-z0-9+.-]*)://([^/?]*)([^?]*)(\?.*)?")
 
-_DEFAULT_PORTS = {b"http": b":80", b"https": b":443"}
-
 
 @frozen
 class Destination:
@@ -33,7 +31,7 @@ def readTarget(method: bytes, target: bytes, host: bytes | None, scheme: bytes) 
     @param target: as in the request line.
     @param host: the C{Host} field's value; L{None} where an HTTP/1.0 request has none.
     @param scheme: of a target that has none of its own: by whether the connection is secure.
-    @raise Malformed: where the target has none of the four forms, or C{Host} contradicts it.
+    @raise Malformed: where the target has none of the four forms, or C{Host} is no host.
     """
     if host and _AUTHORITY.fullmatch(host) is None:
         raise Malformed("Host is no host")
@@ -57,14 +55,7 @@ def readTarget(method: bytes, target: bytes, host: bytes | None, scheme: bytes) 
     scheme, authority, path, query = match[1].lower(), match[2], match[3], match[4] or b""
     if _AUTHORITY.fullmatch(authority) is None:
         raise Malformed("the request target names no host, or user information")
-    if host is not None and _normalized(host, scheme) != _normalized(authority, scheme):
-        # RFC 9112 section 3.2.2 would ignore Host; whoever is behind us may not.
-        raise Malformed("Host contradicts the request target")
+    # What Host says is ignored (RFC 9112 section 3.2.2); whoever is behind us gets it anew, from the target.
     if not path:
         path = b"*" if method == b"OPTIONS" and not query else b"/"
     return Destination(scheme, authority, path + query)
-
-
-def _normalized(authority: bytes, scheme: bytes) -> bytes:
-    authority = authority.lower().removesuffix(_DEFAULT_PORTS.get(scheme, b":"))
-    return authority.removesuffix(b":")

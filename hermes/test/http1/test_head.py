@@ -62,9 +62,6 @@ HEADS: dict[str, tuple[bytes, int]] = {
     "a Host with a path": (b"GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", 400),
     "a Host with a user": (b"GET / HTTP/1.1\r\nHost: u@a\r\n\r\n", 400),
     "two hosts in one": (b"GET / HTTP/1.1\r\nHost: a, b\r\n\r\n", 400),
-    "a Host that contradicts": (b"GET http://a/ HTTP/1.1\r\nHost: b\r\n\r\n", 400),
-    "a port that contradicts": (b"GET http://a:81/ HTTP/1.1\r\nHost: a\r\n\r\n", 400),
-    "an empty Host that contradicts": (b"GET http://a/ HTTP/1.1\r\nHost:\r\n\r\n", 400),
     "a user in the target": (b"GET http://u@a/ HTTP/1.1\r\nHost: a\r\n\r\n", 400),
     "no host in the target": (b"GET http:/// HTTP/1.1\r\nHost: a\r\n\r\n", 400),
     "a fragment": (b"GET /#x HTTP/1.1\r\nHost: a\r\n\r\n", 400),
@@ -159,6 +156,11 @@ class RequestTests(SynchronousTestCase):
         ):
             head = read(b"GET %s HTTP/1.1\r\nHost: a.EXAMPLE\r\n\r\n" % target).head
             self.assertEqual((head.scheme, head.authority, head.path), (b"http", authority, path))
+
+    def test_inAbsoluteFormHostIsIgnored(self) -> None:
+        for host in (b"b.example", b"a.example:81", b""):
+            head = read(b"GET http://a.example/ HTTP/1.1\r\nHost: %s\r\n\r\n" % host).head
+            self.assertEqual((head.authority, head.headers), (b"a.example", ()))
 
     def test_asteriskForm(self) -> None:
         self.assertEqual(read(b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n").head.path, b"*")
