@@ -23,7 +23,7 @@ from hermes.interfaces import IBorrowingProtocol, IClientExchange, IServerExchan
 from hermes.values import Address, Buffer, Headers, Identity, RequestHead, ResponseHead
 
 if TYPE_CHECKING:
-    from hermes.http2.connection import Connection
+    from hermes.http2.protocol import Connection
 
 __all__ = ["HIGH_WATER", "ClientExchange", "Exchange", "ServerExchange"]
 

@@ -17,7 +17,7 @@ from hermes.http2.state import Lane
 from hermes.values import Buffer, Headers
 
 if TYPE_CHECKING:
-    from hermes.http2.connection import Connection
+    from hermes.http2.protocol import Connection
 
 _PIECE = 16 << 10
 

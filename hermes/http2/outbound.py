@@ -16,7 +16,7 @@ from hermes.http2.state import Lane
 from hermes.values import Buffer, Headers
 
 if TYPE_CHECKING:
-    from hermes.http2.connection import Connection
+    from hermes.http2.protocol import Connection
 
 HIGH_WATER = 64 << 10
 """

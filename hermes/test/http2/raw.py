@@ -18,9 +18,10 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from hermes.http2.connection import ClientConnection, Connection, ServerConnection
+from hermes.http2.connection import ClientConnection, ServerConnection
 from hermes.http2.exchange import ClientExchange
 from hermes.http2.handler import EngineSettings
+from hermes.http2.protocol import Connection
 from hermes.interfaces import IExchangeHandler, IServerExchange
 from hermes.test.http2.wire import Keeper, Wire
 from hermes.values import Buffer, RequestHead, ResponseHead

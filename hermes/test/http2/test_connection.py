@@ -12,9 +12,10 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from hermes.errors import HopUnavailable, StreamReset
-from hermes.http2.connection import MAX_HELD, MAX_STREAM_WINDOW
 from hermes.http2.exchange import HIGH_WATER, ClientExchange, ServerExchange
 from hermes.http2.handler import EngineSettings
+from hermes.http2.liveness import MAX_STREAM_WINDOW
+from hermes.http2.protocol import MAX_HELD
 from hermes.test.http2.wire import Pair, Reader
 from hermes.values import RequestHead, ResponseHead
 
