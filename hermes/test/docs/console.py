@@ -2,8 +2,8 @@
 Runs what a page tells its reader to type, and compares what is printed with what the page says.
 
 A line of a C{console} block that begins with C{$} is a command; the lines below it are its output, where C{...} stands
-for anything, and alone on a line for any lines. C{twistd} runs on until it is told to end. A file is written where the
-page includes one after the words that name it.
+for anything, and alone on a line for any lines. C{twistd}, and a server of a page's own, run on until they are told to
+end. A file is written where the page includes one after the words that name it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from attrs import define, field, frozen
 from hermes.test.docs.pages import blocks
 from hermes.test.processes import PATIENCE, freePort
 
-_RUNS_ON = re.compile(r"twistd .*--pidfile=(\S+)")
+_RUNS_ON = re.compile(r"(?:twistd .*--pidfile=|python (?=hello\.py))(\S+)")
 _KILL = re.compile(r"kill (-HUP )?\$\(cat (\S+)\)")
 _FILE_NAME = re.compile(r"`([\w.-]+\.(?:yaml|py))`")
 
@@ -113,9 +113,12 @@ class Running:
 class Reader:
     """
     Somebody who does what a page says, in a directory of their own, on ports that are free.
+
+    @ivar path: where Python finds more packages.
     """
 
     directory: Path
+    path: list[str] = field(factory=list)
     ports: dict[str, str] = field(factory=dict)
     running: dict[str, Running] = field(factory=dict)
 
@@ -146,7 +149,7 @@ class Reader:
                 script.write_text(f"#!{sys.executable}\nimport sys\nsys.argv[0] = {name!r}\n{program}\n")
                 script.chmod(0o755)
         path = os.pathsep.join([str(commands), str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-        python = os.pathsep.join(filter(None, sys.path))
+        python = os.pathsep.join([*self.path, *filter(None, sys.path)])
         without = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
         return {**without, "PATH": path, "PYTHONPATH": python, "PYTHONUNBUFFERED": "1"}
 
@@ -155,12 +158,18 @@ class Reader:
         Do all that a page says.
         """
         for step in steps(page):
-            if isinstance(step, File):
-                (self.directory / step.name).write_text(self._here(step.example.read_text()))
-            else:
-                self.type(Command(self._here(step.text), tuple(map(self._here, step.output))))
+            self.do(step)
 
-    def type(self, command: Command) -> None:
+    def do(self, step: Command | File) -> None:
+        """
+        Do one thing.
+        """
+        if isinstance(step, File):
+            (self.directory / step.name).write_text(self._here(step.example.read_text()))
+        else:
+            self._type(Command(self._here(step.text), tuple(map(self._here, step.output))))
+
+    def _type(self, command: Command) -> None:
         """
         Type one command and look at what it prints.
         """
@@ -215,5 +224,3 @@ class Reader:
             if running.process.poll() is None:
                 running.process.kill()
             running.process.communicate()
-
-

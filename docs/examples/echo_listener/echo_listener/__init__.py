@@ -1,0 +1,3 @@
+"""
+Types of listeners for Hermes.
+"""

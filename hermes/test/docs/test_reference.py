@@ -1,0 +1,120 @@
+"""
+The reference says what the code does.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from collections.abc import Iterator
+from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
+from typing import Any
+
+import attrs
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from hermes.admin.accesslog import describe
+from hermes.cli import commands
+from hermes.endpoints import ProxyAddress
+from hermes.fabric.record import FlowRecord
+from hermes.test.docs.pages import DOCS, MISSING, blocks
+from hermes.values import Flow, Identity, Target
+
+UNITS = {"KiB": 1024, "MiB": 1 << 20, "s": 1}
+
+
+def generator() -> Any:
+    """
+    The script that makes the tables.
+    """
+    specification = spec_from_file_location("hermes_docs_generate", DOCS / "generate.py")
+    assert specification is not None and specification.loader is not None
+    module = module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+def limits() -> Iterator[tuple[str, str]]:
+    """
+    What the page on limits says: a bound as it is written, and the dotted name of the number.
+    """
+    for line in (DOCS / "reference" / "limits.md").read_text().splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if re.fullmatch(r"`hermes\.[\w.]+`", cells[-1]):
+            yield cells[1], cells[-1].strip("`")
+
+
+def numbers(text: str) -> tuple[float, ...]:
+    """
+    The numbers in a text, in bytes and seconds.
+    """
+    found = re.findall(r"([\d.,]*\d)(?: (KiB|MiB|s)\b)?", text)
+    return tuple(float(number.replace(",", "")) * UNITS.get(unit, 1) for number, unit in found)
+
+
+def numberAt(name: str) -> Any:
+    """
+    The constant, the default of an attrs field or the default of an argument that a dotted name stands for.
+    """
+    parts = name.split(".")
+    for cut in range(len(parts) - 1, 0, -1):
+        try:
+            found: Any = import_module(".".join(parts[:cut]))
+        except ModuleNotFoundError:
+            continue
+        break
+    *classes, last = parts[cut:]
+    for each in classes:
+        found = getattr(found, each)
+    if attrs.has(found):
+        return getattr(attrs.fields(found), last).default
+    if isinstance(found, type):
+        return inspect.signature(found).parameters[last].default
+    return getattr(found, last)
+
+
+class ReferenceTests(SynchronousTestCase):
+    """
+    Pages and code beside each other.
+    """
+
+    skip = MISSING
+
+    def test_theTablesAreThoseOfTheCode(self) -> None:
+        generate = generator()
+        for name in generate.PAGES:
+            self.assertEqual(
+                generate.renewed(name), (DOCS / "reference" / name).read_text(), "run python docs/generate.py"
+            )
+
+    def test_everyBoundIsTheOneInTheCode(self) -> None:
+        told = list(limits())
+        self.assertGreater(len(told), 60)
+        for text, name in told:
+            value = numberAt(name)
+            expected = tuple(map(float, value if isinstance(value, tuple) else (value,)))
+            self.assertEqual(numbers(text), expected, name)
+
+    def test_everyCommandIsDescribed(self) -> None:
+        text = (DOCS / "reference" / "commands.md").read_text()
+        for name in commands():
+            self.assertIn(f"### hermes {name}", text)
+
+    def test_everyFieldOfTheAccessLogIsDescribed(self) -> None:
+        record = FlowRecord(Flow("udp", Target("dns.hermes", 53), None, Identity("edge", "alice"), "dns"), 0.0)
+        record.failed(ValueError("no"))
+        page = DOCS / "reference" / "access-log.md"
+        text = page.read_text()
+        for name in [*describe(record, 0.0), "event"]:
+            self.assertRegex(text, rf"(?m)^\|.*`{name}`.*\|")
+        record = FlowRecord(Flow("tcp", Target("db.hermes", 3306)), Clock().seconds())
+        (example,) = [json.loads(block.body) for block in blocks(page) if block.info == "json"]
+        self.assertEqual([*describe(record, 0.0), "event"], list(example))
+
+    def test_everyParameterOfAnEndpointIsDescribed(self) -> None:
+        text = (DOCS / "reference" / "endpoint-strings.md").read_text()
+        for attribute in attrs.fields(ProxyAddress):
+            self.assertRegex(text, rf"(?m)^\|.*`{attribute.name}`.*\|")
