@@ -1,2 +1,2 @@
-HTTP/2, server and client: every case of the public conformance suite answered with the right error code; extended CONNECT enforced both ways, windows
-that grow with the path, a lean path for DATA, bounds on floods, GOAWAY and drain, a pool of connections.
+HTTP/2 that holds to RFC 9113 and RFC 7541: every case of the public suite h2spec, for servers and for clients, is among the
+tests, with nghttp, h2load and curl as peers; floods, bombs and peers that do not read cost bounded memory and then their connection.
