@@ -23,6 +23,10 @@ _BAD_VALUE = re.compile(rb"[\x00\r\n]|\A[ \t]|[ \t]\Z")
 _CONNECTION_SPECIFIC = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"})
 _REQUEST_PSEUDO = frozenset({b":method", b":scheme", b":authority", b":path", b":protocol"})
 _RESPONSE_PSEUDO = frozenset({b":status"})
+# A request goes on in other versions of HTTP too: nothing may be in these that would end there what it is part of.
+_PATH = re.compile(rb"[^\x00-\x20\x7f]+\Z")
+_AUTHORITY = re.compile(rb"[A-Za-z0-9\-._~%!$&'()*+,;=:\[\]]+\Z")
+_SCHEME = re.compile(rb"[A-Za-z][A-Za-z0-9+\-.]*\Z")
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
 
 
@@ -83,8 +87,15 @@ def readRequest(fields: Iterable[tuple[bytes, bytes]], extendedConnect: bool) ->
             raise MalformedHead("host and :authority differ")
         authority = authority or hosts[0]
         regular = [item for item in regular if item[0] != b"host"]
-    if b"@" in authority:
-        raise MalformedHead(":authority with user information")
+    if not authority and scheme in (b"http", b"https"):
+        raise MalformedHead("neither :authority nor host")
+    if authority and _AUTHORITY.match(authority) is None:
+        # User information is not allowed either.
+        raise MalformedHead(f"authority {authority!r}")
+    if path and _PATH.match(path) is None:
+        raise MalformedHead(f":path {path!r}")
+    if scheme and _SCHEME.match(scheme) is None:
+        raise MalformedHead(f":scheme {scheme!r}")
     return RequestHead(method, scheme, authority, path, protocol, tuple(regular))
 
 

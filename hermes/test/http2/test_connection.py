@@ -267,7 +267,7 @@ class TunnelTests(SynchronousTestCase):
         settings = EngineSettings(streamWindow=1 << 20)
         pair = Pair(settings, settings)
         tunnel = Tunnel(pair)
-        for _ in range(40):
+        for _ in range(100):
             if tunnel.client.bufferedBytes < 16 << 20:
                 tunnel.client.write(bytes(16 << 20))
             data = pair.clientWire.take()
