@@ -5,6 +5,7 @@ A node: its listeners, and what they hand their flows to; started, reloaded, dra
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 from weakref import WeakSet
 
@@ -111,9 +112,13 @@ class Node:
 
     def addresses(self) -> dict[str, object]:
         """
-        Where each listener is bound, as a Twisted L{IAddress}, by name.
+        Where each listener is bound, as a Twisted L{IAddress}, by name. One that accepts nothing more has none.
         """
-        return {name: bound.listener.getHost() for name, bound in self._bound.items()}
+        addresses = {}
+        for name, bound in self._bound.items():
+            with suppress(HermesError):
+                addresses[name] = bound.listener.getHost()
+        return addresses
 
     def start(self) -> Deferred[None]:
         """

@@ -127,6 +127,8 @@ class IListener(Interface):
     def getHost() -> object:
         """
         The bound address, as a Twisted L{IAddress}.
+
+        @raise HermesError: where it does not listen.
         """
 
 

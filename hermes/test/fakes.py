@@ -69,6 +69,8 @@ class FakeListener:
         self.calls.append("abort")
 
     def getHost(self) -> object:
+        if "stop" in self.calls:
+            raise HermesError(f"{self.name} does not listen")
         return self.options.bind
 
 

@@ -12,6 +12,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from hermes.admin.status import Status
 from hermes.config import AdminConfig, ListenerConfig, NodeConfig
 from hermes.config.types import Name, SocketAddress
 from hermes.errors import ShuttingDown
@@ -100,6 +101,18 @@ class NodeTests(SynchronousTestCase):
         self.assertEqual(self.assembly.made[0].calls[-1], "abort")
         self.assertEqual(self.assembly.discarded, self.assembly.committed)
         self.assertEqual(self.assembly.clock.getDelayedCalls(), [])
+
+    def test_whatDrainsHasNoAddressAnyMoreButTheAdminListenerHas(self) -> None:
+        config = evolve(nodeConfig(a=FakeOptions("h:1")), admin=AdminConfig(SocketAddress("h:2")))
+        node = Node(self.assembly.clock, config, self.assembly)
+        self.successResultOf(node.start())
+        self.open(node)
+        drained = node.drain(10)
+        self.assertNoResult(drained)
+        self.assertEqual(node.addresses(), {"(admin)": "h:2"})
+        summary = Status(node, "1", self.assembly.clock.seconds).summary()
+        self.assertTrue(summary["draining"])
+        self.assertEqual([each["name"] for each in summary["listeners"]], ["(admin)"])
 
     def test_drainingWaitsNoLongerThanItMay(self) -> None:
         node = self.node(a=FakeOptions())
