@@ -22,6 +22,13 @@ from hermes.errors import HermesError
 from hermes.node import Node, Reloaded
 
 
+class StartFailed(SystemExit, Exception):
+    """
+    The node can't be started. Python ends with its text on standard error, as for every C{SystemExit}; twistd passes it
+    on to whoever started a daemon, as it does for an C{Exception} only.
+    """
+
+
 class Signals:
     """
     Signals of this process, each as a call in the reactor's thread; what was there before comes back.
@@ -117,13 +124,13 @@ class NodeService(Service):
         try:
             self.node = self._makeNode(self._reactor, self._config)
         except HermesError as error:
-            raise SystemExit(f"hermes-proxy: {error}") from None
+            raise StartFailed(f"hermes-proxy: {error}") from None
         self._startNode = self.node.start().addCallbacks(self._ready, self._notStarted)
         self._startNode.addErrback(lambda failure: self.log.failure("starting the node failed", failure))
         self._starting = False
         # As a rule it is known by now: then nobody is told first that all is well.
         if self._problem is not None:
-            raise SystemExit(self._problem)
+            raise StartFailed(self._problem)
 
     def _ready(self, _: object) -> None:
         assert self.node is not None

@@ -132,6 +132,8 @@ class ServiceTests(SynchronousTestCase):
         self.assembly.taken.add("h:1")
         error = self.assertRaises(SystemExit, self.service(a=FakeOptions("h:1")).privilegedStartService)
         self.assertEqual(str(error), "hermes-proxy: listener a: can't listen on h:1: address already in use")
+        # twistd tells whoever started a daemon of an Exception only.
+        self.assertIsInstance(error, Exception)
         self.assembly.refuses = HermesError("edge.pem: not a certificate")
         error = self.assertRaises(SystemExit, self.service().startService)
         self.assertEqual(str(error), "hermes-proxy: edge.pem: not a certificate")

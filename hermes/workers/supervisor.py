@@ -21,7 +21,7 @@ from twisted.python.failure import Failure
 from hermes.config import NodeConfig, loadNode
 from hermes.errors import HermesError
 from hermes.node import NodeError, refuseFixed
-from hermes.service import Signals, fail
+from hermes.service import Signals, StartFailed, fail
 from hermes.workers.control import Plan
 from hermes.workers.process import Worker
 from hermes.workers.sockets import SharedSockets, isDatagramPath
@@ -111,13 +111,16 @@ class Supervisor(Service):
 
     def startService(self) -> None:
         Service.startService(self)
+        try:
+            self._sockets.commit(self._sockets.prepare(self.config))
+        except NodeError as error:
+            raise StartFailed(f"hermes-proxy: {error}") from None
         self._directory = tempfile.mkdtemp(prefix="hermes-")
         self._signals.install(signal.SIGHUP, self.reload)
         started = Deferred.fromCoroutine(self._start())
         started.addErrback(self._notStarted)
 
     async def _start(self) -> None:
-        self._sockets.commit(self._sockets.prepare(self.config))
         if self.config.admin is not None and self._makeAdmin is not None:
             self._admin = self._makeAdmin(self)
             await self._admin.start()

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from io import StringIO
+from socket import AF_UNIX, SOCK_STREAM, socket
 from typing import Any, cast
 
 from attrs import define, evolve, field
@@ -19,6 +20,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from hermes.config import AdminConfig, ConfigError, ListenerConfig, NodeConfig, Problem
 from hermes.config.types import Name, Seconds, SocketAddress, WorkerCount
 from hermes.node import NodeError
+from hermes.service import StartFailed
 from hermes.test.fakes import FakeOptions
 from hermes.workers.control import Plan
 from hermes.workers.supervisor import GRACE, Supervisor
@@ -210,6 +212,14 @@ class SupervisorTests(SynchronousTestCase):
         self.workers[0].answers[0].errback(NodeError("listener fixed: can't listen"))
         self.assertTrue(self.reactor.stopped)
         self.assertEqual(self.workers[0].signals, ["KILL"])
+
+    def test_anAddressThatIsTakenEndsTheProcess(self) -> None:
+        with socket(AF_UNIX, SOCK_STREAM) as taken:
+            taken.bind(f"\0hermes-supervisor-{os.getpid()}")
+            supervisor = Supervisor(self.reactor, "edge.yaml", self.config, self.launch)
+            error = self.assertRaises(StartFailed, supervisor.startService)
+        self.assertIn("listener local: can't listen on unix:@hermes-supervisor", str(error))
+        self.assertEqual(self.workers, [])
 
     def test_aWorkerThatDiesIsStartedAnewLaterAndLater(self) -> None:
         self.supervisor()
