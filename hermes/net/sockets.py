@@ -168,8 +168,11 @@ def _bindPath(path: str, kind: int, mode: int | None) -> Bound:
 
 def _isStale(path: str, kind: int) -> bool:
     """
-    Whether C{path} is a socket that nobody has open any more: left behind by a process that was killed.
+    Whether C{path} is a socket that nobody has open any more: left behind by a process that was killed. An abstract name
+    goes with its process.
     """
+    if path.startswith("\0"):
+        return False
     try:
         if not S_ISSOCK(os.lstat(path).st_mode):
             return False
