@@ -1,20 +1,22 @@
 """
-The programs of the page on endpoints, over a real overlay.
+The programs of the page on endpoints, and what the status API tells, over a real overlay.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import socket
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from hermes.net.authority import OverlayAuthority
 from hermes.test.docs.console import Command, File, Reader, steps
-from hermes.test.docs.pages import DOCS, EXAMPLES, MISSING
+from hermes.test.docs.pages import DOCS, EXAMPLES, MISSING, blocks
 
 
 def overlay(reader: Reader) -> None:
@@ -34,6 +36,15 @@ def overlay(reader: Reader) -> None:
             reader.do(step)
 
 
+def shape(value: Any) -> Any:
+    """
+    The names in a JSON value; of an array those in its first element.
+    """
+    if isinstance(value, dict):
+        return {name: shape(each) for name, each in value.items()}
+    return [shape(value[0])] if isinstance(value, list) else None
+
+
 class EndpointTests(SynchronousTestCase):
     """
     Every command of the page runs, and prints what it says.
@@ -51,6 +62,13 @@ class EndpointTests(SynchronousTestCase):
 
     def test_everyCommandPrintsWhatIsSaid(self) -> None:
         self.reader.follow(DOCS / "howto" / "endpoints.md")
+
+    def test_theStatusHasTheFieldsThatAreDescribed(self) -> None:
+        self.reader.do(Command("curl -s http://127.0.0.1:8081/hello.txt", ("Hello from behind the overlay.",)))
+        self.reader.do(Command("hermes status --config edge.yaml --json > status.json", ()))
+        status = json.loads((self.reader.directory / "status.json").read_text())
+        (told,) = [json.loads(block.body) for block in blocks(DOCS / "reference" / "status.md") if block.info == "json"]
+        self.assertEqual(shape(status), shape(told))
 
     def test_aDatagramGoesThroughAndItsAnswerComesBack(self) -> None:
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -16,12 +16,22 @@ import attrs
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+import hermes.assembly
+import hermes.proxylistener
 from hermes.admin.accesslog import describe
 from hermes.cli import commands
 from hermes.endpoints import ProxyAddress
+from hermes.errors import FlowError, HopRefused
 from hermes.fabric.record import FlowRecord
+from hermes.http2.handler import EngineSettings
 from hermes.test.docs.pages import DOCS, MISSING, blocks
+from hermes.tunnel import tcpcapsules
+from hermes.tunnel.request import ACCEPT_TEMPLATE, LISTEN_TEMPLATE, TCP_TEMPLATE, UDP_TEMPLATE
 from hermes.values import Flow, Identity, Target
+from hermes.wire.fields import MAX_VIA
+from hermes.wire.proxyprotocol import PP2_TYPE_IDENTITY
+
+assert hermes.assembly and hermes.proxylistener  # What raises errors is there.
 
 UNITS = {"KiB": 1024, "MiB": 1 << 20, "s": 1}
 
@@ -76,6 +86,15 @@ def numberAt(name: str) -> Any:
     return getattr(found, last)
 
 
+def everyError(cls: type[FlowError]) -> set[type[FlowError]]:
+    """
+    The errors that have a status of their own, in all that the node imports. One that passes on another's has none.
+    """
+    found = {each for each in cls.__subclasses__() if each.__module__.startswith("hermes.") and each is not HopRefused}
+    ours = {each for each in found if not each.__module__.startswith("hermes.test.")}
+    return ours.union(*(everyError(each) for each in ours))
+
+
 class ReferenceTests(SynchronousTestCase):
     """
     Pages and code beside each other.
@@ -97,6 +116,27 @@ class ReferenceTests(SynchronousTestCase):
             value = numberAt(name)
             expected = tuple(map(float, value if isinstance(value, tuple) else (value,)))
             self.assertEqual(numbers(text), expected, name)
+
+    def test_everyFailureIsDescribed(self) -> None:
+        text = (DOCS / "reference" / "wire.md").read_text()
+        failures = text[text.index("## Failures") : text.index("## The ends of a stream")]
+        for error in sorted(everyError(FlowError), key=lambda error: error.__name__):
+            if error.status < 500 or error.proxyStatus != FlowError.proxyStatus:
+                self.assertRegex(failures, rf"(?m)^\|.*\b{error.status}\b.*`{error.proxyStatus}`", error.__name__)
+
+    def test_theWireIsTheOneInTheCode(self) -> None:
+        text = (DOCS / "reference" / "wire.md").read_text()
+        for template in (UDP_TEMPLATE, TCP_TEMPLATE, LISTEN_TEMPLATE, ACCEPT_TEMPLATE):
+            self.assertIn(f"`{template.template}`", text)
+        for number in (tcpcapsules.DATA, tcpcapsules.FINAL_DATA):
+            self.assertIn(f"`{number:#x}`", text)
+        self.assertIn(f"`0x{PP2_TYPE_IDENTITY:X}`", text)
+        settings = EngineSettings()
+        self.assertIn(f"MAX_FRAME_SIZE {settings.maxFrameSize >> 20} MiB", text)
+        self.assertIn(f"INITIAL_WINDOW_SIZE {settings.streamWindow >> 20} MiB", text)
+        self.assertIn(f"MAX_CONCURRENT_STREAMS {settings.maxStreams:,}", text)
+        self.assertIn(f"raised to {settings.connectionWindow >> 20} MiB", text)
+        self.assertIn(f"there are at most {MAX_VIA};", text)
 
     def test_everyCommandIsDescribed(self) -> None:
         text = (DOCS / "reference" / "commands.md").read_text()
