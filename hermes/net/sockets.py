@@ -168,8 +168,8 @@ def _bindPath(path: str, kind: int, mode: int | None) -> Bound:
 
 def _isStale(path: str, kind: int) -> bool:
     """
-    Whether C{path} is a socket that nobody has open any more: left behind by a process that was killed. An abstract name
-    goes with its process.
+    Whether C{path} is a socket that nobody has open any more: left behind by a process that was killed. An abstract
+    name goes with its process.
     """
     if path.startswith("\0"):
         return False
