@@ -59,13 +59,14 @@ class Handshake:
         records: RecordLayer,
         credentials: Credentials,
         send: Callable[[Buffer], object],
-        end: Callable[[], object],
+        end: Callable[[bool], object],
         clock: Any,
         timeout: float,
     ) -> None:
         """
         @param send: takes bytes for the peer.
-        @param end: ends the connection after a failure.
+        @param end: ends the connection after a failure; its argument says whether the peer's certificate was refused,
+            and the peer may want to read why.
         @param clock: provides C{IReactorTime}.
         @param timeout: in seconds.
         """
@@ -91,7 +92,8 @@ class Handshake:
         except (SSL.Error, HermesError) as error:
             # The alert that tells the peer why.
             self._send(self._records.take())
-            self.fail(error if isinstance(error, HermesError) else _handshakeError(error))
+            refused = isinstance(error, HermesError) or "certificate" in errorText(error)
+            self.fail(error if isinstance(error, HermesError) else _handshakeError(error), refused)
             return False
         self._send(self._records.take())
         self.identity = self._credentials.identity(connection)
@@ -107,19 +109,21 @@ class Handshake:
             self._timeout.cancel()
             self.result.callback(None)
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: Exception, refused: bool = False) -> None:
         """
         Give up; does nothing when it is over already.
+
+        @param refused: whether it is the peer's certificate that was not accepted.
         """
         if self._timeout.active():
             self._timeout.cancel()
-            self._failed(error)
+            self._failed(error, refused)
 
     def _expired(self) -> None:
         self._failed(TargetTimeout("the TLS handshake took too long"))
 
-    def _failed(self, error: Exception) -> None:
-        self._end()
+    def _failed(self, error: Exception, refused: bool = False) -> None:
+        self._end(refused)
         if not self.result.called:
             self.result.errback(Failure(error))
 

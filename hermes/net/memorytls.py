@@ -219,7 +219,7 @@ class NestedTLS(TLSSession):
         self._dataReceived = None
         self.reactor.callLater(0, self._close, reason)
 
-    def _giveUp(self) -> None:
+    def _giveUp(self, refused: bool) -> None:
         if not self.disconnected:
             self.transport.loseConnection()
 

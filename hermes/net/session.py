@@ -206,9 +206,10 @@ class TLSSession:
         """
         raise NotImplementedError
 
-    def _giveUp(self) -> None:
+    def _giveUp(self, refused: bool) -> None:
         """
-        The handshake failed; what was sent last is an alert, to go before the end if it can.
+        The handshake failed; what was sent last is an alert, to go before the end if it can. A peer whose certificate
+        was C{refused} may be up already on its side (TLS 1.3) and be writing.
         """
         raise NotImplementedError
 

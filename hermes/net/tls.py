@@ -25,11 +25,25 @@ How much is read at once, in bytes, from a peer that has not shown who it is.
 """
 
 
+LINGER = 2.0
+"""
+How long a peer whose certificate was refused may take to read why, in seconds. What a closed socket has not read makes
+the kernel reset the connection, and the alert is lost with it.
+"""
+LINGER_READ = 1024 * 1024
+"""
+How much more it may send meanwhile, in bytes.
+"""
+
+
 @implementer(INegotiated)
 class TLSTransport(TLSSession, StreamTransport):
     """
     A connected socket that speaks TLS; see L{TLSSession}. What the kernel does not take at once waits as ciphertext.
     """
+
+    _lingering: Any = None
+    _lingerLeft: int = LINGER_READ
 
     def __init__(
         self, socket: sockets.socket, reactor: Any, credentials: Credentials, host: Any = None, peer: Any = None
@@ -57,7 +71,11 @@ class TLSTransport(TLSSession, StreamTransport):
         except OSError as error:
             self.connectionLost(Failure(ConnectionLost(error.strerror)))
             return
-        if size:
+        if self._lingering is not None:
+            self._lingerLeft -= size
+            if not size or self._lingerLeft < 0:
+                self._endLinger()
+        elif size:
             self._receive(view[:size])
         else:
             self.connectionLost(truncated())
@@ -97,10 +115,19 @@ class TLSTransport(TLSSession, StreamTransport):
         self._failed = True
         self._stop(reason)
 
-    def _giveUp(self) -> None:
+    def _giveUp(self, refused: bool) -> None:
         self._failed = True
-        self.stopReading()
-        self.reactor.callLater(0, self.connectionLost, Failure(ConnectionLost("the TLS handshake failed")))
+        if not refused:
+            self.stopReading()
+            self.reactor.callLater(0, self._endLinger)
+            return
+        with suppress(OSError):
+            self.socket.shutdown(sockets.SHUT_WR)
+        self.startReading()
+        self._lingering = self.reactor.callLater(LINGER, self._endLinger)
+
+    def _endLinger(self) -> None:
+        self.connectionLost(Failure(ConnectionLost("the TLS handshake failed")))
 
     def _shutdownWrite(self) -> None:
         # TCP itself stays open both ways: the peer has its own close_notify to send.
@@ -129,5 +156,7 @@ class TLSTransport(TLSSession, StreamTransport):
 
     def connectionLost(self, reason: Failure) -> None:
         if not self.disconnected:
+            if self._lingering is not None and self._lingering.active():
+                self._lingering.cancel()
             super().connectionLost(reason)
             self._sessionLost()

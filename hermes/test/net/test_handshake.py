@@ -13,7 +13,7 @@ from hermes.errors import HopUnavailable, HopUntrusted, TargetTimeout
 from hermes.interfaces import IAttachable
 from hermes.net.certificates import ClientCredentials, OverlayAuthority, ServerCredentials
 from hermes.net.tls import TLSTransport
-from hermes.test.net.sockets import Recorder, unixPair
+from hermes.test.net.sockets import Recorder, tcpPair, unixPair
 from hermes.test.net.tlscase import TLSCase
 from hermes.values import ANONYMOUS, Identity
 
@@ -122,6 +122,30 @@ class HandshakeTests(TLSCase):
         self.assertIn("the client's certificate was not accepted", str(self.failureResultOf(done).value))
         # With TLS 1.3 the client is done before the server has judged it.
         self.assertIsInstance(recorder.reason, HopUntrusted)
+
+    def test_aRefusedClientThatIsWritingHearsWhyAndIsNotJustReset(self) -> None:
+        other = OverlayAuthority.create(self.mktemp(), "Another")
+        credentials = ClientCredentials(*other.issue("edge"), self.trust, expectedNode="relay")
+        client, server = self.pair(credentials, sockets=tcpPair)
+        recorder = Recorder()
+
+        def up(_: object) -> None:
+            client.attach(recorder)
+            client.write(bytes(500_000))
+
+        client.handshake().addCallback(up)
+        done = server.handshake()
+        self.reactor.until(lambda: done.called)
+        self.failureResultOf(done, HopUntrusted)
+        # Busy with writing while a server that does not linger closes, with what it has not read.
+        client.pauseProducing()
+        self.reactor.turn()
+        client.write(b"more")
+        client.write(b"and more")
+        client.resumeProducing()
+        self.reactor.settle()
+        self.assertIsInstance(recorder.reason, HopUntrusted)
+        self.assertTrue(server.disconnected)
 
     def test_aClientThatSpeaksOtherProtocolsIsRefused(self) -> None:
         client, server = self.refused(
