@@ -19,7 +19,7 @@ from hermes.fabric.balance import Balancer, Endpoint
 from hermes.fabric.match import canonicalHost
 from hermes.fabric.paths import IEndpoints
 from hermes.interfaces import IDatagramChannel, IDatagramReceiver, IDialer, INetwork
-from hermes.values import Address, Flow, Target
+from hermes.values import Address, Flow, Identity, Target
 from hermes.wire.proxyprotocol import PP2_TYPE_AUTHORITY, ProxyHeader, writeV1, writeV2
 
 OVERLAY_SUFFIX: Final = ".hermes"
@@ -219,7 +219,16 @@ def _header(flow: Flow, endpoint: Endpoint, transport: Any) -> ProxyHeader:
     if flow.target.address() is None:
         tlvs = ((PP2_TYPE_AUTHORITY, flow.target.host.encode("utf-8", "replace")),)
     header = ProxyHeader(source=flow.source, destination=_destination(flow, endpoint, transport), tlvs=tlvs)
-    return header.withIdentity(str(flow.identity)) if flow.identity else header
+    return header.withIdentity(_identityText(flow.identity)) if flow.identity else header
+
+
+def _identityText(identity: Identity) -> str:
+    """
+    C{node=NODE}, C{user=USER} or C{node=NODE;user=USER}: who is a node and who a user must not be guessed. A node's name
+    has no C{;}, and the user's comes last.
+    """
+    parts = (("node", identity.node), ("user", identity.user))
+    return ";".join(f"{kind}={name}" for kind, name in parts if name is not None)
 
 
 def _destination(flow: Flow, endpoint: Endpoint, transport: Any) -> Address | None:

@@ -230,7 +230,7 @@ class Header(EndpointsCase):
 
     def test_version2TellsWhoTheCallerIsToo(self) -> None:
         header = self.header(evolve(NAMED, identity=Identity("edge", "alice")), "v2")
-        self.assertEqual("edge+alice", header.identity)
+        self.assertEqual("node=edge;user=alice", header.identity)
         self.assertEqual(b"db.hermes", header.tlv(PP2_TYPE_AUTHORITY))
         self.assertEqual(("127.0.0.1", 50000), header.destination)
         self.assertIsNone(self.header(evolve(FLOW, identity=Identity()), "v2").identity)
