@@ -224,8 +224,8 @@ def _header(flow: Flow, endpoint: Endpoint, transport: Any) -> ProxyHeader:
 
 def _identityText(identity: Identity) -> str:
     """
-    C{node=NODE}, C{user=USER} or C{node=NODE;user=USER}: who is a node and who a user must not be guessed. A node's name
-    has no C{;}, and the user's comes last.
+    C{node=NODE}, C{user=USER} or C{node=NODE;user=USER}: who is a node and who a user must not be guessed. A node's
+    name has no C{;}, and the user's comes last.
     """
     parts = (("node", identity.node), ("user", identity.user))
     return ";".join(f"{kind}={name}" for kind, name in parts if name is not None)

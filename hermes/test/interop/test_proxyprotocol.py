@@ -98,7 +98,7 @@ class ProxyProtocolTests(ProcessCase):
         # To the node near the server the client is the node before it.
         told = await self.check(edge, server, "far", headers[CLIENT][1])
         assert told.source is not None
-        self.assertEqual((told.source[0], told.identity), ("127.0.0.1", "edge"))
+        self.assertEqual((told.source[0], told.identity), ("127.0.0.1", "node=edge"))
         self.assertEqual((await exit.flow(upstream="origin"))["node"], "edge")
 
     async def test_version1TellsTheClient(self) -> None:
@@ -122,7 +122,7 @@ class ProxyProtocolTests(ProcessCase):
         )
         self.assertIn(b" 200 ", await client.readThrough(b"\r\n\r\n"))
         told, _ = await self.told(server)
-        self.assertEqual((told.source, told.identity), (CLIENT, "alice"))
+        self.assertEqual((told.source, told.identity), (CLIENT, "user=alice"))
 
     async def test_whoSendsNoHeaderIsNotTaken(self) -> None:
         server = await self.local.server()
