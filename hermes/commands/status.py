@@ -45,7 +45,8 @@ class _Connection(HTTPConnection):
         if self._address.startswith("unix:"):
             self.sock = socket.socket(socket.AF_UNIX)
             self.sock.settimeout(self.timeout)
-            self.sock.connect(self._address[5:])
+            path = self._address[5:]
+            self.sock.connect("\0" + path[1:] if path.startswith("@") else path)
         else:
             host, _, port = self._address.rpartition(":")
             self.sock = socket.create_connection((host.strip("[]"), int(port)), self.timeout)

@@ -48,6 +48,17 @@ _PARTIAL_WRITE = 0x1
 # pyOpenSSL has it; the types that are published for it don't.
 _NO_RENEGOTIATION: int = getattr(SSL, "OP_NO_RENEGOTIATION")  # noqa: B009
 
+# What OpenSSL finds in files that were to be loaded.
+_fileErrors = {
+    "no start line": "it holds no certificate in PEM form",
+    "no certificate or crl found": "it holds no certificate in PEM form",
+    "unsupported": "it holds no private key in PEM form",
+    "bad decrypt": "the key is encrypted: keep it without a passphrase, readable by the node alone",
+    "bad base64 decode": "its PEM is damaged",
+    "bad end line": "its PEM is damaged",
+    "key values mismatch": "the key is not that of the certificate",
+}
+
 # RFC 5280's path validation, as OpenSSL numbers what it found (X509_V_ERR_*).
 _verifyErrors = {
     9: "it is not valid yet",
@@ -141,7 +152,17 @@ def _loading(what: str, load: Callable[..., object], *arguments: object) -> None
     except OSError as error:
         raise CredentialsError(f"{what}: {error.strerror}") from error
     except (SSL.Error, ValueError) as error:
-        raise CredentialsError(f"{what}: {errorText(error)}") from error
+        raise CredentialsError(f"{what}: {_whyNot(error)}") from error
+
+
+def _whyNot(error: Exception) -> str:
+    """
+    Why a file could not be loaded. OpenSSL's last word is often no more than which of its libraries failed; its first
+    says of what.
+    """
+    queue = error.args[0] if error.args else None
+    first = str(queue[0][2]) if isinstance(queue, list) and queue else ""
+    return _fileErrors.get(first) or errorText(error)
 
 
 def errorText(error: Exception) -> str:

@@ -130,18 +130,24 @@ class CredentialsTests(SynchronousTestCase):
     def test_aKeyOfAnotherCertificateIsRefused(self) -> None:
         _, other = self.authority.issue("relay")
         error = self.assertRaises(CredentialsError, ServerCredentials, self.certificateFile, other)
-        self.assertIn(other, str(error))
+        self.assertEqual(str(error), f"{other}: the key is not that of the certificate")
 
     def test_aFileThatIsNoCertificateIsRefused(self) -> None:
         garbage = Path(self.mktemp())
         garbage.write_text("nothing")
-        for files in (
-            (str(garbage), self.keyFile, None),
-            (self.certificateFile, str(garbage), None),
-            (self.certificateFile, self.keyFile, str(garbage)),
+        for files, kind in (
+            ((str(garbage), self.keyFile, None), "certificate"),
+            ((self.certificateFile, str(garbage), None), "private key"),
+            ((self.certificateFile, self.keyFile, str(garbage)), "certificate"),
         ):
             error = self.assertRaises(CredentialsError, ServerCredentials, *files)
-            self.assertIn(str(garbage), str(error))
+            self.assertEqual(str(error), f"{garbage}: it holds no {kind} in PEM form")
+
+    def test_aFileThatWasCutShortIsSaidToBeDamaged(self) -> None:
+        cut = Path(self.mktemp())
+        cut.write_text(Path(self.certificateFile).read_text()[:200])
+        error = self.assertRaises(CredentialsError, ServerCredentials, str(cut), self.keyFile)
+        self.assertEqual(str(error), f"{cut}: its PEM is damaged")
 
     def test_aCertificateNeedsItsKey(self) -> None:
         self.assertRaises(CredentialsError, ClientCredentials, self.certificateFile, serverName="x.example")
