@@ -187,17 +187,23 @@ class Endless:
         pass
 
 
-class Echo(Stream):
+class Answering(Stream):
     """
-    Sends back what it gets, and ends when its peer does. Keeps nothing.
+    Ends when its peer does.
     """
-
-    def keep(self, data: bytes) -> None:
-        self.socket.write(data)
 
     def readConnectionLost(self) -> None:
         super().readConnectionLost()
         self.finish()
+
+
+class Echo(Answering):
+    """
+    Sends back what it gets. Keeps nothing.
+    """
+
+    def keep(self, data: bytes) -> None:
+        self.socket.write(data)
 
 
 class Server(Factory):
