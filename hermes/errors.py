@@ -17,10 +17,21 @@ class FlowError(HermesError):
 
     @ivar status: the HTTP status that answers the request.
     @ivar proxyStatus: the Proxy-Status error type (RFC 9209 section 2.3).
+    @ivar answered: the HTTP status that the next hop answered, or L{None}.
+    @ivar hopStatus: what the proxies beyond have said in their Proxy-Status field, or L{None}.
     """
 
     status: int = 502
     proxyStatus: str = "proxy_internal_error"
+    answered: int | None = None
+    hopStatus: bytes | None = None
+
+    @property
+    def cause(self) -> str:
+        """
+        The Proxy-Status error type of the proxy that failed, which may be one beyond the next hop.
+        """
+        return self.proxyStatus
 
 
 class BadRequest(FlowError):
@@ -135,17 +146,25 @@ class HopRefused(FlowError):
     """
     The next hop answered the tunnel request with something else than success.
 
-    @ivar answered: its HTTP status.
-    @ivar hopStatus: its Proxy-Status field, or L{None}.
+    @ivar told: the Proxy-Status error type of the proxy nearest to the target, or L{None}.
     """
 
-    def __init__(self, message: str, answered: int, hopStatus: bytes | None = None) -> None:
+    def __init__(self, message: str, answered: int, hopStatus: bytes | None = None, told: str | None = None) -> None:
+        """
+        @param answered: its HTTP status.
+        @param hopStatus: its Proxy-Status field, or L{None}.
+        """
         super().__init__(message)
         self.answered = answered
         self.hopStatus = hopStatus
+        self.told = told
         # Authority stays where it is refused: a 4xx of the hop about the target is ours to pass on, its 407 is not.
         self.status = answered if answered in (403, 404, 501, 502, 503, 504) else 502
         self.proxyStatus = "http_request_denied" if answered == 403 else "http_upgrade_failed"
+
+    @property
+    def cause(self) -> str:
+        return self.told or self.proxyStatus
 
 
 class Overloaded(FlowError):

@@ -170,8 +170,9 @@ class ForwardHandler:
         Answer with the error's status, a Proxy-Status field (RFC 9209) and its text.
         """
         text = f"{error}\n".encode()
+        status = proxyStatus(self._nodeName, error.proxyStatus, str(error), error.answered, error.hopStatus)
         headers: Headers = (
-            (b"proxy-status", proxyStatus(self._nodeName, error.proxyStatus, str(error))),
+            (b"proxy-status", status),
             (b"content-type", b"text/plain; charset=utf-8"),
             (b"content-length", b"%d" % len(text)),
         )

@@ -214,7 +214,7 @@ class SOCKSProtocol:
         error = failure.value
         if not isinstance(error, FlowError):
             self.log.failure("{listener}: opening a flow failed", failure, listener=self._listener)
-        self._refuse(replyFor(error.proxyStatus) if isinstance(error, FlowError) else REPLY_FAILURE)
+        self._refuse(replyFor(error.cause) if isinstance(error, FlowError) else REPLY_FAILURE)
 
     def _dialTooSlow(self) -> None:
         self._timer = None

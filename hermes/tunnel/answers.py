@@ -125,8 +125,9 @@ class Answers:
         elif isinstance(error, CredentialsRequired):
             headers += self._challenges.classic
         text = f"{error}\n".encode()
+        status = proxyStatus(self._nodeName, error.proxyStatus, str(error), error.answered, error.hopStatus)
         headers += (
-            (b"proxy-status", proxyStatus(self._nodeName, error.proxyStatus, str(error))),
+            (b"proxy-status", status),
             (b"content-type", b"text/plain; charset=utf-8"),
             (b"content-length", b"%d" % len(text)),
         )

@@ -30,7 +30,8 @@ from hermes.tunnel.codes import CANCEL
 from hermes.tunnel.request import TCP_TEMPLATE, UDP_TEMPLATE, Kind, connectHead, connectTCPHead, connectUDPHead
 from hermes.tunnel.tcpcapsules import CapsuleStream
 from hermes.values import Flow, Headers, RequestHead, ResponseHead
-from hermes.wire.fields import writeVia
+from hermes.wire.errors import MalformedError
+from hermes.wire.fields import parseProxyStatus, writeVia
 from hermes.wire.template import PathTemplate
 
 MAX_REFUSAL: Final = 16_384
@@ -199,7 +200,25 @@ async def openTunnel(
         return exchange, answer
     exchange.loseWriteConnection()
     exchange.attach(_Refusal(exchange))
-    raise HopRefused(f"the next hop answered {answer.status}", answer.status, answer.get(b"proxy-status"))
+    hopStatus, cause = told(answer)
+    raise HopRefused(f"the next hop answered {answer.status}", answer.status, hopStatus, cause)
+
+
+def told(answer: ResponseHead) -> tuple[bytes | None, str | None]:
+    """
+    What a refusal says in its Proxy-Status field, and the error type of the proxy nearest to the target. A malformed
+    field says nothing (RFC 9209 section 2).
+    """
+    value = answer.get(b"proxy-status")
+    if value is None:
+        return None, None
+    try:
+        members = parseProxyStatus(value)
+    except MalformedError:
+        return None, None
+    if not members:
+        return None, None
+    return value, next((member.error for member in members if member.error is not None), None)
 
 
 @implementer(IDialer)

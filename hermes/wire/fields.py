@@ -66,14 +66,21 @@ class ProxyStatus:
     received: int | None = None
 
 
-def proxyStatus(name: str, error: str | None, detail: str | None = None, received: int | None = None) -> bytes:
+def proxyStatus(
+    name: str,
+    error: str | None,
+    detail: str | None = None,
+    received: int | None = None,
+    beyond: bytes | None = None,
+) -> bytes:
     """
-    A Proxy-Status field with one member.
+    A Proxy-Status field with a member of our own.
 
     @param name: this proxy's name.
     @param error: an error type of RFC 9209 section 2.3.
     @param detail: a text for humans; characters that the field can't hold are replaced, and it is cut at 1,024.
     @param received: the status that the next hop sent.
+    @param beyond: the value of the field that it sent, whose members come before ours (RFC 9209 section 2).
     """
     parameters: dict[str, http_sf.types.BareItemType] = {}
     if error is not None:
@@ -83,7 +90,8 @@ def proxyStatus(name: str, error: str | None, detail: str | None = None, receive
     if detail is not None:
         parameters["details"] = _sanitised(detail)[:_MAX_DETAILS]
     item = http_sf.Token(name) if _TOKEN.fullmatch(name) else _sanitised(name)
-    return http_sf.ser([(item, parameters)]).encode("ascii")
+    own: bytes = http_sf.ser([(item, parameters)]).encode("ascii")
+    return own if beyond is None else beyond + b", " + own
 
 
 def parseProxyStatus(value: bytes) -> tuple[ProxyStatus, ...]:

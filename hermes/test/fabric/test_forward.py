@@ -11,7 +11,7 @@ from twisted.internet.error import ConnectionDone
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from hermes.errors import NoRoute, TargetRefused
+from hermes.errors import HopRefused, NoRoute, TargetRefused
 from hermes.fabric.forward import DIAL_TIME, IDLE_TIME, ForwardHandler
 from hermes.fabric.record import FlowRecord
 from hermes.fabric.splice import StreamSplice
@@ -246,6 +246,14 @@ class ForwardTests(Forwarding):
             self.pump()
             self.assertRefused(server, status, kind)
             self.assertEqual(body.data, b"no\n")
+
+    def test_whatTheProxiesBeyondHaveToldComesBeforeWhatWeTell(self) -> None:
+        _, server, _ = self.ask()
+        told = b"exit;error=dns_error, relay;error=http_upgrade_failed"
+        self.flows.asked[-1][1].errback(HopRefused("the next hop answered 502", 502, told, "dns_error"))
+        self.pump()
+        own = b'%s;error=http_upgrade_failed;received-status=502;details="the next hop answered 502"'
+        self.assertEqual(server.responses[-1].get(b"proxy-status"), told + b", " + own % b"edge")
 
     def test_anUploadThatIsRefusedIsAnswered(self) -> None:
         browser, server, body = self.ask(b"POST", ended=False)

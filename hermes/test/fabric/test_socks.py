@@ -162,6 +162,7 @@ class SOCKSTests(SynchronousTestCase):
             (TargetUnreachable(""), REPLY_NETWORK_UNREACHABLE),
             (TargetRefused(""), REPLY_REFUSED),
             (HopRefused("", 403), REPLY_NOT_ALLOWED),
+            (HopRefused("", 502, b"exit;error=connection_refused", "connection_refused"), REPLY_REFUSED),
             (FlowError(""), REPLY_FAILURE),
         ):
             self.connect()

@@ -289,8 +289,18 @@ class FailureTests(TunnelTestCase):
         error = self.failureResultOf(connecting, HopRefused).value
         self.assertEqual((error.answered, error.status), (403, 403))
         self.assertIn(b"relay;error=http_request_denied", error.hopStatus)
+        self.assertEqual(error.cause, "http_request_denied")
         client, server = self.client.exchanges[0]
         self.assertTrue(client.disconnected and server.disconnected)
+
+    def test_whatTheProxiesBeyondHaveToldIsToldOn(self) -> None:
+        connecting = self.connect()
+        self.flows.fail(HopRefused("no", 502, b"exit;error=connection_refused", "connection_refused"))
+        self.network.pump()
+        error = self.failureResultOf(connecting, HopRefused).value
+        own = b'relay;error=http_upgrade_failed;received-status=502;details="no"'
+        self.assertEqual(error.hopStatus, b"exit;error=connection_refused, " + own)
+        self.assertEqual((error.proxyStatus, error.cause), ("http_upgrade_failed", "connection_refused"))
 
     def test_aMistakeOfOursIsLoggedAndNotTold(self) -> None:
         connecting = self.connect()
