@@ -11,6 +11,8 @@ from typing import Any
 from unittest import SkipTest
 
 from twisted.internet.threads import deferToThread
+from twisted.web.resource import Resource
+from twisted.web.static import Data
 
 from hermes.test.interop.local import Local
 from hermes.test.interop.processes import Node, Process, ProcessCase, proxy
@@ -146,6 +148,27 @@ class LibcurlTests(ProcessCase):
             self.assertNotEqual((status, body), (0, b"/big" * 20_000))
         await exit.flow(event="closed", node="curl")
         self.assertEqual([(flow["user"], flow["node"]) for flow in exit.flows()], [("alice", None), (None, "curl")])
+
+    async def test_streamsThroughAProxySpokenToByHTTP2(self) -> None:
+        body = b"0123456789" * 100_000
+        root = Resource()
+        root.putChild(b"big", Data(body, "application/octet-stream"))
+        port = await self.local.site(root)
+        edge = await self.node(
+            "edge",
+            identity=self.identity("edge"),
+            listeners={"secure": proxy(tls=True, anonymous=False)},
+            users={"alice": {"password": "wonder"}},
+            routes=[{"match": {"user": "alice"}, "allowSpecial": True}],
+        )
+        options = {"PROXYTYPE": HTTPS2, "PROXYUSERPWD": "alice:wonder", "HTTP_VERSION": pycurl.CURL_HTTP_VERSION_1_1}
+        url, proxyURL = f"http://127.0.0.1:{port}/big", f"https://{edge.address('secure')}"
+        self.assertEqual(await self.fetch(url, proxyURL, **options), (0, body))
+        options["PROXYUSERPWD"] = "alice:guess"
+        status, received = await self.fetch(url, proxyURL, **options)
+        self.assertNotEqual(status, 0)
+        self.assertEqual(received, b"")
+        self.assertEqual((await edge.flow(event="closed"))["user"], "alice")
 
     async def test_whatIsRefusedIsToldBeforeAnyPacket(self) -> None:
         edge = await self.node("edge", listeners={"apps": proxy()}, routes=[{"match": {"any": True}}])

@@ -11,6 +11,7 @@ from typing import Any
 from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import ITCPTransport
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
@@ -374,6 +375,14 @@ class EndingTests(TransportCase):
         self.assertIsNone(recorder.reason)
         self.reactor.settle()
         self.assertIsInstance(recorder.reason, ConnectionAborted)
+        error = self.assertRaises(OSError, lambda: [self.peer.recv(100) for _ in range(2)])
+        self.assertEqual(error.errno, errno.ECONNRESET)
+
+    def test_anEndThatNobodyAskedForIsNoEndInOrder(self) -> None:
+        # So a reactor that stops ends what is still connected.
+        self.connect(tcpPair)
+        self.attach()
+        self.transport.connectionLost(Failure(ConnectionLost()))
         error = self.assertRaises(OSError, lambda: [self.peer.recv(100) for _ in range(2)])
         self.assertEqual(error.errno, errno.ECONNRESET)
 
