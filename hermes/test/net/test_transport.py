@@ -4,7 +4,6 @@ Tests for L{hermes.net.transport} and L{hermes.net.sending}.
 
 from __future__ import annotations
 
-import errno
 import socket as sockets
 from typing import Any
 
