@@ -4,12 +4,17 @@ The metrics of several processes as one, for a node with workers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from prometheus_client.core import Metric
 from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
+
+# What only grows; gauges and what is told about a process end with it.
+_CUMULATIVE = frozenset({"counter", "histogram", "summary"})
+_CREATED = "_created"
+_STARTED = "process_start_time_seconds"
 
 # Where a sum would say something else than each does.
 _LARGEST = frozenset({"process_start_time_seconds", "process_max_fds", "hermes_build_info"})
@@ -44,7 +49,9 @@ def sumMetrics(texts: Iterable[str]) -> bytes:
             for sample in family.samples:
                 key = sample.name, frozenset(sample.labels.items())
                 samples.setdefault(key, sample.labels)
-                if sample.name in _LARGEST:
+                if sample.name.endswith(_CREATED):
+                    totals[key] = min(totals.get(key, sample.value), sample.value)
+                elif sample.name in _LARGEST:
                     totals[key] = max(totals.get(key, sample.value), sample.value)
                 else:
                     totals[key] = totals.get(key, 0.0) + sample.value
@@ -52,6 +59,46 @@ def sumMetrics(texts: Iterable[str]) -> bytes:
         for key, labels in order[name].items():
             family.add_sample(key[0], labels, totals[key])
     return generate_latest(_Families(merged.values()))
+
+
+class Ledger:
+    """
+    The metrics of processes that come and go, as one. What a process has counted stays counted when it is gone: a sum
+    that fell would look like a restart, after which Prometheus counts all of it once more.
+    """
+
+    def __init__(self) -> None:
+        self._last: dict[str, str] = {}
+        self._gone = ""
+
+    def sum(self, texts: Mapping[str, str]) -> bytes:
+        """
+        @param texts: the expositions of the processes that run, by their places. Another process in a place is told by
+            when it started.
+        @return: one exposition.
+        """
+        for place, text in texts.items():
+            last = self._last.get(place)
+            if last is not None and _startOf(last) != _startOf(text):
+                self._gone = sumMetrics([self._gone, _cumulative(last)]).decode()
+            self._last[place] = text
+        absent = [_cumulative(text) for place, text in self._last.items() if place not in texts]
+        return sumMetrics([*texts.values(), *absent, self._gone])
+
+
+def _startOf(text: str) -> float | None:
+    for family in text_string_to_metric_families(text):
+        if family.name == _STARTED:
+            return float(family.samples[0].value)
+    return None
+
+
+def _cumulative(text: str) -> str:
+    """
+    What of an exposition only grows.
+    """
+    families = [family for family in text_string_to_metric_families(text) if family.type in _CUMULATIVE]
+    return str(generate_latest(_Families(families)).decode())
 
 
 def sumStatus(statuses: list[dict[str, object]]) -> dict[str, object]:

@@ -18,7 +18,7 @@ from twisted.web.server import Site
 from zope.interface import implementer
 
 from hermes.admin.resources import site
-from hermes.admin.summing import sumMetrics, sumStatus
+from hermes.admin.summing import Ledger, sumStatus
 
 
 @implementer(IAgentEndpointFactory)
@@ -48,23 +48,40 @@ class Workers:
         """
         self._reactor = reactor
         self._sockets = sockets
+        self._ledger = Ledger()
 
     def _ask(self, page: str) -> Deferred[list[bytes]]:
+        return self._askEach(page).addCallback(lambda bodies: list(bodies.values()))
+
+    def _askEach(self, page: str) -> Deferred[dict[str, bytes]]:
+        """
+        What each answers, by its socket.
+        """
+
         def failed(failure: Failure) -> None:
             self.log.info("a worker does not answer: {reason}", reason=failure.getErrorMessage())
 
         answers = []
-        for path in self._sockets():
+        paths = self._sockets()
+        for path in paths:
             agent = Agent.usingEndpointFactory(self._reactor, _Sockets(self._reactor, path))
             answer = agent.request(b"GET", b"http://worker/" + page.encode()).addCallback(readBody)
             answers.append(answer.addErrback(failed))
-        return gatherResults(answers).addCallback(lambda bodies: [body for body in bodies if body is not None])
+
+        def answered(bodies: list[bytes | None]) -> dict[str, bytes]:
+            return {path: body for path, body in zip(paths, bodies, strict=True) if body is not None}
+
+        return gatherResults(answers).addCallback(answered)
 
     def metrics(self) -> Deferred[bytes]:
         """
-        The sum of all.
+        The sum of all, those that are gone included.
         """
-        return self._ask("metrics").addCallback(lambda bodies: sumMetrics([body.decode() for body in bodies]))
+
+        def summed(bodies: dict[str, bytes]) -> bytes:
+            return self._ledger.sum({path: body.decode() for path, body in bodies.items()})
+
+        return self._askEach("metrics").addCallback(summed)
 
     def summary(self) -> Deferred[dict[str, Any]]:
         """

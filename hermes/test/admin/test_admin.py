@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hermes.admin.accesslog import AccessLog, describe
 from hermes.admin.metrics import FlowMetrics
-from hermes.admin.summing import sumMetrics, sumStatus
+from hermes.admin.summing import Ledger, sumMetrics, sumStatus
 from hermes.errors import TargetRefused
 from hermes.fabric.record import FlowRecord
 from hermes.values import Flow, Identity, Target
@@ -92,6 +92,26 @@ class MetricsTests(SynchronousTestCase):
         self.assertEqual(found["hermes_flow_connect_seconds_count{listener=apps,upstream=relay}"], 2)
         self.assertEqual(found["hermes_flow_connect_seconds_bucket{le=0.025,listener=apps,upstream=relay}"], 2)
         self.assertEqual(found["hermes_build_info{node=edge,version=1}"], 1)
+
+    def test_whatAWorkerCountedStaysCountedWhenItIsGone(self) -> None:
+        def exposition(started: float, opened: int) -> str:
+            return (
+                f"# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds {started}\n"
+                f"# TYPE flows_total counter\nflows_total {opened}\n"
+                f"# TYPE flows_created gauge\nflows_created {started}\n"
+                f"# TYPE open gauge\nopen {opened}\n"
+            )
+
+        ledger = Ledger()
+        for texts, flows, nowOpen, created in (
+            ({"0": exposition(1, 10), "1": exposition(2, 5)}, 15, 15, 1),
+            ({"1": exposition(2, 6)}, 16, 6, 2),
+            ({"0": exposition(3, 1), "1": exposition(2, 6)}, 17, 7, 2),
+            ({"0": exposition(4, 0), "1": exposition(2, 6)}, 17, 6, 2),
+        ):
+            found = samples(ledger.sum(texts))
+            self.assertEqual((found["flows_total{}"], found["open{}"]), (flows, nowOpen))
+            self.assertEqual(found["flows_created{}"], created)
 
 
 class StatusTests(SynchronousTestCase):
