@@ -308,6 +308,7 @@ class Engine(Output):
     def _receiveSettings(self, payload: memoryview, flags: int) -> None:
         if flags & ACK:
             self.state.receiveAcknowledgement()
+            self._handler.settingsAcknowledged()
             return
         self._guard.settings.take(self._now)
         self._collect()

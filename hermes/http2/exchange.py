@@ -94,7 +94,7 @@ class Exchange(Inbound):
         self.loseWriteConnection()
         self._finishIfDone()
         if self._lost is None:
-            self._credit()
+            self.credit()
             self._connection.lingering(self)
 
     def lingered(self) -> None:

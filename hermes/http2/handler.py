@@ -73,6 +73,11 @@ class Handler(Protocol):
         There is room to send on a stream again, or on the connection and perhaps on all (L{None}).
         """
 
+    def settingsAcknowledged(self) -> None:
+        """
+        The peer holds to the last SETTINGS of ours.
+        """
+
     def settingsReceived(self) -> None:
         """
         The peer's settings have changed.

@@ -72,8 +72,8 @@ class Inbound(Outbound):
                 self._receive(data if self._borrows else bytes(data))
             except Exception:
                 self._crashed()
-            if self._consumed >= self._window >> 2:
-                self._credit()
+            if self._consumed >= (self._window - self._connection.tightened) >> 2:
+                self.credit()
 
     def _hold(self, data: memoryview, size: int) -> None:
         # Pieces of one byte each would take forty times the memory that the window allows.
@@ -85,7 +85,10 @@ class Inbound(Outbound):
         self.heldBytes += size
         self._connection.held(size)
 
-    def _credit(self) -> None:
+    def credit(self) -> None:
+        """
+        Let the peer send as much more as was consumed; and more, where the path has turned out to need it.
+        """
         if self._paused or self._peerEnded or self._lost is not None:
             return
         lane, size = self._lane, self._consumed
@@ -93,7 +96,7 @@ class Inbound(Outbound):
             size += lane.overhead
             lane.overhead = 0
         window = self._connection.streamWindow
-        if window > self._window:
+        if window > self._window and not self._connection.tightened:
             size += window - self._window
             self._window = window
         self._consumed = 0
@@ -123,8 +126,8 @@ class Inbound(Outbound):
             return
         if self._peerEnded and not self._inbox:
             self._tellPeerEnd()
-        elif self._consumed >= self._window >> 2:
-            self._credit()
+        elif self._consumed >= (self._window - self._connection.tightened) >> 2:
+            self.credit()
 
     def _tellPeerEnd(self) -> None:
         protocol = self._protocol

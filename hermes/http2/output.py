@@ -137,6 +137,13 @@ class Output:
             self._collect()
             self.state.credit(lane, size)
 
+    def changeWindow(self, size: int) -> None:
+        """
+        Tell the peer that each stream may send C{size} bytes before they are consumed.
+        """
+        self._collect()
+        self.state.changeWindow(size)
+
     def ping(self, payload: bytes) -> None:
         """
         Send a PING of eight bytes.

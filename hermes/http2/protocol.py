@@ -26,15 +26,11 @@ from hermes.http2.exchange import Exchange
 from hermes.http2.handler import EngineSettings, HeaderList
 from hermes.http2.heads import MalformedHead, readTrailers, writeResponse
 from hermes.http2.liveness import BANDWIDTH_PING, PATIENCE, Liveness, carrierEnded
+from hermes.http2.pressure import Pressure
 from hermes.http2.state import Lane
 from hermes.interfaces import IBorrowingProtocol, IStreamTransport
 from hermes.proxied import sourceOf
 from hermes.values import ANONYMOUS, Buffer, Identity, ResponseHead
-
-MAX_HELD = 64 << 20
-"""
-Bytes that may wait on one connection, all stalled readers together. Beyond it the connection's window is not credited.
-"""
 
 
 @implementer(IBorrowingProtocol, IHalfCloseableProtocol, IPushProducer)
@@ -52,7 +48,7 @@ class Connection(Liveness):
         super().__init__(clock, settings.streamWindow, keepalive, handshakeTimeout)
         self._engine = Engine(self.client, self, settings)
         self._lingers: dict[Exchange, IDelayedCall] = {}
-        self._held = 0
+        self._pressure = Pressure(self._engine, settings.streamWindow, clock, self._creditAll, self._flushSoon)
         self.identity: Identity = ANONYMOUS
 
     # IProtocol
@@ -93,6 +89,7 @@ class Connection(Liveness):
         if not self._connected:
             return
         self._connected = False
+        self._pressure.stop()
         self._engine.stop()
         lost = Failure(carrierEnded()) if reason.check(ConnectionDone) else reason
         self._loseExchanges(lost)
@@ -132,12 +129,29 @@ class Connection(Liveness):
         """
         C{size} more bytes wait for a reader; negative, fewer.
         """
-        self._held += size
-        if self._held > MAX_HELD:
-            self._engine.data.hold = True
-        elif self._engine.data.hold and self._held < MAX_HELD // 2:
-            self._engine.data.release()
-            self._flushSoon()
+        self._pressure.add(size)
+
+    @property
+    def heldBytes(self) -> int:
+        """
+        Bytes that wait for stalled readers, all streams together.
+        """
+        return self._pressure.held
+
+    @property
+    def tightened(self) -> int:
+        """
+        By how much streams' windows are lower than they would be without stalled readers, bytes.
+        """
+        return self._pressure.tightened
+
+    def _creditAll(self) -> None:
+        for lane in list(self._engine.lanes.values()):
+            if isinstance(lane.exchange, Exchange):
+                lane.exchange.credit()
+
+    def settingsAcknowledged(self) -> None:
+        self._pressure.acknowledged()
 
     def respond(self, lane: Lane, head: ResponseHead, end: bool) -> None:
         """

@@ -296,6 +296,12 @@ class State:
         except ProtocolError as error:
             raise ConnectionError(error.error_code, str(error)) from error
 
+    def changeWindow(self, size: int) -> None:
+        """
+        Tell the peer that each stream may send C{size} bytes; it holds once that is acknowledged.
+        """
+        self._h2.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: size})
+
     def receiveAcknowledgement(self) -> None:
         """
         The peer holds to our settings from now on.

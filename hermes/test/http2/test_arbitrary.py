@@ -129,11 +129,11 @@ class ArbitraryTests(SynchronousTestCase):
             if peer.wire.closed:
                 self.assertEqual(peer.connection.openExchanges, 0)
             exchanges = [each.exchange for each in engine.lanes.values() if isinstance(each.exchange, Exchange)]
-            self.assertLessEqual(sum(each.heldBytes for each in exchanges), peer.connection._held)
+            self.assertLessEqual(sum(each.heldBytes for each in exchanges), peer.connection.heldBytes)
             self.assertEqual(set(engine.lanes), set(engine.state._h2.streams))
             self.assertLess(len(engine._partial), 20_000)
             peer.hangUp()
-            self.assertEqual(peer.connection._held, sum(each.heldBytes for each in exchanges if not each.gone))
+            self.assertEqual(peer.connection.heldBytes, sum(each.heldBytes for each in exchanges if not each.gone))
             self.assertEqual(peer.clock.getDelayedCalls(), [])
 
     @settings(deadline=None, max_examples=400, suppress_health_check=list(HealthCheck))

@@ -15,7 +15,7 @@ from hermes.errors import HopUnavailable, StreamReset
 from hermes.http2.exchange import HIGH_WATER, ClientExchange, ServerExchange
 from hermes.http2.handler import EngineSettings
 from hermes.http2.liveness import MAX_STREAM_WINDOW
-from hermes.http2.protocol import MAX_HELD
+from hermes.http2.pressure import MAX_HELD, PRESSED, TIGHT
 from hermes.test.http2.wire import Pair, Reader
 from hermes.values import RequestHead, ResponseHead
 
@@ -247,21 +247,51 @@ class TunnelTests(SynchronousTestCase):
             offset += 9 + length
         self.assertEqual(len(set(order[:3])), 3, order)
 
-    def test_manyStalledReadersTogetherAreBoundedByTheConnection(self) -> None:
-        settings = EngineSettings(maxStreams=200, streamWindow=1 << 20, connectionWindow=1 << 20)
-        pair = Pair(settings)
-        tunnels = [Tunnel(pair) for _ in range(80)]
+    def test_manyStalledReadersTogetherAreBoundedAndTheirNeighboursGoOn(self) -> None:
+        pair = Pair()
+        readers = [Tunnel(pair) for _ in range(100)]
+        neighbour = Tunnel(pair)
+        neighbour.client.write(bytes(900_000))
+        for tunnel in readers:
+            tunnel.server.pauseProducing()
+        for tunnel in readers:
+            tunnel.client.write(bytes(5 << 20))
+            pair.pump()
+        settings = EngineSettings()
+        held = sum(tunnel.server.heldBytes for tunnel in readers)
+        self.assertLessEqual(held, PRESSED + settings.connectionWindow + settings.maxFrameSize + 100 * TIGHT)
+        for _ in range(20):
+            neighbour.client.write(bytes(1 << 20))
+            pair.pump()
+        self.assertEqual(len(neighbour.far.data), 900_000 + (20 << 20))
+        late = Tunnel(pair)
+        late.client.write(bytes(1 << 20))
+        pair.pump()
+        self.assertEqual(len(late.far.data), 1 << 20)
+        for tunnel in readers:
+            tunnel.server.resumeProducing()
+            pair.pump()
+        self.assertEqual([len(tunnel.far.data) for tunnel in readers], [5 << 20] * 100)
+        pair.clock.advance(10)
+        pair.pump()
+        late.server.pauseProducing()
+        late.client.write(bytes(5 << 20))
+        pair.pump()
+        self.assertEqual(late.server.heldBytes, settings.streamWindow)
+
+    def test_aPeerThatDoesNotLowerItsWindowsIsBoundedByTheConnections(self) -> None:
+        settings = EngineSettings()
+        pair = Pair()
+        tunnels = [Tunnel(pair) for _ in range(60)]
         for tunnel in tunnels:
             tunnel.server.pauseProducing()
         for tunnel in tunnels:
-            tunnel.client.write(bytes(2 << 20))
-            pair.pump()
+            tunnel.client.write(bytes(4 << 20))
+            # All that the client sends, and nothing of what it is told.
+            pair.server.dataReceived(memoryview(pair.clientWire.take()))
         held = sum(tunnel.server.heldBytes for tunnel in tunnels)
-        self.assertLessEqual(held, MAX_HELD + settings.connectionWindow + settings.maxFrameSize)
-        for tunnel in tunnels:
-            tunnel.server.resumeProducing()
-        pair.pump()
-        self.assertEqual([len(tunnel.far.data) for tunnel in tunnels], [2 << 20] * 80)
+        self.assertLessEqual(held, PRESSED + settings.connectionWindow + settings.maxFrameSize)
+        self.assertLess(held, MAX_HELD)
 
     def test_theWindowGrowsWithThePathAndNotBeyondItsBound(self) -> None:
         settings = EngineSettings(streamWindow=1 << 20)

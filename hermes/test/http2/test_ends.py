@@ -74,7 +74,7 @@ class ServerTests(SynchronousTestCase):
         exchange.respond(ResponseHead(403), end=True)
         peer.send(*[data(payload=bytes(1 << 14))] * 200)
         self.assertEqual(peer.of(RST_STREAM), [])
-        self.assertEqual(peer.connection._held, 0)
+        self.assertEqual(peer.connection.heldBytes, 0)
         peer.send(data(end=True))
         self.assertEqual(peer.connection.openExchanges, 0)
         assert isinstance(exchange, Exchange)

@@ -105,7 +105,7 @@ class PausedReaderTests(SynchronousTestCase):
         assert reader.lost is not None
         assert isinstance(reader.lost.value, StreamReset)
         self.assertEqual(reader.lost.value.code, ErrorCodes.CANCEL)
-        self.assertEqual((len(reader.data), exchange.heldBytes, peer.connection._held), (0, 0, 0))
+        self.assertEqual((len(reader.data), exchange.heldBytes, peer.connection.heldBytes), (0, 0, 0))
         exchange.resumeProducing()
         self.assertEqual(len(reader.data), 0)
 

@@ -346,7 +346,7 @@ class SilenceTests(SynchronousTestCase):
         goesOn(self, peer)
         exchange = peer.handler.exchanges[0]
         assert isinstance(exchange, Inbound)
-        self.assertEqual((exchange.heldBytes, peer.connection._held), (0, 0))
+        self.assertEqual((exchange.heldBytes, peer.connection.heldBytes), (0, 0))
 
     def test_streamsWhoseEndsAreForgottenDoNotEndTheConnection(self) -> None:
         # A client that gives up on many at once, and whose server had answered all of them.
