@@ -67,6 +67,14 @@ def handOver(transport: Any, protocol: IProtocol, data: bytes = b"") -> None:
             protocol.dataReceived(data)
 
 
+def twistedPeer(source: Address) -> IPv4Address | IPv6Address:
+    """
+    The address in a header, as a transport gives it.
+    """
+    host, port = source
+    return IPv6Address("TCP", host, port) if ":" in host else IPv4Address("TCP", host, port)
+
+
 @implementer(IProtocol)
 class ProxyHeaderProtocol:
     """
@@ -159,8 +167,7 @@ class ProxyProtocolFactory:
 
     def _headerReceived(self, transport: Any, header: ProxyHeader, rest: bytes) -> None:
         if header.source is not None:
-            host, port = header.source
-            peer = IPv6Address("TCP", host, port) if ":" in host else IPv4Address("TCP", host, port)
+            peer = twistedPeer(header.source)
             # The transport's own attribute: whoever asks it later finds the client, and no call passes through us.
             transport.getPeer = lambda: peer
         protocol = self._inner.buildProtocol(transport.getPeer())

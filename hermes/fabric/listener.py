@@ -17,7 +17,7 @@ from zope.interface import implementer
 
 from hermes.errors import HermesError
 from hermes.interfaces import IBorrowingProtocol, IListener, IListenerContext
-from hermes.proxied import ProxyProtocolFactory, handOver, sourceOf
+from hermes.proxied import handOver, sourceOf
 from hermes.values import Address
 
 
@@ -138,7 +138,7 @@ class StreamListener:
     ) -> None:
         """
         @param tls: whether connections begin with TLS, with the node's certificate.
-        @param proxyProtocol: whether they begin (inside TLS, where there is any) with a PROXY protocol header.
+        @param proxyProtocol: whether they begin, before TLS, with a PROXY protocol header.
         """
         self.name = name
         self.bind = bind
@@ -173,16 +173,14 @@ class StreamListener:
         return listening.addCallbacks(self._listening, self._notListening)
 
     def _listen(self, credentials: Any) -> Any:
-        return self.context.network.streamServer(self.bind, credentials).listen(self.factory())
+        endpoint = self.context.network.streamServer(self.bind, credentials, self._proxyProtocol)
+        return endpoint.listen(self.factory())
 
     def factory(self) -> IProtocolFactory:
         """
         What makes the first protocol of each connection.
         """
-        factory: IProtocolFactory = AcceptingFactory(self)
-        if self._proxyProtocol:
-            factory = ProxyProtocolFactory(factory, self.context.reactor)
-        return factory
+        return AcceptingFactory(self)
 
     def _listening(self, port: IListeningPort) -> None:
         self._port = port

@@ -43,7 +43,7 @@ class ProxyOptions:
     @ivar bind: C{HOST:PORT}, C{[V6]:PORT} or C{unix:PATH}.
     @ivar anonymous: whether somebody without a credential is taken. A wrong credential is refused either way.
     @ivar tls: whether connections begin with TLS, with the node's certificate.
-    @ivar proxyProtocol: whether connections begin (inside TLS, where there is any) with a PROXY protocol header.
+    @ivar proxyProtocol: whether connections begin, before TLS, with a PROXY protocol header.
     """
 
     bind: str

@@ -25,9 +25,13 @@ class INetwork(Interface):
     both valid from C{makeConnection} on: a TLS transport calls C{makeConnection} once its handshake is done.
     """
 
-    def streamServer(bind: str, tls: IServerCredentials | None = None) -> IStreamServerEndpoint:
+    def streamServer(
+        bind: str, tls: IServerCredentials | None = None, proxyProtocol: bool = False
+    ) -> IStreamServerEndpoint:
         """
         @param bind: C{HOST:PORT}, C{[V6]:PORT} or C{unix:PATH}.
+        @param proxyProtocol: whether connections begin with a PROXY protocol header, before TLS; the client that it
+            names is then the transport's peer.
         """
 
     def streamClient(address: str, tls: object | None = None) -> IStreamClientEndpoint:

@@ -30,7 +30,9 @@ from hermes.net.names import twistedAddress
 from hermes.net.sockets import Bound, parsePlace
 from hermes.net.tls import TLSTransport
 from hermes.net.transport import StreamTransport
+from hermes.proxied import HEADER_TIME, ProxyHeaderProtocol, ProxyProtocolFactory, twistedPeer
 from hermes.values import Target
+from hermes.wire.proxyprotocol import ProxyHeader
 
 MAX_HANDSHAKES = 1024
 """
@@ -46,16 +48,20 @@ class StreamServerEndpoint:
     L{TLSTransport}.
     """
 
-    def __init__(self, reactor: Any, bind: str, open: Callable[[], Bound], tls: Any = None) -> None:
+    def __init__(
+        self, reactor: Any, bind: str, open: Callable[[], Bound], tls: Any = None, proxyProtocol: bool = False
+    ) -> None:
         """
         @param bind: what the configuration says, for the error's text.
         @param open: binds the socket.
         @param tls: L{hermes.net.certificates.ServerCredentials}.
+        @param proxyProtocol: whether connections begin with a PROXY protocol header, before TLS.
         """
         self._reactor = reactor
         self._bind = bind
         self._open = open
         self._tls = tls
+        self._proxyProtocol = proxyProtocol
 
     def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
         """
@@ -65,8 +71,15 @@ class StreamServerEndpoint:
             bound = self._open()
         except OSError as error:
             return fail(self._cannotListen(error))
-        serve = PlainServer(self._reactor) if self._tls is None else TLSServer(self._reactor, self._tls)
-        port = ListeningPort(bound, self._reactor, protocolFactory, serve)
+        factory: IProtocolFactory = protocolFactory
+        serve: PlainServer | TLSServer
+        if self._tls is None:
+            serve = PlainServer(self._reactor)
+            if self._proxyProtocol:
+                factory = ProxyProtocolFactory(factory, self._reactor)
+        else:
+            serve = (ProxiedTLSServer if self._proxyProtocol else TLSServer)(self._reactor, self._tls)
+        port = ListeningPort(bound, self._reactor, factory, serve)
         try:
             port.startListening()
         except OSError as error:
@@ -112,11 +125,14 @@ class TLSServer:
         # In the order in which they began.
         self._handshakes: dict[TLSTransport, Deferred[None]] = {}
 
-    def __call__(self, sock: socket, peer: Any, factory: IProtocolFactory) -> None:
+    def __call__(self, sock: socket, peer: Any, factory: IProtocolFactory, early: bytes = b"") -> None:
+        """
+        @param early: what was read already.
+        """
         if len(self._handshakes) >= MAX_HANDSHAKES:
             next(iter(self._handshakes.values())).cancel()
         transport = TLSTransport(sock, self._reactor, self._credentials, _hostFor(sock, peer), peer)
-        handshake = self._handshakes[transport] = transport.handshake()
+        handshake = self._handshakes[transport] = transport.handshake(early=early)
         handshake.addBoth(self._ended, transport)
         handshake.addCallbacks(self._attach, self._failed, (transport, factory), errbackArgs=(peer,))
         handshake.addErrback(self._broken, transport)
@@ -140,6 +156,26 @@ class TLSServer:
     def _broken(self, failure: Failure, transport: TLSTransport) -> None:
         self.log.failure("failed to serve a connection", failure)
         transport.abortConnection()
+
+
+class ProxiedTLSServer(TLSServer):
+    """
+    The same behind a load balancer, which writes a PROXY protocol header before the client's TLS begins.
+    """
+
+    def __call__(self, sock: socket, peer: Any, factory: IProtocolFactory, early: bytes = b"") -> None:
+        def received(transport: StreamTransport, header: ProxyHeader, rest: bytes) -> None:
+            transport.pauseProducing()
+            client = peer if header.source is None else twistedPeer(header.source)
+            # The reactor is still in the middle of the event that brought the header.
+            self._reactor.callLater(0, self._begin, transport, client, factory, rest)
+
+        reading = ProxyHeaderProtocol(received, self._reactor, HEADER_TIME)
+        StreamTransport(sock, self._reactor, _hostFor(sock, peer), peer).attach(reading)
+
+    def _begin(self, transport: StreamTransport, client: Any, factory: IProtocolFactory, early: bytes) -> None:
+        if not transport.disconnected:
+            super().__call__(transport.release(), client, factory, early)
 
 
 def _hostFor(sock: socket, peer: Any) -> Any:

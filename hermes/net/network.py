@@ -43,12 +43,14 @@ class Network:
     mode: int | None = None
     inherited: Mapping[tuple[str, str], int] = field(factory=dict)
 
-    def streamServer(self, bind: str, tls: IServerCredentials | None = None) -> IStreamServerEndpoint:
+    def streamServer(
+        self, bind: str, tls: IServerCredentials | None = None, proxyProtocol: bool = False
+    ) -> IStreamServerEndpoint:
         """
         @raise ValueError: where C{bind} is none.
         """
         parsePlace(bind)
-        return StreamServerEndpoint(self.reactor, bind, lambda: self._bound(STREAM, bind), tls)
+        return StreamServerEndpoint(self.reactor, bind, lambda: self._bound(STREAM, bind), tls, proxyProtocol)
 
     def streamClient(self, address: str, tls: Any = None) -> IStreamClientEndpoint:
         """

@@ -49,11 +49,12 @@ class TLSSession:
         self._credentials = credentials
         self._records = RecordLayer(credentials.connection())
 
-    def handshake(self, timeout: float = HANDSHAKE_TIMEOUT) -> Deferred[None]:
+    def handshake(self, timeout: float = HANDSHAKE_TIMEOUT, early: bytes = b"") -> Deferred[None]:
         """
         Shake hands. Called once.
 
         @param timeout: in seconds.
+        @param early: what the peer has sent already.
         @return: fires once the peer is who it must be; errback with L{HopUntrusted} where a certificate was not
             accepted, L{TargetTimeout} where it took too long, L{HopUnavailable} where it failed otherwise. The
             transport is then closed. Cancel it to give up.
@@ -61,7 +62,7 @@ class TLSSession:
         handshake = Handshake(self._records, self._credentials, self._sendNow, self._giveUp, self.reactor, timeout)
         self._handshake = handshake
         self._listen()
-        self._shake(b"")
+        self._shake(early)
         return handshake.result
 
     def getPeerCertificate(self) -> Any:

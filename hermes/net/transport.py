@@ -114,6 +114,17 @@ class StreamTransport(SendingSide):
         if tooLate:
             protocol.connectionLost(Failure(ConnectionLost()))
 
+    def release(self) -> sockets.socket:
+        """
+        Give the socket up to whoever goes on with it: this transport is done, its protocol hears nothing more. Nothing
+        may be waiting to be sent. Not from within C{dataReceived}: the reactor is not done with the event then.
+        """
+        self.stopReading()
+        self.stopWriting()
+        self.connected = False
+        self.disconnected = True
+        return self.socket
+
     # Reading.
 
     def doRead(self) -> None:

@@ -10,7 +10,7 @@ from weakref import WeakSet
 
 from attrs import frozen
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
-from twisted.internet.interfaces import IAddress, IListeningPort, IProtocolFactory
+from twisted.internet.interfaces import IAddress, IListeningPort
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.plugin import IPlugin
@@ -20,7 +20,6 @@ from hermes.errors import HermesError
 from hermes.http1.server import HTTP1ServerProtocol
 from hermes.http2.connection import ServerConnection
 from hermes.interfaces import IExchangeHandler, IListener, IListenerContext, IListenerType
-from hermes.proxied import ProxyProtocolFactory
 from hermes.tunnel.choosing import ServerChooser
 from hermes.tunnel.reverse import RemoteListening
 from hermes.tunnel.server import TunnelHandler
@@ -39,7 +38,7 @@ class TunnelListenerOptions:
     @ivar tls: whether connections begin with TLS, in which a client shows its certificate. Without, it is cleartext
         HTTP/2 by prior knowledge, and HTTP/1.1.
     @ivar anonymous: whether somebody is taken who has neither a certificate nor a user's credential.
-    @ivar proxyProtocol: whether connections begin (inside TLS, where there is any) with a PROXY protocol header.
+    @ivar proxyProtocol: whether connections begin, before TLS, with a PROXY protocol header.
     """
 
     bind: str
@@ -140,12 +139,10 @@ class TunnelListener:
 
     async def _start(self) -> None:
         options, context = self._options, self._context
-        factory: IProtocolFactory = self.factory
-        if options.proxyProtocol:
-            factory = ProxyProtocolFactory(factory, context.reactor)
-        endpoint = context.network.streamServer(options.bind, context.credentials if options.tls else None)
+        credentials = context.credentials if options.tls else None
+        endpoint = context.network.streamServer(options.bind, credentials, options.proxyProtocol)
         try:
-            self._port = await endpoint.listen(factory)
+            self._port = await endpoint.listen(self.factory)
         except Exception as error:
             # Twisted wraps the kernel's error and puts the address before it.
             inner = getattr(error, "socketError", None) or error

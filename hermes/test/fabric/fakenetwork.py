@@ -20,6 +20,7 @@ from hermes.interfaces import (
     IListenerContext,
     INetwork,
 )
+from hermes.proxied import ProxyProtocolFactory
 from hermes.test.fabric.fakes import FakeChannel, FakeFlows, FakeSocket, FakeStream
 from hermes.values import Target
 
@@ -49,8 +50,8 @@ class FakeNetwork:
     def streamClient(self, address: str, tls: object | None = None) -> Any:
         return FakeEndpoint(self, address)
 
-    def streamServer(self, bind: str, tls: object | None = None) -> Any:
-        return FakeServerEndpoint(self, bind)
+    def streamServer(self, bind: str, tls: object | None = None, proxyProtocol: bool = False) -> Any:
+        return FakeServerEndpoint(self, bind, proxyProtocol)
 
     def connectStream(self, target: Target, protocol: IProtocol, allowSpecial: bool = False) -> Deferred[IProtocol]:
         self.special.append(allowSpecial)
@@ -104,8 +105,11 @@ class FakeServerEndpoint:
 
     network: FakeNetwork
     bind: str
+    proxyProtocol: bool
 
     def listen(self, factory: IProtocolFactory) -> Deferred[Any]:
+        if self.proxyProtocol:
+            factory = ProxyProtocolFactory(factory, self.network.clock)
         if self.network.bindError is not None:
             return fail(self.network.bindError)
         self.network.servers[self.bind] = FakePort(self.network.clock, factory)

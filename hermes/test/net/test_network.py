@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 from shutil import rmtree
-from socket import SO_REUSEPORT, SOL_SOCKET, socket
+from socket import SO_REUSEPORT, SOL_SOCKET, create_connection, socket
 from tempfile import mkdtemp
 from typing import Any
 
@@ -25,8 +25,10 @@ from hermes.net.authority import OverlayAuthority
 from hermes.net.certificates import ClientCredentials, ServerCredentials
 from hermes.net.network import DATAGRAM, STREAM, Network
 from hermes.net.sockets import bindDatagrams, bindStreams
+from hermes.net.tls import TLSTransport
 from hermes.test.net.descriptors import Recorder, SourceRecorder
 from hermes.test.net.resolver import ResolvingReactor
+from hermes.test.net.sockets import Recorder as StreamRecorder
 from hermes.values import Identity, Target
 
 
@@ -331,6 +333,37 @@ class TLSTests(NetworkTestCase):
         self.failureResultOf(connected, HopUntrusted)
         self.assertEqual((self.clients.built, self.servers.built), ([], []))
         self.assertEqual(len(self.reactor.readers), 1)
+
+    def proxied(self, start: bytes) -> tuple[StreamRecorder, Any]:
+        """
+        Connect to a port whose connections begin with a PROXY protocol header, write C{start}, then speak TLS.
+        """
+        port: Any = self.successResultOf(
+            self.network.streamServer("127.0.0.1:0", self.server(), proxyProtocol=True).listen(self.servers)
+        )
+        self.addCleanup(port.stopListening)
+        sock = create_connection(("127.0.0.1", port.getHost().port))
+        self.addCleanup(sock.close)
+        sock.send(start)
+        client = TLSTransport(sock, self.reactor, self.client())
+        recorder = StreamRecorder()
+        client.handshake().addCallbacks(lambda _: client.attach(recorder), lambda _: None)
+        self.reactor.turn()
+        return recorder, client
+
+    def test_aProxyProtocolHeaderComesBeforeTLS(self) -> None:
+        recorder, client = self.proxied(b"PROXY TCP4 192.0.2.7 192.0.2.1 4711 443\r\n")
+        server = self.servers.built[0].transport
+        self.assertEqual((server.getPeer().host, server.getPeer().port), ("192.0.2.7", 4711))
+        self.assertEqual(server.identity, Identity("edge"))
+        server.write(b"hello")
+        self.reactor.turn()
+        self.assertEqual(bytes(recorder.received), b"hello")
+        client.abortConnection()
+
+    def test_withoutTheHeaderNothingIsSaidInTLS(self) -> None:
+        self.proxied(b"")
+        self.assertEqual(self.servers.built, [])
 
     def test_whoSpeaksNoTLSIsNotTalkedTo(self) -> None:
         with socket() as client:

@@ -63,7 +63,7 @@ class Network:
     waiting: Deferred[Any] | None = None
     inUse: bool = False
 
-    def streamServer(self, bind: str, tls: object = None) -> Any:
+    def streamServer(self, bind: str, tls: object = None, proxyProtocol: bool = False) -> Any:
         network = self
 
         @implementer(IStreamServerEndpoint)
