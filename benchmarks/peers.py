@@ -153,12 +153,14 @@ class Hermes(Side):
             "upstreams": {"b": hop},
             "routes": [{"match": {"any": True}, "via": ["b"]}],
             "admin": {"bind": f"unix:{self.directory}/a.sock"},
+            "accessLog": {"path": f"{self.directory}/a.access"},
         }
         second: dict[str, Any] = {
             "node": "b",
             "listeners": {"overlay": {"type": "tunnel", "bind": f"127.0.0.1:{middle}"}},
             "routes": [{"match": {"any": True}, "allowSpecial": True}],
             "admin": {"bind": f"unix:{self.directory}/b.sock"},
+            "accessLog": {"path": f"{self.directory}/b.access"},
         }
         if not secure:
             second["listeners"]["overlay"] |= {"tls": False, "anonymous": True}

@@ -16,6 +16,7 @@ from hermes.admin.workers import Workers
 from hermes.assembly import Assembly
 from hermes.config import ConfigError, NodeConfig, loadNode
 from hermes.interfaces import IListener, INetwork
+from hermes.net.descriptorlimit import raiseDescriptorLimit
 from hermes.net.dispatch import installLeanDispatch
 from hermes.net.network import Network
 from hermes.node import ADMIN, Node
@@ -58,6 +59,7 @@ def makeService(options: Options) -> IService:
     from twisted.internet import reactor
 
     installLeanDispatch(reactor)
+    raiseDescriptorLimit()
     path, config = options["config"], options.config
     if workerIndex(os.environ) is not None:
         return WorkerService(
