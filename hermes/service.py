@@ -17,6 +17,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from hermes.admin.status import addressText
 from hermes.config import ConfigError, NodeConfig, loadNode
 from hermes.errors import HermesError
 from hermes.node import Node, Reloaded
@@ -203,21 +204,8 @@ def describeListeners(node: Node) -> str:
     """
     types = {name: f" ({listener.type})" for name, listener in node.config.listeners.items()}
     addresses = node.addresses().items()
-    parts = [f"{name.strip('()')}{types.get(name, '')} on {describeAddress(address)}" for name, address in addresses]
+    parts = [f"{name.strip('()')}{types.get(name, '')} on {addressText(address)}" for name, address in addresses]
     return ", ".join(parts) or "no listeners"
-
-
-def describeAddress(address: Any) -> str:
-    """
-    An L{IAddress} as the configuration writes it.
-    """
-    path = getattr(address, "name", None)
-    if path is not None:
-        return f"unix:{os.fsdecode(path)}"
-    host, port = getattr(address, "host", None), getattr(address, "port", None)
-    if host is None:
-        return str(address)
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def describeReload(done: Reloaded) -> str:

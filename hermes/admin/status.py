@@ -4,6 +4,7 @@ What a node is doing, as one JSON object: the status API and C{hermes status} sh
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
@@ -36,13 +37,15 @@ class StatusSource(Protocol):
 
 def addressText(address: Any) -> str:
     """
-    A Twisted address as the configuration would write it.
+    An L{IAddress} as the configuration writes it.
     """
-    if hasattr(address, "port"):
-        host = f"[{address.host}]" if ":" in address.host else address.host
-        return f"{host}:{address.port}"
-    name = getattr(address, "name", None)
-    return f"unix:{name.decode() if isinstance(name, bytes) else name}" if name else str(address)
+    path = getattr(address, "name", None)
+    if path is not None:
+        return f"unix:{os.fsdecode(path)}"
+    host, port = getattr(address, "host", None), getattr(address, "port", None)
+    if host is None:
+        return str(address)
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 class Status:

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from attrs import frozen
-from h2.errors import ErrorCodes
 from twisted.internet.defer import CancelledError, Deferred, DeferredList, fail, succeed
 from twisted.internet.interfaces import IAddress, IDelayedCall, IProtocol, IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
@@ -217,9 +216,3 @@ def _failed(error: FlowError) -> Deferred[IClientExchange]:
     deferred: Deferred[IClientExchange] = Deferred()
     deferred.errback(error)
     return deferred
-
-
-REFUSED = ErrorCodes.REFUSED_STREAM
-"""
-The error code of a stream that the peer has done nothing with: it can be opened again elsewhere (RFC 9113 section 8.7).
-"""

@@ -16,10 +16,11 @@ from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublish
 from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
+from hermes.admin.status import addressText
 from hermes.config import ConfigError, NodeConfig, Problem
 from hermes.errors import HermesError
 from hermes.node import Node
-from hermes.service import NodeService, Signals, describeAddress
+from hermes.service import NodeService, Signals
 from hermes.tap import Options, makeService
 from hermes.test.fakes import FakeAssembly, FakeOptions
 from hermes.test.test_node import FLOW, nodeConfig
@@ -222,6 +223,6 @@ class ServiceTests(SynchronousTestCase):
         signals.restore()
 
     def test_addressesAreWrittenAsInTheConfiguration(self) -> None:
-        self.assertEqual(describeAddress(IPv4Address("TCP", "127.0.0.1", 1)), "127.0.0.1:1")
-        self.assertEqual(describeAddress(IPv6Address("TCP", "::1", 1)), "[::1]:1")
-        self.assertEqual(describeAddress(UNIXAddress(b"/run/s")), "unix:/run/s")
+        self.assertEqual(addressText(IPv4Address("TCP", "127.0.0.1", 1)), "127.0.0.1:1")
+        self.assertEqual(addressText(IPv6Address("TCP", "::1", 1)), "[::1]:1")
+        self.assertEqual(addressText(UNIXAddress(b"/run/s")), "unix:/run/s")
