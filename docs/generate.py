@@ -16,16 +16,9 @@ import attrs
 
 from hermes.admin.metrics import FlowMetrics
 from hermes.config.reference import describeType, keyDocumentation, summary
-from hermes.config.schema import (
-    UPSTREAM_TYPES,
-    AccessLogConfig,
-    AdminConfig,
-    IdentityConfig,
-    MatchConfig,
-    NodeConfig,
-    RouteConfig,
-    UserConfig,
-)
+from hermes.config.routes import MatchConfig, RouteConfig
+from hermes.config.schema import AccessLogConfig, AdminConfig, IdentityConfig, NodeConfig, UserConfig
+from hermes.config.upstreams import UPSTREAM_TYPES
 from hermes.listeners import listenerTypes
 
 REFERENCE = Path(__file__).parent / "reference"

@@ -17,12 +17,14 @@ class FlowError(HermesError):
 
     @ivar status: the HTTP status that answers the request.
     @ivar proxyStatus: the Proxy-Status error type (RFC 9209 section 2.3).
+    @ivar sent: whether something of the request may have reached its target: whoever tries once more must know.
     @ivar answered: the HTTP status that the next hop answered, or L{None}.
     @ivar hopStatus: what the proxies beyond have said in their Proxy-Status field, or L{None}.
     """
 
     status: int = 502
     proxyStatus: str = "proxy_internal_error"
+    sent: bool = False
     answered: int | None = None
     hopStatus: bytes | None = None
 
@@ -165,6 +167,35 @@ class HopRefused(FlowError):
     @property
     def cause(self) -> str:
         return self.told or self.proxyStatus
+
+
+class RequestBroken(FlowError):
+    """
+    The peer broke off before it answered a request, or in the middle of its answer.
+    """
+
+    status = 502
+    proxyStatus = "http_response_incomplete"
+    sent = True
+
+
+class StreamRefused(FlowError):
+    """
+    The peer refused a request before it looked at it (REFUSED_STREAM, or above the last stream of GOAWAY).
+    """
+
+    status = 503
+    proxyStatus = "connection_limit_reached"
+
+
+class ResponseTimeout(FlowError):
+    """
+    No response came in time.
+    """
+
+    status = 504
+    proxyStatus = "http_response_timeout"
+    sent = True
 
 
 class Overloaded(FlowError):

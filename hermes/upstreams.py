@@ -8,7 +8,7 @@ from attrs import evolve, frozen
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 
 from hermes.config import DirectUpstream, HermesUpstream, IdentityConfig, MasqueUpstream
-from hermes.config.schema import UpstreamConfig
+from hermes.config.upstreams import UpstreamConfig
 from hermes.fabric.balance import Balancer
 from hermes.fabric.direct import DirectDialer, EndpointsDialer
 from hermes.http1.client import HTTP1Client

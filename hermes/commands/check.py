@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hermes.config import ConfigError, DirectUpstream, HermesUpstream, MatchConfig, NodeConfig, RouteConfig, loadNode
-from hermes.config.schema import UpstreamConfig
+from hermes.config.upstreams import UpstreamConfig
 from hermes.errors import HermesError
 
 SUMMARY = "check a node's configuration without starting anything"

@@ -9,7 +9,7 @@ from argparse import ArgumentParser, Namespace
 from rich.console import Console
 
 from hermes.config.reference import reference
-from hermes.listeners import listenerTypes
+from hermes.listeners import assistantTypes, listenerTypes
 
 SUMMARY = "print every key of a node's configuration, with what it means"
 
@@ -24,5 +24,5 @@ def run(options: Namespace, console: Console) -> int:
     """
     Print the reference, the options of installed listener types included.
     """
-    print(reference(listenerTypes()), end="", file=console.file)
+    print(reference(listenerTypes(), assistantTypes()), end="", file=console.file)
     return 0

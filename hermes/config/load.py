@@ -14,16 +14,22 @@ from hermes.config.problems import ConfigError, Misfit, Problem
 from hermes.config.references import danglingReferences, missingParts
 from hermes.config.schema import NodeConfig
 from hermes.config.structure import Structurer, misfits
-from hermes.interfaces import IListenerType
+from hermes.interfaces import IAssistantType, IListenerType
+from hermes.listeners import assistantTypes as installedAssistantTypes
 from hermes.listeners import listenerTypes as installedListenerTypes
 
 
-def loadNode(path: str, listenerTypes: Mapping[str, IListenerType] | None = None) -> NodeConfig:
+def loadNode(
+    path: str,
+    listenerTypes: Mapping[str, IListenerType] | None = None,
+    assistantTypes: Mapping[str, IAssistantType] | None = None,
+) -> NodeConfig:
     """
     Load the configuration of a node.
 
     @param path: the file; paths in it are relative to its directory.
     @param listenerTypes: the known types of listeners, by name; those of the installed plugins where not given.
+    @param assistantTypes: the same for assisting components.
     @raise ConfigError: with everything that is wrong with it.
     """
     try:
@@ -33,11 +39,15 @@ def loadNode(path: str, listenerTypes: Mapping[str, IListenerType] | None = None
         raise ConfigError([Problem(path, None, "", (error.strerror or str(error)).lower())]) from None
     except UnicodeDecodeError as error:
         raise ConfigError([Problem(path, None, "", f"not UTF-8 text: byte {error.start} is wrong")]) from None
-    return loadNodeText(text, path, os.path.dirname(os.path.abspath(path)), listenerTypes)
+    return loadNodeText(text, path, os.path.dirname(os.path.abspath(path)), listenerTypes, assistantTypes)
 
 
 def loadNodeText(
-    text: str, file: str, directory: str, listenerTypes: Mapping[str, IListenerType] | None = None
+    text: str,
+    file: str,
+    directory: str,
+    listenerTypes: Mapping[str, IListenerType] | None = None,
+    assistantTypes: Mapping[str, IAssistantType] | None = None,
 ) -> NodeConfig:
     """
     The same from text that is already there.
@@ -49,11 +59,13 @@ def loadNodeText(
     document = parseDocument(text, file)
     if listenerTypes is None:
         listenerTypes = installedListenerTypes()
+    if assistantTypes is None:
+        assistantTypes = installedAssistantTypes()
     problems = list(document.problems)
     found = list(danglingReferences(document.value))
     config: NodeConfig | None = None
     try:
-        config = Structurer(directory, listenerTypes).converter.structure(document.value, NodeConfig)
+        config = Structurer(directory, listenerTypes, assistantTypes).converter.structure(document.value, NodeConfig)
         found += missingParts(config)
     except (BaseValidationError, Misfit) as error:
         found += misfits(error)

@@ -12,8 +12,9 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import attrs
 
-from hermes.config.schema import UPSTREAM_TYPES, ListenerConfig, NodeConfig, UpstreamConfig
-from hermes.interfaces import IListenerType
+from hermes.config.schema import AssistConfig, ListenerConfig, NodeConfig
+from hermes.config.upstreams import UPSTREAM_TYPES, UpstreamConfig
+from hermes.interfaces import IAssistantType, IListenerType
 
 _FIELD = re.compile(r"^@(\w+)(?: (\w+))?:\s*", re.MULTILINE)
 _MARKUP = re.compile(r"[CILB]\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}")
@@ -69,16 +70,21 @@ def describeType(kind: Any) -> str:
     return words.get(name, "mapping" if attrs.has(kind) else name)
 
 
-def reference(listenerTypes: Mapping[str, IListenerType]) -> str:
+def reference(listenerTypes: Mapping[str, IListenerType], assistantTypes: Mapping[str, IAssistantType]) -> str:
     """
     Every key there is, as indented text.
     """
     lines: list[str] = []
-    _class(NodeConfig, 0, lines, listenerTypes)
+    options = {
+        ListenerConfig: {name: listenerType.options for name, listenerType in listenerTypes.items()},
+        AssistConfig: {name: assistantType.options for name, assistantType in assistantTypes.items()},
+        UpstreamConfig: dict(UPSTREAM_TYPES),
+    }
+    _class(NodeConfig, 0, lines, options)
     return "\n".join(lines) + "\n"
 
 
-def _class(cls: Any, depth: int, lines: list[str], listenerTypes: Mapping[str, IListenerType]) -> None:
+def _class(cls: Any, depth: int, lines: list[str], options: Mapping[Any, Mapping[str, Any]]) -> None:
     told = keyDocumentation(cls)
     for attribute in attrs.fields(attrs.resolve_types(cls)):
         if not attribute.init:
@@ -86,7 +92,7 @@ def _class(cls: Any, depth: int, lines: list[str], listenerTypes: Mapping[str, I
         pad = "  " * depth
         lines.append(f"{pad}{attribute.name}: {describeType(attribute.type)}{_default(attribute)}")
         lines.append(f"{pad}    {told.get(attribute.name, '')}".rstrip())
-        _below(attribute.type, depth + 1, lines, listenerTypes)
+        _below(attribute.type, depth + 1, lines, options)
 
 
 def _default(attribute: Any) -> str:
@@ -98,17 +104,13 @@ def _default(attribute: Any) -> str:
     return f" (default: {str(default).lower() if isinstance(default, bool) else default})"
 
 
-def _below(kind: Any, depth: int, lines: list[str], listenerTypes: Mapping[str, IListenerType]) -> None:
-    variants: dict[str, Any] = {}
-    if ListenerConfig in get_args(kind):
-        variants = {name: listenerType.options for name, listenerType in listenerTypes.items()}
-    elif UpstreamConfig in get_args(kind):
-        variants = dict(UPSTREAM_TYPES)
-    for name, options in sorted(variants.items()):
+def _below(kind: Any, depth: int, lines: list[str], options: Mapping[Any, Mapping[str, Any]]) -> None:
+    variants = next((options[one] for one in get_args(kind) if one in options), {})
+    for name, variant in sorted(variants.items()):
         lines.append(f"{'  ' * depth}type: {name}")
-        if summary(options):
-            lines.append(f"{'  ' * depth}    {summary(options)}")
-        _class(options, depth + 1, lines, listenerTypes)
+        if summary(variant):
+            lines.append(f"{'  ' * depth}    {summary(variant)}")
+        _class(variant, depth + 1, lines, options)
     for one in (kind, *get_args(kind)):
-        if attrs.has(one) and one is not ListenerConfig and one.__module__.startswith("hermes.config"):
-            _class(one, depth, lines, listenerTypes)
+        if attrs.has(one) and one not in options and one.__module__.startswith("hermes.config"):
+            _class(one, depth, lines, options)

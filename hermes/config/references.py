@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from hermes.config.problems import KeyPath, Misfit, nearest
-from hermes.config.schema import HermesUpstream, MasqueUpstream, NodeConfig
+from hermes.config.schema import NodeConfig
+from hermes.config.upstreams import HermesUpstream, MasqueUpstream
 
 
 def danglingReferences(document: object) -> Iterator[tuple[KeyPath, Misfit]]:

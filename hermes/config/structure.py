@@ -18,9 +18,10 @@ from cattrs.errors import AttributeValidationNote, ClassValidationError, Iterabl
 
 from hermes.config import types
 from hermes.config.problems import KeyPath, Misfit, nearest
-from hermes.config.schema import UPSTREAM_TYPES, ListenerConfig, UpstreamConfig
+from hermes.config.schema import AssistConfig, ListenerConfig
+from hermes.config.upstreams import UPSTREAM_TYPES, UpstreamConfig
 from hermes.fabric.match import TargetPattern
-from hermes.interfaces import IListenerType
+from hermes.interfaces import IAssistantType, IListenerType
 from hermes.values import Target
 
 _KINDS = {dict: "a mapping", list: "a list", str: "text", bool: "true or false", type(None): "nothing"}
@@ -67,13 +68,20 @@ class Structurer:
     @ivar converter: the cattrs converter; L{attrs <attrs.define>} classes of extensions may use any type it knows.
     """
 
-    def __init__(self, directory: str, listenerTypes: Mapping[str, IListenerType]) -> None:
+    def __init__(
+        self,
+        directory: str,
+        listenerTypes: Mapping[str, IListenerType],
+        assistantTypes: Mapping[str, IAssistantType],
+    ) -> None:
         """
         @param directory: what relative paths are relative to.
         @param listenerTypes: the known types of listeners.
+        @param assistantTypes: those of assisting components.
         """
         self.directory = directory
         self.listenerTypes = listenerTypes
+        self.assistantTypes = assistantTypes
         self.converter = Converter(detailed_validation=True)
         hooks: dict[Any, Callable[[Any], Any]] = {
             str: _text,
@@ -101,6 +109,7 @@ class Structurer:
             (lambda kind: kind is TargetPattern, _ignoringType(lambda value: types.parseTargetPattern(_text(value)))),
             (lambda kind: kind is Target, _ignoringType(lambda value: types.parseTarget(_text(value)))),
             (lambda kind: kind is ListenerConfig, _ignoringType(self._listener)),
+            (lambda kind: kind is AssistConfig, _ignoringType(self._assist)),
         ]
         for applies, function in functions:
             self.converter.register_structure_hook_func(applies, function)
@@ -202,6 +211,10 @@ class Structurer:
     def _listener(self, value: object) -> ListenerConfig:
         name, listenerType = self._typed(value, self.listenerTypes, "a type of listener")
         return ListenerConfig(name, self.structureClass(value, listenerType.options, ignore=("type",)))
+
+    def _assist(self, value: object) -> AssistConfig:
+        name, assistantType = self._typed(value, self.assistantTypes, "a type of assisting component")
+        return AssistConfig(name, self.structureClass(value, assistantType.options, ignore=("type",)))
 
     def _path(self, value: object) -> str:
         text = _text(value)

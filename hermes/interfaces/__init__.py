@@ -15,11 +15,27 @@ from hermes.interfaces.flow import (
     IListenerType,
 )
 from hermes.interfaces.network import INetwork, IServerCredentials
+from hermes.interfaces.request import (
+    IAssistant,
+    IAssistantContext,
+    IAssistantType,
+    IBody,
+    IBodySink,
+    IRequestHandler,
+    IRequestObserver,
+    IRequestSender,
+    IRequestUpstream,
+)
 from hermes.interfaces.stream import IAttachable, IBorrowingProtocol, IStreamTransport
 
 __all__ = [
+    "IAssistant",
+    "IAssistantContext",
+    "IAssistantType",
     "IAttachable",
     "IAuthenticator",
+    "IBody",
+    "IBodySink",
     "IBorrowingProtocol",
     "IClientExchange",
     "IDatagramChannel",
@@ -37,6 +53,10 @@ __all__ = [
     "IListenerContext",
     "IListenerType",
     "INetwork",
+    "IRequestHandler",
+    "IRequestObserver",
+    "IRequestSender",
+    "IRequestUpstream",
     "IServerCredentials",
     "IServerExchange",
     "IStreamTransport",

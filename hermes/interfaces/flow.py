@@ -65,6 +65,9 @@ class IHop(Interface):
 
     name = Attribute("C{str}: the upstream's name in the configuration.")
     dialer = Attribute("L{IDialer}: tunnels in connections that go straight to the hop.")
+    exchanges = Attribute(
+        "L{hermes.interfaces.IExchangeClient}: exchanges in the same connections, or L{None} where the hop takes tunnels only."
+    )
 
     def through(dialer: IDialer) -> IDialer:
         """
@@ -155,6 +158,7 @@ class IListenerContext(Interface):
     reactor = Attribute("The reactor, with time, timers and threads.")
     nodeName = Attribute("C{str}: the name of this node in the overlay.")
     flows = Attribute("L{IFlowHandler}.")
+    requests = Attribute("L{hermes.interfaces.IRequestHandler}: for HTTP exchanges that are no tunnels.")
     authenticator = Attribute("L{IAuthenticator}: the users of this node.")
     network = Attribute("L{hermes.interfaces.INetwork}.")
     credentials = Attribute(

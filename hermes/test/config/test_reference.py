@@ -9,9 +9,9 @@ from typing import Any
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
-from hermes.config import schema
+from hermes.config import routes, schema, upstreams
 from hermes.config.reference import keyDocumentation, reference
-from hermes.listeners import listenerTypes
+from hermes.listeners import assistantTypes, listenerTypes
 
 
 class ReferenceTests(SynchronousTestCase):
@@ -21,9 +21,13 @@ class ReferenceTests(SynchronousTestCase):
 
     def test_everyKeyIsDocumented(self) -> None:
         classes: list[Any] = [
-            value for value in vars(schema).values() if attrs.has(value) and value.__module__ == schema.__name__
+            value
+            for module in (schema, routes, upstreams)
+            for value in vars(module).values()
+            if attrs.has(value) and value.__module__ == module.__name__
         ]
         classes += [listenerType.options for listenerType in listenerTypes().values()]
+        classes += [assistantType.options for assistantType in assistantTypes().values()]
         undocumented = [
             f"{cls.__name__}.{attribute.name}"
             for cls in classes
@@ -33,7 +37,7 @@ class ReferenceTests(SynchronousTestCase):
         self.assertEqual(undocumented, [])
 
     def test_theReferenceNamesKeysTypesAndDefaults(self) -> None:
-        lines = reference(listenerTypes()).splitlines()
+        lines = reference(listenerTypes(), assistantTypes()).splitlines()
         self.assertIn("node: name (required)", lines)
         self.assertIn("workers: number (default: 1)", lines)
         self.assertIn("    endpoints: list of HOST:PORT or unix:PATH (required)", lines)

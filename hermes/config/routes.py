@@ -1,0 +1,77 @@
+"""
+Routes in the configuration of a node: see L{hermes.config.schema}.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from attrs import frozen
+
+from hermes.config.problems import Misfit
+from hermes.config.types import Name, Network
+from hermes.fabric.match import TargetPattern
+
+
+@frozen
+class MatchConfig:
+    """
+    Which flows a route takes: all keys that are given must hold. Each takes one value, or a list of which one must
+    hold.
+
+    @ivar any: C{true}: every flow.
+    @ivar target: where the flow wants to go: C{HOST}, C{HOST:PORT}, C{*.SUFFIX}, a CIDR prefix, C{:PORT}.
+    @ivar user: who sent it, by a credential.
+    @ivar node: the proxy that sent it, by its certificate.
+    @ivar listener: the listener of this node that accepted it.
+    @ivar protocol: C{tcp}, C{udp}, C{http}, or C{listen}: a listening port for somebody else, which must be named.
+    @ivar source: the client's address, a CIDR prefix.
+    """
+
+    any: bool = False
+    target: tuple[TargetPattern, ...] = ()
+    user: tuple[str, ...] = ()
+    node: tuple[Name, ...] = ()
+    listener: tuple[str, ...] = ()
+    protocol: tuple[Literal["tcp", "udp", "http", "listen"], ...] = ()
+    source: tuple[Network, ...] = ()
+
+    def __attrs_post_init__(self) -> None:
+        others = self.target or self.user or self.node or self.listener or self.protocol or self.source
+        if self.any and others:
+            raise Misfit("'any: true' takes every flow: it goes with no other key", below=("any",))
+        if not self.any and not others:
+            raise Misfit("matches nothing: say 'any: true' for every flow")
+
+
+@frozen
+class RouteConfig:
+    """
+    What is done with the flows that it takes. The first route that takes a flow decides; where none does, it is denied.
+
+    @ivar match: which flows.
+    @ivar to: the upstream where they end; left out, the target that they asked for.
+    @ivar via: the proxies between, in order. The first is an upstream of this node. The others are names that the one
+        before each knows; with C{nested}, upstreams of this node too.
+    @ivar nested: open each tunnel inside the one before, so that a proxy in the middle learns neither target nor bytes.
+    @ivar deny: refuse them, for this reason.
+    @ivar allowSpecial: allow targets that are loopback, private or otherwise special-purpose addresses. A route whose
+        C{to} or whose C{match.target} names them allows them too.
+    @ivar name: what it is called in logs and metrics; left out, its place in the list, from 0.
+    """
+
+    match: MatchConfig
+    to: str | None = None
+    via: tuple[str, ...] = ()
+    nested: bool = False
+    deny: str | None = None
+    allowSpecial: bool = False
+    name: Name | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if self.deny is not None and (self.to is not None or self.via or self.allowSpecial):
+            raise Misfit("goes with no other action: the flow is refused", below=("deny",))
+        if self.nested and not self.via:
+            raise Misfit("goes only with 'via'", below=("nested",))
+        if "listen" in self.match.protocol and (self.to is not None or self.via or self.allowSpecial):
+            raise Misfit("a port to listen on goes nowhere: no other action than 'deny'", below=("match", "protocol"))
