@@ -17,7 +17,7 @@ from zope.interface import implementer
 
 from hermes.errors import FlowError, NameNotFound, NameTimeout, TargetProhibited
 from hermes.net.names import plainAddress
-from hermes.net.special import isSpecialPurpose
+from hermes.wire.special import isSpecialPurpose
 from hermes.values import Address, Target
 
 RESOLUTION_TIMEOUT = 5.0

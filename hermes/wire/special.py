@@ -1,5 +1,6 @@
 """
 Addresses that are not somebody on the Internet: a proxy that connects to them for others opens what lies behind it.
+The one list for who dials and for who writes rules about it.
 
 What IANA's two special-purpose registries list (RFC 6890), multicast, and what is not allocated for unicast at all. An
 IPv6 address that carries an IPv4 one is what that one is.
@@ -8,7 +9,7 @@ IPv6 address that carries an IPv4 one is what that one is.
 from __future__ import annotations
 
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, collapse_addresses
 
 SPECIAL_V4 = tuple(
     map(
@@ -80,3 +81,23 @@ def isSpecialPurpose(address: IPv4Address | IPv6Address) -> bool:
         if address in network:
             return isSpecialPurpose(IPv4Address(int(address) >> shift & 0xFFFFFFFF))
     return address not in GLOBAL_V6 or any(address in network for network in SPECIAL_V6)
+
+
+# Neighbours joined: 224.0.0.0/3 is special as a whole, and in neither of two blocks of the list.
+_JOINED_V4 = tuple(collapse_addresses(SPECIAL_V4))
+
+
+def isSpecialNetwork(network: IPv4Network | IPv6Network) -> bool:
+    """
+    Whether every address of C{network} is special-purpose: who names it means what is there.
+    """
+    if isinstance(network, IPv4Network):
+        return any(network.subnet_of(special) for special in _JOINED_V4)
+    for embedding, shift in EMBEDDING:
+        if network.subnet_of(embedding):
+            prefix = min(network.prefixlen - embedding.prefixlen, 32)
+            first = int(network.network_address) >> shift & 0xFFFFFFFF
+            return isSpecialNetwork(IPv4Network((first, prefix)))
+        if embedding.subnet_of(network):
+            return False
+    return not network.overlaps(GLOBAL_V6) or any(network.subnet_of(special) for special in SPECIAL_V6)

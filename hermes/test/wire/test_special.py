@@ -4,13 +4,13 @@ What is not somebody on the Internet is recognised, in whatever notation.
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from hermes.net.special import isSpecialPurpose
+from hermes.wire.special import isSpecialNetwork, isSpecialPurpose
 
 SPECIAL = """
 0.0.0.0 0.1.2.3 10.0.0.1 10.255.255.255 100.64.0.1 100.127.255.255 100.100.100.200 127.0.0.1 127.255.255.254
@@ -59,3 +59,24 @@ class SpecialPurposeTests(SynchronousTestCase):
         if address.is_private or address.is_loopback or address.is_link_local or address.is_multicast:
             mapped = getattr(address, "ipv4_mapped", None)
             self.assertTrue(isSpecialPurpose(address) or mapped is not None)
+
+    def test_aNetworkIsSpecialWhereAllOfItIs(self) -> None:
+        for text in (
+            "10.0.0.0/8 10.1.0.0/16 224.0.0.0/3 192.168.1.1/32 ::1/128 ::/127 fc00::/6 fe80::/10 2001:db8:1::/48 "
+            "64:ff9b::10.0.0.0/104 2002:a00::/24 ::ffff:127.0.0.1/128"
+        ).split():
+            self.assertTrue(isSpecialNetwork(ip_network(text)), text)
+        for text in "0.0.0.0/0 8.0.0.0/6 128.0.0.0/1 8.8.8.8/32 ::/0 ::/3 2000::/3 2002::/16 ::ffff:0:0/96".split():
+            self.assertFalse(isSpecialNetwork(ip_network(text)), text)
+
+    @settings(deadline=None, max_examples=300)
+    @given(st.data(), st.ip_addresses())
+    def test_everyAddressOfASpecialNetworkIsSpecial(
+        self, data: st.DataObject, address: IPv4Address | IPv6Address
+    ) -> None:
+        prefix = data.draw(st.integers(0, address.max_prefixlen))
+        network = ip_network((int(address).to_bytes(address.max_prefixlen // 8, "big"), prefix), strict=False)
+        if isSpecialNetwork(network):
+            self.assertTrue(isSpecialPurpose(address))
+        if prefix == address.max_prefixlen:
+            self.assertEqual(isSpecialNetwork(network), isSpecialPurpose(address))
