@@ -33,6 +33,7 @@ class RequestRecord:
     @ivar bytesOut: of the response's body.
     @ivar tries: how often it was sent to an upstream.
     @ivar retries: why it was sent again, each time: C{"connect"}, C{"refused"}, C{"reset"}, C{"timeout"}, a status.
+    @ivar spent: how often it was sent again before it was answered, by this node and by those beyond.
     @ivar resumed: how often the response's body was cut short and went on from another try.
     @ivar cache: what the cache did: C{"hit"}, C{"stale"}, C{"miss"}, C{"revalidated"}, C{"bypass"}; empty without one.
     @ivar error: what went wrong, in words; L{None} as long as nothing did.
@@ -55,6 +56,7 @@ class RequestRecord:
     bytesOut: int = 0
     tries: int = 0
     retries: tuple[str, ...] = ()
+    spent: int = 0
     resumed: int = 0
     cache: str = ""
     error: str | None = None
@@ -85,6 +87,7 @@ class Request:
     @ivar deadline: when an answer is of no use any more, in seconds of the clock; L{None} for never.
     @ivar retriesLeft: how often it may still be sent again by whoever it passes, all hops together; L{None} where
         nobody has said.
+    @ivar name: what a node that sends it again calls it, so that the next one knows it again; L{None} where none did.
     @ivar informational: takes the heads of 1xx responses, save 100 and 101; L{None} where nobody wants them.
     """
 
@@ -94,6 +97,7 @@ class Request:
     body: IBody | None = None
     deadline: float | None = None
     retriesLeft: int | None = None
+    name: bytes | None = None
     informational: Callable[[ResponseHead], None] | None = None
 
 
@@ -104,10 +108,12 @@ class Response:
 
     @ivar head: its head.
     @ivar body: what follows; L{None} where nothing does. Whoever does not want it stops it.
+    @ivar unsent: the next hop says that surely nothing of the request has reached its target.
     """
 
     head: ResponseHead
     body: IBody | None = None
+    unsent: bool = False
 
 
 @implementer(IBody)
