@@ -1,0 +1,234 @@
+"""
+What an intermediary changes in the heads that pass it (RFC 9110 sections 5.7 and 7.6, RFC 7239). Fields for one hop
+are left out already, by whoever reads a head.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from email.utils import formatdate
+from enum import Enum
+from hashlib import blake2s
+from typing import Final
+
+from hermes.errors import BadRequest, FlowError
+from hermes.messages import BytesBody, Response
+from hermes.values import Address, RequestHead, ResponseHead
+
+# What is meant for this proxy.
+_CONSUMED: Final = frozenset({b"proxy-authorization", b"max-forwards", b"host"})
+
+# What one of us would believe: only from one of us.
+_CLAIMS: Final = frozenset({b"forwarded", b"user", b"x-real-ip"})
+_CLAIMED: Final = b"x-forwarded-"
+_OURS: Final = b"hermes-"
+
+_PREFIX: Final = 7
+_PREFIXES: Final = frozenset({_CLAIMED[:_PREFIX], _OURS[:_PREFIX]})
+
+_LOOKED_AT: Final = _CONSUMED | _CLAIMS | {b"cookie", b"trailer", b"via"}
+
+# What only a proxy that is asked may say to whoever asks.
+_LOOKED_AT_IN_RESPONSES: Final = frozenset({b"proxy-authenticate", b"proxy-authentication-info", b"date", b"trailer"})
+
+# What a TRACE does not show (RFC 9110 section 9.3.8).
+_SECRET: Final = frozenset({b"authorization", b"cookie", b"proxy-authorization"})
+
+_MAX_CLIENTS: Final = 4096
+
+
+class LoopDetected(FlowError):
+    """
+    The request was here before.
+    """
+
+    proxyStatus = "proxy_loop_detected"
+
+
+class Forwarded(Enum):
+    """
+    What is said about a client to whoever is beyond (RFC 7239).
+
+    @cvar TRUE: its address.
+    @cvar OBFUSCATED: a word that stands for its address, the same for as long as this process runs.
+    @cvar FALSE: nothing.
+    """
+
+    TRUE = "true"
+    OBFUSCATED = "obfuscated"
+    FALSE = "false"
+
+
+class Heads:
+    """
+    Heads as they are sent on.
+
+    @ivar pseudonym: this proxy's name in C{Via} (RFC 9110 section 7.6.3), the same as no other's.
+    """
+
+    def __init__(self, pseudonym: bytes, seconds: Callable[[], float], secret: bytes) -> None:
+        """
+        @param pseudonym: a token. Not the node's name: an origin is not to learn how the overlay is built, and the name
+            of another's node may be the same.
+        @param seconds: the time since 1970.
+        @param secret: what the words that stand for addresses are made with, at most 32 bytes.
+        """
+        self.pseudonym = pseudonym
+        self._seconds = seconds
+        self._secret = secret
+        self._via = {version: (b"via", version.encode() + b" " + pseudonym) for version in ("1.0", "1.1", "2")}
+        self._clients: dict[tuple[str | None, bool], bytes] = {}
+        self._second = -1
+        self._date = (b"date", b"")
+
+    def lastHop(self, head: RequestHead, version: str) -> Response | None:
+        """
+        What this proxy answers itself, because the request may pass no further one (C{Max-Forwards: 0}, RFC 9110
+        section 7.6.2); L{None} where it is to be sent on.
+
+        @param version: of HTTP, in which the request came.
+        @raise BadRequest: where C{Max-Forwards} is no number.
+        """
+        method = head.method
+        if (method != b"OPTIONS" and method != b"TRACE") or _hopsLeft(head) != 0:
+            return None
+        if method == b"OPTIONS":
+            return Response(ResponseHead(200, ((b"content-length", b"0"),)))
+        lines = [b"TRACE %s HTTP/%s" % (head.path, version.encode()), b"host: " + head.authority]
+        lines += [b"%s: %s" % pair for pair in head.headers if pair[0] not in _SECRET]
+        data = b"\r\n".join(lines) + b"\r\n\r\n"
+        fields = ((b"content-type", b"message/http"), (b"content-length", b"%d" % len(data)))
+        return Response(ResponseHead(200, fields), BytesBody(data))
+
+    def request(
+        self,
+        head: RequestHead,
+        version: str,
+        source: Address | None,
+        trusted: bool = False,
+        forwarded: Forwarded = Forwarded.TRUE,
+    ) -> RequestHead:
+        """
+        A request's head as it is sent on.
+
+        @param version: of HTTP, in which the request came.
+        @param source: the client's address.
+        @param trusted: whether the client is a node of ours: what it says about whoever was before it is kept.
+        @raise BadRequest: where C{Max-Forwards} is no number.
+        @raise LoopDetected: where the request has passed this proxy before.
+        """
+        fields: list[tuple[bytes, bytes]] = []
+        append = fields.append
+        cookie: bytes | None = None
+        trailer = False
+        for pair in head.headers:
+            name = pair[0]
+            if name in _LOOKED_AT:
+                if name == b"cookie":
+                    # HTTP/2 may have cut it up (RFC 9113 section 8.2.3).
+                    cookie = pair[1] if cookie is None else cookie + b"; " + pair[1]
+                elif name == b"via":
+                    # Nobody else's name holds ours.
+                    if self.pseudonym in pair[1]:
+                        raise LoopDetected("the request came back to this proxy")
+                    append(pair)
+                elif name == b"trailer":
+                    trailer = True
+                    append(pair)
+                elif name == b"max-forwards":
+                    hops = _hopsLeft(head)
+                    append(pair if hops is None else (name, b"%d" % max(hops - 1, 0)))
+                elif trusted and name in _CLAIMS:
+                    append(pair)
+            elif name[:_PREFIX] not in _PREFIXES or not (
+                name.startswith(_OURS) or (not trusted and name.startswith(_CLAIMED))
+            ):
+                append(pair)
+        if cookie is not None:
+            append((b"cookie", cookie))
+        if trailer:
+            fields = _withoutLength(fields)
+            append = fields.append
+        if forwarded is not Forwarded.FALSE:
+            client = self._clients.get((None if source is None else source[0], forwarded is Forwarded.TRUE))
+            if client is None:
+                client = self._client(source, forwarded is Forwarded.TRUE)
+            # Of an authority that was read, nothing needs an escape.
+            append((b"forwarded", b'%s;host="%s";proto=%s' % (client, head.authority, head.scheme or b"http")))
+        append(self._via[version])
+        return RequestHead(head.method, head.scheme, head.authority, head.path, head.protocol, tuple(fields))
+
+    def response(self, head: ResponseHead, version: str) -> ResponseHead:
+        """
+        A response's head as it is sent on.
+
+        @param version: of HTTP, in which the response came.
+        """
+        fields: list[tuple[bytes, bytes]] = []
+        append = fields.append
+        dated = head.status < 200
+        trailer = False
+        for pair in head.headers:
+            name = pair[0]
+            if name in _LOOKED_AT_IN_RESPONSES:
+                if name == b"date":
+                    dated = True
+                elif name == b"trailer":
+                    trailer = True
+                else:
+                    continue
+            elif name[:_PREFIX] == _OURS:
+                continue
+            append(pair)
+        if trailer:
+            fields = _withoutLength(fields)
+            append = fields.append
+        if not dated:
+            append(self.date())
+        append(self._via[version])
+        return ResponseHead(head.status, tuple(fields))
+
+    def date(self) -> tuple[bytes, bytes]:
+        """
+        C{Date}, for a response that has none (RFC 9110 section 6.6.1).
+        """
+        second = int(self._seconds())
+        if second != self._second:
+            self._second = second
+            self._date = (b"date", formatdate(second, usegmt=True).encode("ascii"))
+        return self._date
+
+    def _client(self, source: Address | None, true: bool) -> bytes:
+        if source is None:
+            node = b"unknown"
+        elif not true:
+            node = b"_" + blake2s(source[0].encode(), key=self._secret, digest_size=6).hexdigest().encode()
+        elif ":" in source[0]:
+            node = b'"[%s]"' % source[0].partition("%")[0].encode("ascii")
+        else:
+            node = source[0].encode("ascii")
+        if len(self._clients) >= _MAX_CLIENTS:
+            self._clients.clear()
+        client = self._clients[(None if source is None else source[0], true)] = b"for=" + node
+        return client
+
+
+def _hopsLeft(head: RequestHead) -> int | None:
+    """
+    How many proxies the request may still pass, this one included; L{None} where that is not said, or means nothing.
+    """
+    if head.method != b"OPTIONS" and head.method != b"TRACE":
+        return None
+    value = head.get(b"max-forwards")
+    if value is None:
+        return None
+    if not value.isdigit() or len(value) > 9:
+        raise BadRequest("Max-Forwards is no number")
+    return int(value)
+
+
+def _withoutLength(fields: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """
+    In HTTP/1.1 a body of a known length has no place for trailers: chunks have.
+    """
+    return [pair for pair in fields if pair[0] != b"content-length"]
