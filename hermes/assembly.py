@@ -11,6 +11,7 @@ from typing import Any
 from attrs import define
 from cryptography.x509 import load_pem_x509_certificate
 from OpenSSL import SSL
+from prometheus_client import CollectorRegistry
 from twisted.internet.task import Clock
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -24,8 +25,13 @@ from hermes.admin.status import Status
 from hermes.config import AdminConfig, IdentityConfig, ListenerConfig, NodeConfig
 from hermes.fabric.direct import DirectDialer
 from hermes.fabric.handler import FlowHandler
-from hermes.generation import Generation, ListenerContext
+from hermes.generation import AssistantContext, Generation, ListenerContext
+from hermes.http.handler import RequestHandler
+from hermes.http.origins import Origins
+from hermes.http.plans import Plans
 from hermes.interfaces import (
+    IAssistant,
+    IAssistantType,
     IAuthenticator,
     IFlowObserver,
     IHop,
@@ -34,6 +40,7 @@ from hermes.interfaces import (
     INetwork,
     IServerCredentials,
 )
+from hermes.listeners import assistantTypes as installedAssistantTypes
 from hermes.listeners import listenerTypes as installedListenerTypes
 from hermes.net.certificates import ServerCredentials, nodeNames
 from hermes.net.network import Network
@@ -124,16 +131,25 @@ class Assembly:
 
     log = Logger()
 
-    def __init__(self, reactor: Any, network: INetwork, types: Mapping[str, IListenerType] | None = None) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        network: INetwork,
+        types: Mapping[str, IListenerType] | None = None,
+        assistantTypes: Mapping[str, IAssistantType] | None = None,
+    ) -> None:
         """
         @param types: the types of listeners, by name; those that are installed where not given.
+        @param assistantTypes: the same for assisting components.
         """
         self.network = network
         self.metrics: FlowMetrics | None = None
         self._reactor = reactor
         self._types = installedListenerTypes() if types is None else types
+        self._assistantTypes = installedAssistantTypes() if assistantTypes is None else assistantTypes
         self._credentials: CurrentCredentials | None = None
         self._accessLog = CurrentAccessLog()
+        self._registry = CollectorRegistry()
 
     def credentials(self) -> IServerCredentials | None:
         return self._credentials
@@ -141,6 +157,7 @@ class Assembly:
     def generation(self, config: NodeConfig, before: Generation | None) -> Generation:
         assert before is None or isinstance(before, RealGeneration)
         made: dict[str, Upstream] = {}
+        assistants: dict[str, IAssistant] = {}
         try:
             identity = config.identity
             credentials = None
@@ -148,17 +165,21 @@ class Assembly:
                 credentials = ServerCredentials(identity.certificate, identity.key, identity.trust)
                 checkIdentity(config.node, identity)
             self._makeUpstreams(config, before, made)
+            users = _users(config, before)
+            self._makeAssistants(config, before, users, assistants)
             return RealGeneration(
                 config=config,
-                users=_users(config, before),
+                users=users,
                 router=makeRouter(config),
                 upstreams={name: upstream.dialer for name, upstream in made.items()},
+                assistants=assistants,
                 made=made,
                 credentials=credentials,
                 accessLog=_accessLog(config, before),
             )
         except BaseException:
             self._close(made, {} if before is None else before.made)
+            self._closeAssistants(assistants, {} if before is None else before.assistants)
             raise
 
     def _makeUpstreams(self, config: NodeConfig, before: RealGeneration | None, made: dict[str, Upstream]) -> None:
@@ -171,6 +192,21 @@ class Assembly:
                 made[name] = old
             else:
                 made[name] = maker.make(name, upstream)
+
+    def _makeAssistants(
+        self,
+        config: NodeConfig,
+        before: RealGeneration | None,
+        users: IAuthenticator,
+        assistants: dict[str, IAssistant],
+    ) -> None:
+        context = AssistantContext(self._reactor, config.node, users, self._registry)
+        for name, assist in config.assist.items():
+            old = before.config.assist.get(name) if before is not None else None
+            if before is not None and old == assist and before.users is users:
+                assistants[name] = before.assistants[name]
+            else:
+                assistants[name] = self._assistantTypes[assist.type].assistant(name, assist.options, context)
 
     def commit(self, generation: Generation) -> None:
         assert isinstance(generation, RealGeneration)
@@ -191,6 +227,15 @@ class Assembly:
         assert isinstance(generation, RealGeneration)
         assert kept is None or isinstance(kept, RealGeneration)
         self._close(generation.made, {} if kept is None else kept.made)
+        self._closeAssistants(generation.assistants, {} if kept is None else kept.assistants)
+
+    def retire(self, generation: Generation, successor: Generation) -> None:
+        self._closeAssistants(generation.assistants, successor.assistants)
+
+    def _closeAssistants(self, assistants: Mapping[str, IAssistant], kept: Mapping[str, IAssistant]) -> None:
+        for name, assistant in assistants.items():
+            if kept.get(name) is not assistant:
+                assistant.close().addErrback(self._closeFailed, name)
 
     def _close(self, made: Mapping[str, Upstream], kept: Mapping[str, Upstream]) -> None:
         for name, upstream in made.items():
@@ -198,10 +243,12 @@ class Assembly:
                 upstream.dialer.close().addErrback(self._closeFailed, name)
 
     def _closeFailed(self, failure: Failure, name: str) -> None:
-        self.log.failure("closing the upstream {name} failed", failure, name=name)
+        self.log.failure("closing {name} failed", failure, name=name)
 
     def flows(self, generation: Generation) -> FlowHandler:
-        metrics = self.metrics = FlowMetrics(lambda: flows.openFlows(), generation.config.node, hermes.__version__)
+        metrics = self.metrics = FlowMetrics(
+            lambda: flows.openFlows(), generation.config.node, hermes.__version__, self._registry
+        )
         flows = FlowHandler(
             generation.router,
             generation.upstreams,
@@ -210,6 +257,19 @@ class Assembly:
             self._reactor,
         )
         return flows
+
+    def requests(self, generation: Generation, users: IAuthenticator) -> RequestHandler:
+        return RequestHandler(self.plans(generation), users, [], self._reactor, generation.config.node)
+
+    def plans(self, generation: Generation) -> Plans:
+        return Plans(
+            generation.router,
+            generation.upstreams,
+            generation.assistants,
+            lambda allowSpecial: DirectDialer(self.network, allowSpecial),
+            lambda dialer: Origins(dialer, self._reactor),
+            self._reactor,
+        )
 
     def listener(self, name: str, config: ListenerConfig, context: ListenerContext) -> IListener:
         return self._types[config.type].listener(name, config.options, context)

@@ -8,12 +8,17 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from attrs import define, frozen
+from prometheus_client import CollectorRegistry
 from zope.interface import implementer
 
 from hermes.config import AdminConfig, ListenerConfig, NodeConfig
 from hermes.fabric.handler import FlowHandler
 from hermes.fabric.router import Router
+from hermes.http.handler import RequestHandler
+from hermes.http.plans import Plans
 from hermes.interfaces import (
+    IAssistant,
+    IAssistantContext,
     IAuthenticator,
     IDialer,
     IFlowHandler,
@@ -21,6 +26,7 @@ from hermes.interfaces import (
     IListener,
     IListenerContext,
     INetwork,
+    IRequestHandler,
     IServerCredentials,
 )
 
@@ -64,10 +70,24 @@ class ListenerContext:
 
     reactor: Any
     flows: IFlowHandler
+    requests: IRequestHandler
     authenticator: IAuthenticator
     network: INetwork
     credentials: IServerCredentials | None
     nodeName: str
+
+
+@implementer(IAssistantContext)
+@frozen(eq=False)
+class AssistantContext:
+    """
+    What an assisting component stands on.
+    """
+
+    reactor: Any
+    nodeName: str
+    authenticator: IAuthenticator
+    registry: CollectorRegistry
 
 
 @define(eq=False)
@@ -79,12 +99,14 @@ class Generation:
     @ivar users: its users.
     @ivar router: its routes.
     @ivar upstreams: its upstreams, by name.
+    @ivar assistants: its assisting components, by name.
     """
 
     config: NodeConfig
     users: IAuthenticator
     router: Router
     upstreams: Mapping[str, IDialer | IHop]
+    assistants: Mapping[str, IAssistant]
 
 
 class Assembly(Protocol):
@@ -112,6 +134,11 @@ class Assembly(Protocol):
         C{generation} is the node's from now on: its certificates are those of new handshakes.
         """
 
+    def retire(self, generation: Generation, successor: Generation) -> None:
+        """
+        No request is with C{generation} any more: close what only requests stand on and C{successor} has not.
+        """
+
     def discard(self, generation: Generation, kept: Generation | None) -> None:
         """
         C{generation} will not be used: close what it does not share with C{kept}.
@@ -120,6 +147,18 @@ class Assembly(Protocol):
     def flows(self, generation: Generation) -> FlowHandler:
         """
         What listeners hand their flows to.
+        """
+
+    def requests(self, generation: Generation, users: IAuthenticator) -> RequestHandler:
+        """
+        What listeners hand their HTTP exchanges to.
+
+        @param users: answers for whatever generation is the node's.
+        """
+
+    def plans(self, generation: Generation) -> Plans:
+        """
+        What requests are answered with.
         """
 
     def listener(self, name: str, config: ListenerConfig, context: ListenerContext) -> IListener:

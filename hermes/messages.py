@@ -108,11 +108,13 @@ class Response:
 
     @ivar head: its head.
     @ivar body: what follows; L{None} where nothing does. Whoever does not want it stops it.
+    @ivar version: of HTTP in which it came, for C{Via}; empty where it was made here.
     @ivar unsent: the next hop says that surely nothing of the request has reached its target.
     """
 
     head: ResponseHead
     body: IBody | None = None
+    version: str = ""
     unsent: bool = False
 
 

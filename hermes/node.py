@@ -67,6 +67,7 @@ class Node:
 
     @ivar config: the configuration that it runs.
     @ivar flows: what its listeners hand their flows to.
+    @ivar requests: what its listeners hand their HTTP exchanges to.
     @ivar draining: whether it opens nothing more.
     """
 
@@ -82,6 +83,7 @@ class Node:
         assembly.commit(self._generation)
         self.flows = assembly.flows(self._generation)
         self._users = CurrentUsers(self._generation.users)
+        self.requests = assembly.requests(self._generation, self._users)
         self._bound: dict[str, _Bound] = {}
         # Removed by a reload: they go on until their connections have ended, and nobody tells when that is.
         self._retired: WeakSet[Any] = WeakSet()
@@ -133,6 +135,7 @@ class Node:
         context = ListenerContext(
             reactor=self._reactor,
             flows=self.flows,
+            requests=self.requests,
             authenticator=self._users,
             network=self._assembly.network,
             credentials=self._assembly.credentials(),
@@ -192,6 +195,7 @@ class Node:
         self._assembly.commit(after)
         self._users.users = after.users
         self.flows.swap(after.router, after.upstreams)
+        self.requests.swap(self._assembly.plans(after)).addCallback(lambda _: self._assembly.retire(before, after))
         return Reloaded(
             kept=tuple(name for name in self._bound if name not in fresh),
             started=tuple(fresh),
@@ -259,7 +263,7 @@ class Node:
         deadline = self._reactor.seconds() + timeout
         # The admin listener tells of it until the end.
         await self._changing.run(lambda: self._stopListening(ADMIN))
-        drained = self.flows.drain()
+        drained = gatherResults([self.flows.drain(), self.requests.drain()])
         for listener in self._everyListener():
             listener.drain()
         finished = True
@@ -295,6 +299,7 @@ class Node:
         self.draining = True
         await self._changing.run(self._stopListening)
         self.flows.abortAll()
+        self.requests.abortAll()
         for listener in self._everyListener():
             listener.abort()
         # The resets go out in the reactor's next turns. Where the process ended before, the kernel would tell the peers

@@ -99,6 +99,7 @@ class UpstreamMaker:
             secure=lambda endpoint, address: NestedTLSEndpoint(endpoint, credentials, self.clock),
             client=lambda endpoint: Pool(endpoint, self.clock),
             options=lambda address: TunnelOptions(_authority(address, node), sendVia=True),
+            takesExchanges=True,
         )
         return Upstream(config, self.identity, Hop(name, parts, self.clock), (credentials,))
 

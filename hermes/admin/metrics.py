@@ -29,11 +29,18 @@ class FlowMetrics:
     @ivar registry: everything, for C{prometheus_client.generate_latest}.
     """
 
-    def __init__(self, openFlows: Callable[[], Iterable[Any]], node: str, version: str) -> None:
+    def __init__(
+        self,
+        openFlows: Callable[[], Iterable[Any]],
+        node: str,
+        version: str,
+        registry: CollectorRegistry | None = None,
+    ) -> None:
         """
         @param openFlows: gives the L{hermes.fabric.record.FlowRecord}s of the flows that are open.
+        @param registry: where they are put; one of their own where not given.
         """
-        self.registry = CollectorRegistry()
+        self.registry = CollectorRegistry() if registry is None else registry
         self._openFlows = openFlows
         self._moved: defaultdict[tuple[str, str, str], int] = defaultdict(int)
         flowLabels = ("listener", "protocol", "route", "upstream")

@@ -13,7 +13,6 @@ from twisted.internet.interfaces import IProtocol, IReactorTime
 from twisted.plugin import IPlugin
 from zope.interface import implementer
 
-from hermes.fabric.forward import ForwardHandler
 from hermes.fabric.listener import Accepted, StreamListener
 from hermes.fabric.sniff import Choices, SniffingProtocol
 from hermes.fabric.socks import SOCKSProtocol
@@ -44,19 +43,20 @@ class ProxyOptions:
     @ivar anonymous: whether somebody without a credential is taken. A wrong credential is refused either way.
     @ivar tls: whether connections begin with TLS, with the node's certificate.
     @ivar proxyProtocol: whether connections begin, before TLS, with a PROXY protocol header.
+    @ivar assist: the assisting components that each HTTP request passes before it is routed, in order.
     """
 
     bind: str
     anonymous: bool = True
     tls: bool = False
     proxyProtocol: bool = False
+    assist: tuple[str, ...] = ()
 
 
 class ProxyListener(StreamListener):
     """
     Gives each connection the protocol that its first bytes ask for.
 
-    @ivar forward: takes the requests that are no tunnel.
     @ivar handler: takes all requests.
     """
 
@@ -69,8 +69,8 @@ class ProxyListener(StreamListener):
         http2Protocol: HTTP2Protocol,
     ) -> None:
         super().__init__(name, options.bind, context, options.tls, options.proxyProtocol)
-        self.forward = ForwardHandler(context, name, options.anonymous)
-        self.handler = exchangeHandlers(name, context, options.anonymous, self.forward)
+        forward = context.requests.listener(name, options.assist, options.anonymous)
+        self.handler = exchangeHandlers(name, context, options.anonymous, forward)
         self._anonymous = options.anonymous
         self._http2Protocol = http2Protocol
         self._choices = Choices(self._socks5, self._http1, self._http2)
@@ -96,7 +96,6 @@ class ProxyListener(StreamListener):
     def drain(self) -> None:
         for connection in list(self._drainable):
             connection.drain()
-        self.forward.drain()
 
 
 @implementer(IPlugin, IListenerType)

@@ -163,6 +163,7 @@ class HTTP1ClientProtocol(Connection):
             exchange.writeFinished()
         if tunnel:
             self._held.release(self.transport, exchange.producer)
+        exchange.bodyless = not tunnel and response.body is None
         exchange.answered(response.head)
         if tunnel and exchange.protocol is not None and not self._handedOver:
             exchange.handOver()

@@ -35,6 +35,7 @@ class Exchange:
     """
     One request and its response on an L{hermes.http1.connection.Connection}.
 
+    @ivar bodyless: the peer's head said that it has no body.
     @ivar readEnded: the peer's body is complete.
     @ivar writeEnded: ours is.
     @ivar readPaused: the attached protocol wants nothing now.
@@ -54,6 +55,7 @@ class Exchange:
         self.source = source
         self.trailers: Headers = ()
         self.protocol: IProtocol | None = None
+        self.bodyless = False
         self.readEnded = False
         self.writeEnded = False
         self.readPaused = False

@@ -143,7 +143,7 @@ class HTTP1ServerProtocol(Connection):
 
     def _begin(self, request: Request) -> None:
         exchange = self._exchange = ServerExchange(self, request.head, self.identity, self.source)
-        exchange.readEnded = request.body is None and not request.tunnel
+        exchange.readEnded = exchange.bodyless = request.body is None and not request.tunnel
         try:
             self._handler.exchangeReceived(exchange)
         except Exception:

@@ -59,6 +59,7 @@ class ServerConnection(Connection):
         else:
             exchange.expectBody(head.headers)
         if ended:
+            exchange.bodyless = True
             exchange.bodyEnded()
         if exchange.gone:
             return

@@ -32,12 +32,14 @@ class Exchange(Inbound):
     """
     What both ends share: see L{hermes.interfaces.IExchange}. It begins and ends here; between, its halves have it.
 
+    @ivar bodyless: the peer's head said that it has no body.
     @ivar isTunnel: it carries the bytes of a TCP connection and nothing else (RFC 9113 section 8.5).
     """
 
     version = "2"
     disconnecting = False
     isTunnel = False
+    bodyless = False
 
     def __init__(self, connection: Connection, lane: Lane, request: RequestHead, window: int) -> None:
         super().__init__(connection, lane, window)
@@ -232,6 +234,7 @@ class ClientExchange(Exchange):
             if ended and self.expectsBody:
                 raise MalformedHead("content-length, and no content")
         self._answered = True
+        self.bodyless = ended
         self._answer.callback(head)
 
     @property

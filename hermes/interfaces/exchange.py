@@ -25,6 +25,9 @@ class IExchange(IAttachable):
 
     request = Attribute("L{RequestHead}: the request.")
     version = Attribute("C{str}: C{'1.1'} or C{'2'}.")
+    bodyless = Attribute(
+        "C{bool}: whether it is known from the peer's head that no body follows: nothing need be attached then."
+    )
     trailers = Attribute("L{Headers}: the peer's trailer fields; complete once its body has ended.")
     identity = Attribute("L{hermes.values.Identity}: the peer's, as the connection authenticated it (its certificate).")
     source = Attribute("L{hermes.values.Address} or L{None}: the peer's address, PROXY protocol applied.")

@@ -65,8 +65,9 @@ class IHop(Interface):
 
     name = Attribute("C{str}: the upstream's name in the configuration.")
     dialer = Attribute("L{IDialer}: tunnels in connections that go straight to the hop.")
-    exchanges = Attribute(
-        "L{hermes.interfaces.IExchangeClient}: exchanges in the same connections, or L{None} where the hop takes tunnels only."
+    takesExchanges = Attribute(
+        "C{bool}: whether it takes HTTP exchanges as well as tunnels: its dialers then provide "
+        "L{hermes.interfaces.IExchangeClient} too."
     )
 
     def through(dialer: IDialer) -> IDialer:

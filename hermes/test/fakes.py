@@ -18,6 +18,9 @@ from hermes.fabric.handler import FlowHandler
 from hermes.fabric.match import Match
 from hermes.fabric.router import Route, Router
 from hermes.generation import Generation, ListenerContext
+from hermes.http.handler import RequestHandler
+from hermes.http.origins import Origins
+from hermes.http.plans import Plans
 from hermes.interfaces import IAuthenticator, IDatagramReceiver, IDialer, IListener, IServerCredentials
 from hermes.node import Node
 from hermes.values import Flow
@@ -130,6 +133,7 @@ class FakeAssembly:
     made: list[FakeListener] = field(factory=list)
     committed: list[Generation] = field(factory=list)
     discarded: list[Generation] = field(factory=list)
+    retired: list[Generation] = field(factory=list)
     refuses: HermesError | None = None
     direct: FakeDialer = field(factory=FakeDialer)
     network: Any = None
@@ -146,7 +150,7 @@ class FakeAssembly:
         """
         if self.refuses is not None:
             raise self.refuses
-        return Generation(config, FakeUsers(str(config.drain).encode()), Router([Route(Match(), name="all")]), {})
+        return Generation(config, FakeUsers(str(config.drain).encode()), Router([Route(Match(), name="all")]), {}, {})
 
     def commit(self, generation: Generation) -> None:
         """
@@ -165,6 +169,31 @@ class FakeAssembly:
         A real one, on the fake dialer.
         """
         return FlowHandler(generation.router, generation.upstreams, lambda special: self.direct, [], self.clock)
+
+    def requests(self, generation: Generation, users: IAuthenticator) -> RequestHandler:
+        """
+        A real one.
+        """
+        return RequestHandler(self.plans(generation), users, [], self.clock, generation.config.node)
+
+    def plans(self, generation: Generation) -> Plans:
+        """
+        Real ones, on the fake dialer.
+        """
+        return Plans(
+            generation.router,
+            {},
+            {},
+            lambda special: self.direct,
+            lambda dialer: Origins(dialer, self.clock),
+            self.clock,
+        )
+
+    def retire(self, generation: Generation, successor: Generation) -> None:
+        """
+        Write it down.
+        """
+        self.retired.append(generation)
 
     def admin(self, config: AdminConfig, node: Node) -> IListener:
         """

@@ -24,7 +24,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from hermes.errors import FlowError, HopRefused, HopUnavailable, HopUntrusted, ShuttingDown
-from hermes.interfaces import IClientExchange, IDatagramReceiver, IDialer, IHop
+from hermes.interfaces import IClientExchange, IDatagramReceiver, IDialer, IExchangeClient, IHop
 from hermes.tunnel.client import TunnelDialer, TunnelOptions
 from hermes.tunnel.remote import PENDING, RemoteServerEndpoint
 from hermes.values import Flow, RequestHead, Target
@@ -157,6 +157,7 @@ class HopParts:
         endpoint.
     @ivar client: exchanges over an endpoint.
     @ivar options: how to ask for tunnels at C{HOST:PORT} or C{unix:PATH}.
+    @ivar takesExchanges: whether it is one of ours, that takes other requests than those for tunnels too.
     """
 
     balancer: Callable[[], HopBalancer]
@@ -164,6 +165,7 @@ class HopParts:
     secure: Callable[[IStreamClientEndpoint, str], IStreamClientEndpoint]
     client: Callable[[IStreamClientEndpoint], HopClient]
     options: Callable[[str], TunnelOptions]
+    takesExchanges: bool = False
 
 
 @define(eq=False)
@@ -182,7 +184,7 @@ class _Reach:
         return sum(connection.openExchanges for connection in getattr(self.client, "connections", ()))
 
 
-@implementer(IDialer)
+@implementer(IDialer, IExchangeClient)
 @define(eq=False)
 class _Reaches:
     """
@@ -195,10 +197,18 @@ class _Reaches:
     _closing: bool = False
 
     def connectStream(self, flow: Flow, protocol: IProtocol) -> Deferred[IProtocol]:
-        return self._try(lambda dialer: dialer.connectStream(flow, protocol))
+        return self._try(lambda reach: reach.dialer.connectStream(flow, protocol))
 
     def connectDatagrams(self, flow: Flow, receiver: IDatagramReceiver) -> Deferred[IDatagramReceiver]:
-        return self._try(lambda dialer: dialer.connectDatagrams(flow, receiver))
+        return self._try(lambda reach: reach.dialer.connectDatagrams(flow, receiver))
+
+    def exchange(self, head: RequestHead, end: bool = False) -> Deferred[IClientExchange]:
+        """
+        See L{hermes.interfaces.IExchangeClient}.
+        """
+        if not self._closing and len(self._balancer.endpoints) == 1:
+            return self.reach(self._balancer.endpoints[0].address).client.exchange(head, end)  # type: ignore[no-any-return]
+        return self._try(lambda reach: reach.client.exchange(head, end))
 
     def preferred(self) -> str:
         """
@@ -215,7 +225,7 @@ class _Reaches:
             reach = self._reaches[address] = self._make(address)
         return reach
 
-    def _try(self, dial: Callable[[TunnelDialer], Deferred[_T]]) -> Deferred[_T]:
+    def _try(self, dial: Callable[[_Reach], Deferred[_T]]) -> Deferred[_T]:
         if self._closing:
             return fail(ShuttingDown("the connections to the next hop are being closed"))
         if len(self._balancer.endpoints) == 1:
@@ -223,17 +233,17 @@ class _Reaches:
                 reach = self.reach(self._balancer.endpoints[0].address)
             except FlowError as error:
                 return fail(error)
-            return dial(reach.dialer)
+            return dial(reach)
         return Deferred.fromCoroutine(self._tryEach(dial))
 
-    async def _tryEach(self, dial: Callable[[TunnelDialer], Deferred[_T]]) -> _T:
+    async def _tryEach(self, dial: Callable[[_Reach], Deferred[_T]]) -> _T:
         error: FlowError = HopUnavailable("the next hop has no endpoint that can be reached in this way")
         for place in self._balancer.endpoints:
             reach = self._reaches.get(place.address)
             place.active = 0 if reach is None else reach.load()
         for place in self._balancer.order():
             try:
-                opened = await dial(self.reach(place.address).dialer)
+                opened = await dial(self.reach(place.address))
             except UNREACHED as unreached:
                 self._balancer.failed(place)
                 error = unreached
@@ -276,6 +286,7 @@ class Hop:
 
     def __init__(self, name: str, parts: HopParts, clock: IReactorTime) -> None:
         self.name = name
+        self.takesExchanges = parts.takesExchanges
         self._parts = parts
         self._clock = clock
         self._straight = _Reaches(parts.balancer(), self._reachStraight)

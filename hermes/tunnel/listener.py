@@ -4,7 +4,6 @@ The C{tunnel} listener: other proxies, and any MASQUE client.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 from weakref import WeakSet
 
@@ -39,12 +38,14 @@ class TunnelListenerOptions:
         HTTP/2 by prior knowledge, and HTTP/1.1.
     @ivar anonymous: whether somebody is taken who has neither a certificate nor a user's credential.
     @ivar proxyProtocol: whether connections begin, before TLS, with a PROXY protocol header.
+    @ivar assist: the assisting components that each HTTP request passes before it is routed, in order.
     """
 
     bind: str
     tls: bool = True
     anonymous: bool = False
     proxyProtocol: bool = False
+    assist: tuple[str, ...] = ()
 
 
 class ConnectionFactory(Factory):
@@ -185,12 +186,6 @@ class TunnelListenerType:
     type = "tunnel"
     options = TunnelListenerOptions
 
-    def __init__(self, forward: Callable[[str, IListenerContext], IExchangeHandler] | None = None) -> None:
-        """
-        @param forward: makes the handler for the requests that are no tunnel, of a listener's name and context.
-        """
-        self._forward = forward
-
     def listener(self, name: str, options: Any, context: IListenerContext) -> IListener:
-        forward = None if self._forward is None else self._forward(name, context)
-        return TunnelListener(name, options, context, forward)
+        requests = context.requests.listener(name, options.assist, options.anonymous)
+        return TunnelListener(name, options, context, requests)

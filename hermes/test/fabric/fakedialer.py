@@ -92,6 +92,7 @@ class FakeHop:
     dialer: FakeDialer
     closed: int = 0
     inside: dict[int, NestedDialer] = field(factory=dict)
+    takesExchanges: bool = False
 
     def through(self, dialer: IDialer) -> IDialer:
         return self.inside.setdefault(id(dialer), NestedDialer(self.dialer.clock, carrier=dialer, hop=self.name))

@@ -15,6 +15,9 @@ from zope.interface import implementer
 
 from hermes.errors import FlowError
 from hermes.interfaces import (
+    IExchangeHandler,
+    IRequestHandler,
+    IServerExchange,
     IDatagramChannel,
     IDatagramSocket,
     IListenerContext,
@@ -147,6 +150,31 @@ class FakePort:
         return succeed(None)
 
 
+@implementer(IRequestHandler, IExchangeHandler)
+@define(eq=False)
+class FakeRequests:
+    """
+    Keeps the exchanges that a listener hands on.
+
+    @ivar asked: the options of each listener that asked for a handler.
+    """
+
+    received: list[IServerExchange] = field(factory=list)
+    asked: list[tuple[Any, ...]] = field(factory=list)
+
+    def listener(
+        self, name: str, assist: tuple[str, ...] = (), anonymous: bool = True, gateway: bool = False
+    ) -> IExchangeHandler:
+        """
+        Itself.
+        """
+        self.asked.append((name, assist, anonymous, gateway))
+        return self
+
+    def exchangeReceived(self, exchange: IServerExchange) -> None:
+        self.received.append(exchange)
+
+
 @implementer(IListenerContext)
 @define(eq=False)
 class FakeContext:
@@ -156,6 +184,7 @@ class FakeContext:
 
     reactor: Clock = field(factory=Clock)
     flows: Any = field(factory=FakeFlows)
+    requests: Any = field(factory=FakeRequests)
     authenticator: Any = None
     credentials: Any = None
     nodeName: str = "edge"

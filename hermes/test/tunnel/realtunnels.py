@@ -22,6 +22,7 @@ from hermes.net.authority import OverlayAuthority
 from hermes.net.certificates import ClientCredentials, ServerCredentials
 from hermes.net.memorytls import NestedTLS
 from hermes.net.network import Network
+from hermes.test.fabric.fakenetwork import FakeRequests
 from hermes.test.tunnel.echo import EchoFlows, Watched, WatchedDatagrams
 from hermes.test.tunnel.fakes import Authenticator
 from hermes.tunnel.client import TunnelOptions
@@ -45,6 +46,7 @@ class Context:
     nodeName: str = "relay"
     reactor: Any = reactor
     authenticator: Any = field(factory=lambda: Authenticator({b"Basic YTpi": "alice"}))
+    requests: Any = field(factory=FakeRequests)
 
 
 @define(eq=False)

@@ -1,0 +1,185 @@
+"""
+One exchange, from its request to the end of its response.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from hermes.errors import CredentialsRequired, FlowError
+from hermes.http.bodies import INTERNAL_ERROR, RequestBody, ResponseSink
+from hermes.http.deadline import writeSpent
+from hermes.interfaces import IBody, IServerExchange
+from hermes.messages import RequestRecord, Response
+from hermes.values import Headers, ResponseHead, fieldValue
+from hermes.wire.fields import proxyStatus
+
+if TYPE_CHECKING:
+    from hermes.http.handler import RequestHandler
+
+
+class Answering:
+    """
+    It ends in one of these ways: the response is written, whole or cut short; the client goes away; it is aborted.
+
+    @ivar exchange: with the client.
+    @ivar record: what is known about it.
+    """
+
+    log = Logger()
+
+    __slots__ = ("_body", "_handler", "_pending", "_responded", "_response", "exchange", "record")
+
+    def __init__(self, handler: RequestHandler, exchange: IServerExchange, record: RequestRecord) -> None:
+        self._handler = handler
+        self.exchange = exchange
+        self.record = record
+        self._pending: Deferred[Response] | None = None
+        self._response: IBody | None = None
+        self._responded = False
+        self._body: RequestBody | None = None
+        exchange.notifyLost(self._lost)
+
+    def body(self) -> IBody | None:
+        """
+        The request's body; L{None} where it has none.
+        """
+        if self.exchange.bodyless:
+            return None
+        length = fieldValue(self.exchange.request.headers, b"content-length")
+        self._body = RequestBody(
+            self.exchange, self._lost, int(length) if length is not None and length.isdigit() else None
+        )
+        return self._body
+
+    def follow(self, pending: Deferred[Response]) -> None:
+        """
+        Answer with what C{pending} fires with.
+        """
+        self._pending = pending
+        pending.addCallbacks(self.answer, self._failed).addErrback(self._crashed)
+
+    def answer(self, response: Response) -> None:
+        """
+        Send the response.
+        """
+        self._pending = None
+        self._responded = True
+        exchange, record, head = self.exchange, self.record, response.head
+        record.firstByteSeconds = self._handler.clock.seconds() - record.startedAt
+        record.status = head.status
+        body = self._response = response.body
+        heads = self._handler.heads
+        if response.version:
+            head = heads.response(head, response.version)
+        elif head.get(b"date") is None:
+            head = ResponseHead(head.status, (*head.headers, heads.date()))
+        if exchange.identity.node is not None:
+            head = ResponseHead(head.status, head.headers + writeSpent(record, response.unsent))
+        if body is None:
+            exchange.respond(head, end=True)
+            if exchange.request.method != b"CONNECT" or head.status >= 300:
+                exchange.loseConnection()
+            self._end()
+        else:
+            exchange.respond(head)
+            body.start(ResponseSink(exchange, body, record, self._sent))
+
+    def _sent(self, failure: Failure | None) -> None:
+        if failure is not None:
+            self.record.failed(FlowError("internal error"))
+        self._end()
+
+    def _failed(self, failure: Failure) -> None:
+        self._pending = None
+        error = failure.value
+        if isinstance(error, CancelledError) and self.record.seconds is not None:
+            return
+        if not isinstance(error, FlowError):
+            self.log.failure("answering a request failed", failure)
+            error = FlowError("internal error")
+        self.refuse(error)
+
+    def _crashed(self, failure: Failure) -> None:
+        self.log.failure("sending a response failed", failure)
+        self.record.failed(FlowError("internal error"))
+        self.exchange.reset(INTERNAL_ERROR)
+        self._end()
+
+    def refuse(self, error: FlowError) -> None:
+        """
+        Answer with the error's status, a Proxy-Status field (RFC 9209) and its text.
+        """
+        record, exchange = self.record, self.exchange
+        record.failed(error)
+        record.status = error.status
+        self._responded = True
+        head = refusal(error, self._handler.nodeName)
+        if exchange.identity.node is not None:
+            head = ResponseHead(head.status, head.headers + writeSpent(record, not error.sent))
+        exchange.respond(head)
+        if exchange.request.method != b"HEAD":
+            exchange.write(b"%s\n" % str(error).encode())
+        exchange.loseConnection()
+        self._end()
+
+    def abort(self) -> None:
+        """
+        End it now, as an error.
+        """
+        self.exchange.reset(INTERNAL_ERROR)
+        self._lost(None)
+
+    def _lost(self, reason: Failure | None) -> None:
+        """
+        The exchange is over; in order, where all was done.
+        """
+        if self.record.seconds is not None:
+            return
+        self.record.failed(_ClientGone("the client went away" if reason is not None else "the proxy is shutting down"))
+        self._end()
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            pending.cancel()
+        elif self._response is not None:
+            self._response.stopProducing()
+
+    def _end(self) -> None:
+        self._handler.ended(self)
+        body = self._body
+        if body is not None and not body.started:
+            body.stopProducing()
+
+
+class _CutShort(Exception):
+    """
+    The response ended before its end.
+    """
+
+
+class _ClientGone(Exception):
+    """
+    Nobody waits for the answer any more.
+    """
+
+
+def refusal(error: FlowError, nodeName: str) -> ResponseHead:
+    """
+    The head of the answer to a request that is refused; its text is the body.
+    """
+    headers: Headers = (
+        (b"proxy-status", proxyStatus(nodeName, error.proxyStatus, str(error), error.answered, error.hopStatus)),
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-length", b"%d" % (len(str(error).encode()) + 1)),
+    )
+    if isinstance(error, CredentialsRequired):
+        realm = nodeName.replace("\\", "\\\\").replace('"', '\\"').encode("ascii", "replace")
+        headers += (
+            (b"proxy-authenticate", b'Basic realm="%s", charset="UTF-8"' % realm),
+            (b"proxy-authenticate", b'Bearer realm="%s"' % realm),
+        )
+    return ResponseHead(error.status, headers)

@@ -1,0 +1,311 @@
+"""
+What every listener hands its HTTP exchanges to.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from os import urandom
+from typing import Any, Final
+
+from attrs import evolve
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from hermes.errors import (
+    BadRequest,
+    CredentialsRequired,
+    FlowError,
+    HermesError,
+    NotImplementedHere,
+    Overloaded,
+    ShuttingDown,
+)
+from hermes.http.answering import Answering
+from hermes.http.deadline import readBudget
+from hermes.http.fields import Heads
+from hermes.http.plans import Plans
+from hermes.interfaces import IAuthenticator, IExchangeHandler, IRequestHandler, IRequestObserver, IServerExchange
+from hermes.messages import Request, RequestRecord, Response
+from hermes.values import Flow, Identity, RequestHead, Target
+from hermes.wire.errors import MalformedError
+from hermes.wire.fields import parseVia
+from hermes.wire.host import parseAuthority
+
+MAX_REQUESTS: Final = 65_536
+"""
+Exchanges that may go on at once, where nothing else is said.
+"""
+
+_PORTS: Final = {b"http": 80, b"https": 443}
+
+
+class UnknownAssistant(HermesError):
+    """
+    A listener names an assisting component that there is none of.
+    """
+
+
+@implementer(IRequestHandler)
+class RequestHandler:
+    """
+    Names who asks, routes, assists, sends, answers, counts.
+
+    @ivar maxRequests: exchanges that may go on at once.
+    @ivar plans: what requests are answered with, from now on.
+    @ivar nodeName: the node's name, for C{Proxy-Status}.
+    @ivar started: how many exchanges were taken.
+    @ivar heads: what is changed in heads.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        plans: Plans,
+        authenticator: IAuthenticator,
+        observers: Sequence[IRequestObserver],
+        clock: IReactorTime,
+        nodeName: str,
+        maxRequests: int = MAX_REQUESTS,
+    ) -> None:
+        self.plans = plans
+        self.authenticator = authenticator
+        self.clock = clock
+        self.nodeName = nodeName
+        self.maxRequests = maxRequests
+        self.started = 0
+        # Not the node's name: an origin is not to learn how the overlay is built, and the name of another's node may be
+        # the same.
+        self.heads = Heads(b"hermes-" + urandom(6).hex().encode(), time.time, urandom(16))
+        self._observers = tuple(observers)
+        self._open: dict[Answering, None] = {}
+        self._draining = False
+        self._drained: list[Deferred[None]] = []
+        self._retiring: list[tuple[set[Answering], Deferred[None]]] = []
+
+    def listener(
+        self, name: str, assist: tuple[str, ...] = (), anonymous: bool = True, gateway: bool = False
+    ) -> IExchangeHandler:
+        return ListenerRequests(self, name, assist, anonymous, gateway)
+
+    def begin(self, answering: Answering) -> None:
+        """
+        An exchange begins.
+
+        @raise FlowError: where no more are taken.
+        """
+        if self._draining:
+            raise ShuttingDown("the proxy is shutting down")
+        if len(self._open) >= self.maxRequests:
+            raise Overloaded(f"{self.maxRequests} requests are open: no more are taken")
+        self.started += 1
+        self._open[answering] = None
+        for observer in self._observers:
+            observer.requestStarted(answering.record)
+
+    def ended(self, answering: Answering) -> None:
+        """
+        It is over.
+        """
+        if answering not in self._open:
+            return
+        del self._open[answering]
+        record = answering.record
+        record.seconds = self.clock.seconds() - record.startedAt
+        for observer in self._observers:
+            try:
+                observer.requestEnded(record)
+            except Exception:
+                self.log.failure("{observer} failed on a request's end", observer=observer)
+        if self._retiring:
+            self._leave(answering)
+        if self._drained and not self._open:
+            drained, self._drained = self._drained, []
+            for waiting in drained:
+                waiting.callback(None)
+
+    # The life of a node
+
+    def openRequests(self) -> list[RequestRecord]:
+        """
+        The records of the exchanges that go on, oldest first.
+        """
+        return [answering.record for answering in self._open]
+
+    def swap(self, plans: Plans) -> Deferred[None]:
+        """
+        Answer new requests with these; what goes on goes on as it is. Fires once it has ended.
+        """
+        self.plans = plans
+        retired: Deferred[None] = Deferred()
+        if self._open:
+            self._retiring.append((set(self._open), retired))
+        else:
+            retired.callback(None)
+        return retired
+
+    def _leave(self, answering: Answering) -> None:
+        for retiring in list(self._retiring):
+            others, retired = retiring
+            others.discard(answering)
+            if not others:
+                self._retiring.remove(retiring)
+                retired.callback(None)
+
+    def drain(self) -> Deferred[None]:
+        """
+        Take nothing more. Fires when no exchange goes on.
+        """
+        self._draining = True
+        if not self._open:
+            return succeed(None)
+        drained: Deferred[None] = Deferred()
+        self._drained.append(drained)
+        return drained
+
+    def abortAll(self) -> None:
+        """
+        End every exchange at once, as an error.
+        """
+        for answering in list(self._open):
+            answering.abort()
+
+
+@implementer(IExchangeHandler)
+class ListenerRequests:
+    """
+    What takes the exchanges of one listener.
+
+    @ivar requests: does what is the same for all listeners.
+    @ivar assist: the names of the assisting components that each request passes before it is routed.
+    """
+
+    def __init__(
+        self, requests: RequestHandler, name: str, assist: tuple[str, ...], anonymous: bool, gateway: bool
+    ) -> None:
+        self.requests = requests
+        self.assist = assist
+        self._name = name
+        self._anonymous = anonymous
+        self._gateway = gateway
+
+    def exchangeReceived(self, exchange: IServerExchange) -> None:
+        requests = self.requests
+        head: RequestHead = exchange.request
+        flow = Flow("http", _NOWHERE, exchange.source, exchange.identity, self._name)
+        record = RequestRecord(flow, head, exchange.version, requests.clock.seconds())
+        answering = Answering(requests, exchange, record)
+        try:
+            requests.begin(answering)
+            self._admit(answering, head)
+        except FlowError as error:
+            answering.refuse(error)
+
+    def _admit(self, answering: Answering, head: RequestHead) -> None:
+        """
+        @raise FlowError: where the request goes no further.
+        """
+        exchange, record, requests = answering.exchange, answering.record, self.requests
+        flow = record.flow = Flow(
+            "http",
+            self._target(head),
+            exchange.source,
+            exchange.identity if self._gateway else self._identify(exchange),
+            self._name,
+            _viaOf(head) if exchange.identity.node is not None else (),
+        )
+        heads = requests.heads
+        last = heads.lastHop(head, exchange.version)
+        if last is not None:
+            answering.answer(last)
+            return
+        fromNode = exchange.identity.node is not None
+        request = Request(
+            heads.request(head, exchange.version, exchange.source, fromNode), flow, record, answering.body()
+        )
+        if fromNode:
+            budget = readBudget(head, record.startedAt)
+            request.deadline, request.retriesLeft, request.name = budget.deadline, budget.retriesLeft, budget.name
+        self._run(answering, request)
+
+    def _run(self, answering: Answering, request: Request) -> None:
+        if not self.assist:
+            answering.follow(self._routed(request))
+            return
+        answering.follow(chain(self._assistants(), self._routed)(request))
+
+    def _assistants(self) -> list[Any]:
+        known = self.requests.plans.assistants
+        try:
+            return [known[name] for name in self.assist]
+        except KeyError as error:
+            raise UnknownAssistant(f"listener {self._name}: no assisting component is called {error}") from None
+
+    def _routed(self, request: Request) -> Deferred[Response]:
+        plan = self.requests.plans.decide(request)
+        record = request.record
+        record.routeName, record.upstream, record.hops = plan.routeName, plan.upstream, plan.hops
+        return plan.send(request)
+
+    def _identify(self, exchange: IServerExchange) -> Identity:
+        identity: Identity = exchange.identity
+        authorization = exchange.request.get(b"proxy-authorization")
+        if authorization is not None:
+            user = self.requests.authenticator.authenticate(authorization)
+            if user is None:
+                raise CredentialsRequired("the credential is wrong")
+            return evolve(identity, user=user)
+        if not identity and (self.requests.authenticator.required or not self._anonymous):
+            raise CredentialsRequired("this proxy takes nobody it can't name")
+        return identity
+
+    def _target(self, head: RequestHead) -> Target:
+        if (head.method == b"CONNECT" and head.protocol is None) or head.method == b"TRACE":
+            raise NotImplementedHere(f"{head.method.decode()} is not sent on to origins")
+        port = _PORTS.get(head.scheme)
+        if port is None:
+            raise NotImplementedHere("only http: and https: are sent on")
+        try:
+            host, given = parseAuthority(head.authority)
+        except MalformedError as error:
+            raise BadRequest(str(error)) from None
+        return Target(host, given or port)
+
+
+_NOWHERE: Final = Target("", 0)
+
+
+def _viaOf(head: RequestHead) -> tuple[str, ...]:
+    """
+    The hops that the node at the other end asks for.
+    """
+    value = head.get(b"hermes-via")
+    if value is None:
+        return ()
+    try:
+        return parseVia(value)
+    except MalformedError as error:
+        raise BadRequest(f"hermes-via: {error}") from None
+
+
+Onward = Callable[[Request], Deferred[Response]]
+
+
+def chain(assistants: Sequence[Any], onward: Onward) -> Onward:
+    """
+    C{onward} with assisting components before it, the first of them outermost.
+    """
+    for assistant in reversed(assistants):
+        onward = _before(assistant, onward)
+    return onward
+
+
+def _before(assistant: Any, onward: Onward) -> Onward:
+    def assisted(request: Request) -> Deferred[Response]:
+        return assistant.assist(request, onward)  # type: ignore[no-any-return]
+
+    return assisted
