@@ -4,8 +4,7 @@ From the routes in a configuration to the router.
 
 from __future__ import annotations
 
-from hermes.config import DirectUpstream, MatchConfig, NodeConfig
-from hermes.fabric.match import Match
+from hermes.config import DirectUpstream, NodeConfig
 from hermes.fabric.router import Route, Router
 
 
@@ -23,7 +22,7 @@ def makeRouter(config: NodeConfig) -> Router:
     return Router(
         [
             Route(
-                match=makeMatch(route.match),
+                match=route.match.match(),
                 name=route.name or str(place),
                 to=None if route.to in targetAsAsked else route.to,
                 via=route.via,
@@ -33,18 +32,4 @@ def makeRouter(config: NodeConfig) -> Router:
             )
             for place, route in enumerate(config.routes)
         ]
-    )
-
-
-def makeMatch(config: MatchConfig) -> Match:
-    """
-    The same for one match; C{any} is a match that asks for nothing. A node's name is in its certificate in lower case.
-    """
-    return Match(
-        targets=config.target,
-        users=frozenset(config.user),
-        nodes=frozenset(node.lower() for node in config.node),
-        listeners=frozenset(config.listener),
-        protocols=frozenset(config.protocol),
-        sources=config.source,
     )

@@ -6,26 +6,35 @@ from __future__ import annotations
 
 from typing import Literal
 
-from attrs import frozen
+from attrs import field, frozen
 
 from hermes.config.problems import Misfit
-from hermes.config.types import Name, Network
-from hermes.fabric.match import TargetPattern
+from hermes.config.types import FieldName, Method, Name, Network, ParameterName
+from hermes.matching import HostPattern, Match, PathPattern, TargetPattern, ValuePattern
+from hermes.matching.match import criteria
 
 
 @frozen
 class MatchConfig:
     """
-    Which flows a route takes: all keys that are given must hold. Each takes one value, or a list of which one must
-    hold.
+    Which flows and requests a route takes: all keys that are given must hold. Each takes one value, or a list of which
+    one must hold. With C{host}, C{path}, C{method}, C{header} or C{query} it takes only HTTP requests.
 
-    @ivar any: C{true}: every flow.
+    @ivar any: C{true}: every flow and request.
     @ivar target: where the flow wants to go: C{HOST}, C{HOST:PORT}, C{*.SUFFIX}, a CIDR prefix, C{:PORT}.
     @ivar user: who sent it, by a credential.
     @ivar node: the proxy that sent it, by its certificate.
     @ivar listener: the listener of this node that accepted it.
     @ivar protocol: C{tcp}, C{udp}, C{http}, or C{listen}: a listening port for somebody else, which must be named.
     @ivar source: the client's address, a CIDR prefix.
+    @ivar host: the host in the request: C{HOST}, C{*.SUFFIX}, C{*} for every one.
+    @ivar path: the path in the request, without the query: C{/a} itself; C{/a/}, what lies below; C{/users/{id}/posts},
+        with any segment where the braces are; C{{prefix: /a}}, C{/a} and what lies below; C{{regex: EXPRESSION}}, which
+        must match all of it.
+    @ivar method: the method. An upgrade, such as a WebSocket, has the method C{CONNECT}.
+    @ivar header: header fields by name, all of which must match: text, C{true} (it is there), C{false} (it is not),
+        C{{prefix: TEXT}}, C{{suffix: TEXT}}, C{{contains: TEXT}}, C{{regex: EXPRESSION}}.
+    @ivar query: parameters of the query by name, in the same way.
     """
 
     any: bool = False
@@ -35,13 +44,40 @@ class MatchConfig:
     listener: tuple[str, ...] = ()
     protocol: tuple[Literal["tcp", "udp", "http", "listen"], ...] = ()
     source: tuple[Network, ...] = ()
+    host: tuple[HostPattern, ...] = ()
+    path: tuple[PathPattern, ...] = ()
+    method: tuple[Method, ...] = ()
+    header: dict[FieldName, tuple[ValuePattern, ...]] = field(factory=dict)
+    query: dict[ParameterName, tuple[ValuePattern, ...]] = field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
-        others = self.target or self.user or self.node or self.listener or self.protocol or self.source
+        flows = self.target or self.user or self.node or self.listener or self.protocol or self.source
+        requests = self.host or self.path or self.method or self.header or self.query
+        others = flows or requests
+        if requests and self.protocol and "http" not in self.protocol:
+            raise Misfit("takes HTTP requests, and the protocol is none", below=("protocol",))
         if self.any and others:
             raise Misfit("'any: true' takes every flow: it goes with no other key", below=("any",))
         if not self.any and not others:
             raise Misfit("matches nothing: say 'any: true' for every flow")
+
+    def match(self) -> Match:
+        """
+        What it stands for; C{any} is a match that asks for nothing. A node's name is in its certificate in lower case.
+        """
+        return Match(
+            targets=self.target,
+            users=frozenset(self.user),
+            nodes=frozenset(node.lower() for node in self.node),
+            listeners=frozenset(self.listener),
+            protocols=frozenset(self.protocol),
+            sources=self.source,
+            hosts=self.host,
+            paths=self.path,
+            methods=frozenset(method.encode() for method in self.method),
+            headers=criteria({name.encode(): patterns for name, patterns in self.header.items()}),
+            query=criteria({name.encode(): patterns for name, patterns in self.query.items()}),
+        )
 
 
 @frozen

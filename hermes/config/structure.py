@@ -18,11 +18,22 @@ from cattrs.errors import AttributeValidationNote, ClassValidationError, Iterabl
 
 from hermes.config import types
 from hermes.config.problems import KeyPath, Misfit, nearest
+from hermes.config.routes import MatchConfig
 from hermes.config.schema import AssistConfig, ListenerConfig
 from hermes.config.upstreams import UPSTREAM_TYPES, UpstreamConfig
-from hermes.fabric.match import TargetPattern
 from hermes.interfaces import IAssistantType, IListenerType
+from hermes.matching import HostPattern, Match, PathPattern, TargetPattern, ValuePattern
+from hermes.matching.match import parseFieldName, parseMethod
 from hermes.values import Target
+
+# Classes that stand for one value, not for a mapping of keys; and those of them that a mapping may stand for too.
+_READ_VALUES = (TargetPattern, HostPattern, PathPattern, ValuePattern)
+_READ_MAPPINGS = (PathPattern, ValuePattern)
+
+_KEYS: dict[Any, Callable[[str], str]] = {
+    types.FieldName: lambda key: parseFieldName(key).decode(),
+    types.ParameterName: str,
+}
 
 _KINDS = {dict: "a mapping", list: "a list", str: "text", bool: "true or false", type(None): "nothing"}
 
@@ -92,6 +103,7 @@ class Structurer:
             types.Seconds: types.parseSeconds,
             types.WorkerCount: lambda value: types.parseWorkerCount(_integer(value)),
             types.Secret: self._secret,
+            types.Method: lambda value: parseMethod(_text(value)).decode(),
             types.ExistingFile: self._existingFile,
             types.NewFile: self._newFile,
             types.SocketAddress: self._socketAddress,
@@ -107,6 +119,10 @@ class Structurer:
             (lambda kind: kind == types.Network, _ignoringType(lambda value: types.parseNetwork(_text(value)))),
             (lambda kind: kind == UpstreamConfig, _ignoringType(self._upstream)),
             (lambda kind: kind is TargetPattern, _ignoringType(lambda value: types.parseTargetPattern(_text(value)))),
+            (lambda kind: kind is HostPattern, _ignoringType(lambda value: HostPattern.fromText(_text(value)))),
+            (lambda kind: kind is PathPattern, _ignoringType(PathPattern.fromValue)),
+            (lambda kind: kind is ValuePattern, _ignoringType(ValuePattern.fromValue)),
+            (lambda kind: kind is Match, _ignoringType(self._match)),
             (lambda kind: kind is Target, _ignoringType(lambda value: types.parseTarget(_text(value)))),
             (lambda kind: kind is ListenerConfig, _ignoringType(self._listener)),
             (lambda kind: kind is AssistConfig, _ignoringType(self._assist)),
@@ -153,7 +169,11 @@ class Structurer:
         element = arguments[0]
         if not isinstance(value, list):
             # One value stands for a list of it, save where a list of mappings is meant.
-            if value is None or isinstance(value, dict) or (attrs.has(element) and element is not TargetPattern):
+            if (
+                value is None
+                or (isinstance(value, dict) and element not in _READ_MAPPINGS)
+                or (attrs.has(element) and element not in _READ_VALUES)
+            ):
                 raise Misfit(f"expected a list, found {describe(value)}")
             value = [value]
             single = True
@@ -176,14 +196,15 @@ class Structurer:
     def _mapping(self, value: object, kind: Any) -> Any:
         if not isinstance(value, dict):
             raise Misfit(f"expected a mapping, found {describe(value)}")
-        _, valueType = get_args(kind)
+        keyType, valueType = get_args(kind)
+        parseKey = _KEYS.get(keyType, types.parseName)
         result: dict[Any, Any] = {}
         errors: list[Exception] = []
         for key, item in value.items():
             try:
-                name = types.parseName(key)
-            except Misfit as error:
-                errors.append(Misfit(error.message, error.suggestion, (key,), atKey=True))
+                name = parseKey(key)
+            except ValueError as error:
+                errors.append(Misfit(str(error), getattr(error, "suggestion", None), (key,), atKey=True))
                 continue
             try:
                 result[name] = self.converter.structure(item, valueType)
@@ -215,6 +236,11 @@ class Structurer:
     def _assist(self, value: object) -> AssistConfig:
         name, assistantType = self._typed(value, self.assistantTypes, "a type of assisting component")
         return AssistConfig(name, self.structureClass(value, assistantType.options, ignore=("type",)))
+
+    def _match(self, value: object) -> Match:
+        # An option of an extension may be one: it reads as a route's does.
+        config: MatchConfig = self.structureClass(value, MatchConfig)
+        return config.match()
 
     def _path(self, value: object) -> str:
         text = _text(value)

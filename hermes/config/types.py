@@ -10,7 +10,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import NewType, TypeAlias
 
 from hermes.config.problems import Misfit
-from hermes.fabric.match import TargetPattern
+from hermes.matching import TargetPattern
 from hermes.values import Target
 
 Name = NewType("Name", str)
@@ -41,6 +41,21 @@ The absolute path of a file that was there at load.
 NewFile = NewType("NewFile", str)
 """
 The absolute path of a file that need not exist yet, in a directory that does; C{-} is standard output.
+"""
+
+FieldName = NewType("FieldName", str)
+"""
+The name of a header field, in lower case.
+"""
+
+ParameterName = NewType("ParameterName", str)
+"""
+The name of a parameter in a query.
+"""
+
+Method = NewType("Method", str)
+"""
+A request method, in capitals.
 """
 
 WorkerCount = NewType("WorkerCount", int)

@@ -16,9 +16,9 @@ from zope.interface import implementer
 from hermes.errors import FlowError, HopUnavailable, HopUntrusted, NameNotFound, NotImplementedHere
 from hermes.fabric.attended import AttendedProtocol, AttendedReceiver
 from hermes.fabric.balance import Balancer, Endpoint
-from hermes.fabric.match import canonicalHost
 from hermes.fabric.paths import IEndpoints
 from hermes.interfaces import IDatagramChannel, IDatagramReceiver, IDialer, INetwork
+from hermes.matching import canonicalHost
 from hermes.values import Address, Flow, Identity, Target
 from hermes.wire.proxyprotocol import PP2_TYPE_AUTHORITY, ProxyHeader, writeV1, writeV2
 

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from attrs import frozen
 
 from hermes.errors import NoRoute
-from hermes.fabric.match import LISTEN, IPAddress, Match, TargetPattern, canonicalHost
-from hermes.values import Flow
+from hermes.matching import LISTEN, IPAddress, Match, TargetPattern, canonicalHost
+from hermes.values import Flow, RequestHead
 
 
 @frozen
@@ -26,6 +26,8 @@ class Route:
     @ivar nested: whether the tunnel through the last hop runs inside the one through the hop before it, and so on.
     @ivar deny: the reason why such flows are refused, or L{None}.
     @ivar allowSpecial: whether special-purpose targets (loopback, private) may be dialed from here.
+    @ivar actions: what is done to HTTP requests beside: L{hermes.http.actions.RequestActions}; or L{None}.
+    @ivar split: names of upstreams and their weights, in place of C{to}.
     """
 
     match: Match
@@ -35,6 +37,20 @@ class Route:
     nested: bool = False
     deny: str | None = None
     allowSpecial: bool = False
+    actions: Any = None
+    split: tuple[tuple[str, int], ...] = ()
+
+
+class Denied(NoRoute):
+    """
+    A route denies the flow.
+
+    @ivar routeName: which.
+    """
+
+    def __init__(self, message: str, routeName: str) -> None:
+        super().__init__(message)
+        self.routeName = routeName
 
 
 @frozen(eq=False)
@@ -168,8 +184,9 @@ class Router:
         self._compiled: list[_Compiled] = []
         for place, route in enumerate(self.routes):
             match = route.match
-            self._index.add(place, match)
-            named = route.allowSpecial or route.to is not None
+            if not match.requestsOnly:
+                self._index.add(place, match)
+            named = route.allowSpecial or route.to is not None or bool(route.split)
             self._compiled.append(
                 _Compiled(
                     route,
@@ -205,7 +222,7 @@ class Router:
             if (compiled.conditional or asksToListen) and not route.match.takes(flow):
                 continue
             if route.deny is not None:
-                raise NoRoute(f"{flow.target} is denied by {_called(route, place)}: {route.deny}")
+                raise Denied(f"{flow.target} is denied by {_called(route, place)}: {route.deny}", route.name)
             if pattern is not None and pattern.special:
                 return compiled.special
             if compiled.plain.allowSpecial:
@@ -215,16 +232,38 @@ class Router:
             raise NoRoute(f"no route takes {flow.protocol} to {flow.target} from {flow.identity}")
         return taken.plain
 
-    def explain(self, flow: Flow) -> list[str]:
+    def decideRequest(self, flow: Flow, head: RequestHead) -> Decision:
+        """
+        The first route that takes an HTTP request.
+
+        @param flow: who asks, from where; its target is what the request's authority says.
+        @raise NoRoute: where it denies, or there is none.
+        @raise BadRequest: where the routes depend on how somebody reads the path.
+        """
+        place = next((place for place, one in enumerate(self.routes) if one.match.takes(flow, head)), None)
+        if place is None:
+            raise NoRoute(f"no route takes http to {flow.target} from {flow.identity}")
+        route = self.routes[place]
+        if route.deny is not None:
+            raise Denied(f"{flow.target} is denied by {_called(route, place)}: {route.deny}", route.name)
+        host, port = canonicalHost(flow.target.host), flow.target.port
+        compiled = self._compiled[place]
+        special = any(pattern.special and pattern.matches(host, port) for pattern in route.match.targets)
+        return compiled.special if special else compiled.plain
+
+    def explain(self, flow: Flow, head: RequestHead | None = None) -> list[str]:
         """
         For each route, a sentence that says whether it takes C{flow}, or why not; after the one that decides, they say
         that they are not reached.
+
+        @param head: of the request, where the flow is one.
+        @raise BadRequest: see L{decideRequest}.
         """
         lines: list[str] = []
         decided = False
         for place, route in enumerate(self.routes):
             called = _called(route, place)
-            refusal = route.match.targetRefusal(flow) or route.match.refusal(flow)
+            refusal = route.match.refusal(flow, head)
             if refusal is not None:
                 lines.append(f"{called}: does not match: {refusal}")
             elif decided:

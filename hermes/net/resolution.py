@@ -17,8 +17,8 @@ from zope.interface import implementer
 
 from hermes.errors import FlowError, NameNotFound, NameTimeout, TargetProhibited
 from hermes.net.names import plainAddress
-from hermes.wire.special import isSpecialPurpose
 from hermes.values import Address, Target
+from hermes.wire.special import isSpecialPurpose
 
 RESOLUTION_TIMEOUT = 5.0
 """

@@ -15,13 +15,13 @@ from zope.interface import implementer
 from hermes.config import AdminConfig, ListenerConfig, NodeConfig
 from hermes.errors import HermesError
 from hermes.fabric.handler import FlowHandler
-from hermes.fabric.match import Match
 from hermes.fabric.router import Route, Router
 from hermes.generation import Generation, ListenerContext
 from hermes.http.handler import RequestHandler
 from hermes.http.origins import Origins
 from hermes.http.plans import Plans
 from hermes.interfaces import IAuthenticator, IDatagramReceiver, IDialer, IListener, IServerCredentials
+from hermes.matching import Match
 from hermes.node import Node
 from hermes.values import Flow
 

@@ -15,11 +15,11 @@ from twisted.web.server import Request, Site
 
 from hermes.fabric.direct import DirectDialer
 from hermes.fabric.handler import FlowHandler
-from hermes.fabric.match import Match
 from hermes.fabric.proxy import ProxyListenerType, ProxyOptions
 from hermes.fabric.router import Route, Router
 from hermes.http2.connection import ServerConnection
 from hermes.interfaces import IExchangeHandler, IListenerContext
+from hermes.matching import Match
 from hermes.net.network import Network
 from hermes.test.fabric.fakenetwork import FakeContext
 from hermes.test.fabric.fakes import FakeObserver

@@ -14,10 +14,10 @@ from hermes.errors import FlowError, HopUnavailable, NoRoute, Overloaded, Shutti
 from hermes.fabric.balance import Balancer
 from hermes.fabric.direct import EndpointsDialer
 from hermes.fabric.handler import FlowHandler
-from hermes.fabric.match import Match
 from hermes.fabric.record import FlowRecord
 from hermes.fabric.router import Route, Router
 from hermes.interfaces import IFlowHandler, IHop
+from hermes.matching import Match
 from hermes.test.fabric.fakedialer import FakeDialer, FakeHop, NestedDialer
 from hermes.test.fabric.fakenetwork import FakeNetwork
 from hermes.test.fabric.fakes import FakeChannel, FakeObserver, FakeStream

@@ -19,10 +19,10 @@ from zope.interface import implementer
 from hermes.fabric.balance import Balancer
 from hermes.fabric.direct import DirectDialer, EndpointsDialer
 from hermes.fabric.handler import FlowHandler
-from hermes.fabric.match import Match
 from hermes.fabric.router import Route, Router
 from hermes.fabric.tcp import TCPListener, TCPOptions
 from hermes.fabric.udp import UDPListener, UDPOptions
+from hermes.matching import Match
 from hermes.net.network import Network
 from hermes.test.fabric.fakenetwork import FakeContext
 from hermes.test.fabric.fakes import FakeObserver

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from hermes.errors import NoRoute
-from hermes.fabric.match import Match, TargetPattern, canonicalHost
 from hermes.fabric.router import Route, Router
+from hermes.matching import Match, TargetPattern, canonicalHost
 from hermes.values import Flow, Identity, Target
 
 
@@ -29,7 +29,7 @@ def routes(*targets: str) -> list[Route]:
 
 class Targets(SynchronousTestCase):
     def taken(self, pattern: str, target: str) -> bool:
-        return Match.fromTexts(targets=[pattern]).targetRefusal(flowTo(target)) is None
+        return Match.fromTexts(targets=[pattern]).refusal(flowTo(target)) is None
 
     def test_anExactHostMatchesInAnyCaseWithOrWithoutItsFinalDot(self) -> None:
         self.assertTrue(self.taken("db.hermes", "DB.Hermes.:3306"))
@@ -238,7 +238,7 @@ class Compiled(SynchronousTestCase):
         router = Router(given)
         host = canonicalHost(flow.target.host)
         for route in given:
-            if route.match.targetRefusal(flow) is None and route.match.refusal(flow) is None:
+            if route.match.refusal(flow) is None:
                 break
         else:
             with self.assertRaises(NoRoute):

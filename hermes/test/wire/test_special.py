@@ -61,12 +61,32 @@ class SpecialPurposeTests(SynchronousTestCase):
             self.assertTrue(isSpecialPurpose(address) or mapped is not None)
 
     def test_aNetworkIsSpecialWhereAllOfItIs(self) -> None:
-        for text in (
-            "10.0.0.0/8 10.1.0.0/16 224.0.0.0/3 192.168.1.1/32 ::1/128 ::/127 fc00::/6 fe80::/10 2001:db8:1::/48 "
-            "64:ff9b::10.0.0.0/104 2002:a00::/24 ::ffff:127.0.0.1/128"
-        ).split():
+        for text in [
+            "10.0.0.0/8",
+            "10.1.0.0/16",
+            "224.0.0.0/3",
+            "192.168.1.1/32",
+            "::1/128",
+            "::/127",
+            "fc00::/6",
+            "fe80::/10",
+            "2001:db8:1::/48",
+            "64:ff9b::10.0.0.0/104",
+            "2002:a00::/24",
+            "::ffff:127.0.0.1/128",
+        ]:
             self.assertTrue(isSpecialNetwork(ip_network(text)), text)
-        for text in "0.0.0.0/0 8.0.0.0/6 128.0.0.0/1 8.8.8.8/32 ::/0 ::/3 2000::/3 2002::/16 ::ffff:0:0/96".split():
+        for text in [
+            "0.0.0.0/0",
+            "8.0.0.0/6",
+            "128.0.0.0/1",
+            "8.8.8.8/32",
+            "::/0",
+            "::/3",
+            "2000::/3",
+            "2002::/16",
+            "::ffff:0:0/96",
+        ]:
             self.assertFalse(isSpecialNetwork(ip_network(text)), text)
 
     @settings(deadline=None, max_examples=300)
