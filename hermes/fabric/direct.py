@@ -15,8 +15,9 @@ from zope.interface import implementer
 
 from hermes.errors import FlowError, HopUnavailable, HopUntrusted, NameNotFound, NotImplementedHere
 from hermes.fabric.attended import AttendedProtocol, AttendedReceiver
-from hermes.fabric.balance import Balancer, Endpoint
+from hermes.fabric.balance import Balancer
 from hermes.fabric.paths import IEndpoints
+from hermes.fabric.places import Endpoint
 from hermes.interfaces import IDatagramChannel, IDatagramReceiver, IDialer, INetwork
 from hermes.matching import canonicalHost
 from hermes.values import Address, Flow, Identity, Target
