@@ -65,7 +65,7 @@ class HopClient(Protocol):
 
 class Place(Protocol):
     """
-    An endpoint as the balancer counts it, such as L{hermes.fabric.balance.Endpoint}.
+    An endpoint as the balancer counts it, such as L{hermes.fabric.places.Endpoint}.
 
     @ivar address: C{HOST:PORT} or C{unix:PATH}.
     @ivar active: how busy it is; set by the hop.
