@@ -15,11 +15,11 @@ from twisted.logger import Logger
 from twisted.plugin import IPlugin
 from zope.interface import implementer
 
+from hermes.choosing import ServerChooser
 from hermes.errors import HermesError
 from hermes.http1.server import HTTP1ServerProtocol
 from hermes.http2.connection import ServerConnection
 from hermes.interfaces import IExchangeHandler, IListener, IListenerContext, IListenerType
-from hermes.tunnel.choosing import ServerChooser
 from hermes.tunnel.reverse import RemoteListening
 from hermes.tunnel.server import TunnelHandler
 

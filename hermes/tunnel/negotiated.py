@@ -15,9 +15,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from hermes.choosing import H2, Chooser, negotiated
 from hermes.errors import FlowError, HopUnavailable, ShuttingDown
 from hermes.interfaces import IClientExchange, IExchangeClient
-from hermes.tunnel.choosing import H2, Chooser, negotiated
 from hermes.tunnel.hop import HopClient
 from hermes.values import RequestHead
 

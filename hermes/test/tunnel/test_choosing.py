@@ -16,10 +16,10 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import alsoProvides, implementer
 
+from hermes.choosing import PREFACE, ServerChooser
 from hermes.errors import HopUnavailable, ShuttingDown
 from hermes.interfaces import IAttachable, IClientExchange
 from hermes.test.tunnel.fakes import Stream
-from hermes.tunnel.choosing import PREFACE, ServerChooser
 from hermes.tunnel.negotiated import NegotiatedClient
 from hermes.tunnel.request import connectHead
 from hermes.values import RequestHead, Target
