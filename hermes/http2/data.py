@@ -7,6 +7,8 @@ no memory here. Flow control counts the frame as soon as its header is read (RFC
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from h2.errors import ErrorCodes
 
 from hermes.http2.abuse import FloodGuard
@@ -23,12 +25,21 @@ class DataReceiver:
     """
 
     def __init__(
-        self, state: State, lanes: dict[int, Lane], guard: FloodGuard, handler: Handler, settings: EngineSettings
+        self,
+        state: State,
+        guard: FloodGuard,
+        handler: Handler,
+        settings: EngineSettings,
+        credit: Callable[[Lane, int], None],
     ) -> None:
+        """
+        @param credit: sends a WINDOW_UPDATE for a stream.
+        """
         self.left = 0
         self.hold = False
         self._state = state
-        self._lanes = lanes
+        self._lanes = state.lanes
+        self._credit = credit
         self._guard = guard
         self._handler = handler
         self._dataLeft = 0
@@ -70,7 +81,7 @@ class DataReceiver:
             # It is credited with the data that it came with, or else, where it is most of what comes, here.
             lane.overhead += overhead
             if lane.overhead >= self._paddingAt:
-                self._state.credit(lane, lane.overhead)
+                self._credit(lane, lane.overhead)
                 lane.overhead = 0
         if not self.left and self._ends:
             self._end(lane)

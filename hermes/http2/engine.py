@@ -1,9 +1,9 @@
 """
 One HTTP/2 connection (RFC 9113), either end, sans-IO: bytes in, calls to a handler out, bytes to send out.
 
-h2 does HPACK, the settings and what is sent. DATA does not go through it: a frame is its nine bytes here, and its
-payload is handed on as it arrives, in as many pieces as it arrives in. The flow-control windows are h2's own, which the
-lean path counts down, so that there is one truth.
+h2 does the settings. Neither heads nor DATA go through it: a frame is its nine bytes here, and the payload of DATA is
+handed on as it arrives, in as many pieces as it arrives in. The connection's flow-control windows are h2's own, which
+the lean path counts down, so that there is one truth.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Engine(Output):
         self._prefaceLeft = 0 if client else len(PREFACE)
         self._offeredConnect = 0
         self._blocks = BlockReceiver(self._guard, settings.maxHeaderList)
-        self.data = DataReceiver(self.state, self.lanes, self._guard, handler, settings)
+        self.data = DataReceiver(self.state, self._guard, handler, settings, self.credit)
 
     @property
     def peerOffersConnect(self) -> bool:
@@ -254,7 +254,7 @@ class Engine(Output):
             self._streamError(StreamError(streamID, ErrorCodes.PROTOCOL_ERROR, str(error)), lane)
 
     def _accept(self, streamID: int) -> Lane:
-        lane = self.lanes[streamID] = self.state.accept(streamID)
+        lane = self.state.accept(streamID)
         if self.refusing:
             raise StreamError(streamID, ErrorCodes.REFUSED_STREAM, "a stream above the last one of GOAWAY")
         self._lastProcessed = streamID

@@ -24,8 +24,8 @@ class Output:
     def __init__(self, client: bool, settings: EngineSettings) -> None:
         self.client = client
         self.settings = settings
-        self.lanes: dict[int, Lane] = {}
         self.state = State(client, settings.maxHeaderList)
+        self.lanes = self.state.lanes
         self._guard = FloodGuard(settings.floods)
         self._out = bytearray()
         # How many bytes of L{_out} answer control frames of the peer's.
@@ -66,18 +66,23 @@ class Output:
         """
         Send a request on a new stream. The caller has seen to it that the peer's limits allow one.
         """
-        lane = self.state.open(fields, end)
-        self.lanes[lane.streamID] = lane
-        return lane
+        self._sendHead(self.state.nextStreamID, fields, end)
+        return self.state.open(end)
 
     def sendHeaders(self, lane: Lane, fields: HeaderList, end: bool) -> None:
         """
         Send a response or trailers.
         """
-        self._collect()
-        self.state.sendHeaders(lane, fields, end)
+        self._sendHead(lane.streamID, fields, end)
+        lane.answered = lane.answered or fields[0][1][:1] != b"1"
         if end:
+            lane.sending = False
             self._reap(lane)
+
+    def _sendHead(self, streamID: int, fields: HeaderList, end: bool) -> None:
+        if self.state.unsent:
+            self._collect()
+        self._out += self.state.encode(streamID, fields, end)
 
     def sendWindow(self, lane: Lane) -> int:
         """
@@ -108,8 +113,9 @@ class Output:
         Send END_STREAM.
         """
         if lane.sending:
-            self._collect()
-            self.state.end(lane)
+            if self.state.unsent:
+                self._collect()
+            lane.sending = False
             self._out += packHeader(0, DATA, END_STREAM, lane.streamID)
             self._reap(lane)
 
@@ -135,7 +141,7 @@ class Output:
         """
         if lane.receiving:
             self._collect()
-            self.state.credit(lane, size)
+            self._out += self.state.credit(lane, size)
 
     def changeWindow(self, size: int) -> None:
         """

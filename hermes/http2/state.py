@@ -1,42 +1,44 @@
 """
-h2's view of a connection, and the one place that touches its insides: the windows that the lean DATA path counts down,
-and the removal of streams that have closed. Sans-IO.
+The state of a connection: its streams, the windows, and the settings, which are h2's. Sans-IO.
 
-h2 does HPACK, the settings, what is sent, and holds the windows. What a peer may send on a stream is the lane's to say:
-a stream that h2 sees is one that h2 was told of, so that no frame of a peer's can find h2 in a state of its own.
-
-h2 counts its open streams by walking over all of them for each new one; with ten thousand tunnels that is the largest
-cost there is. The engine counts them, so here the walk is left out.
+h2 reads and acknowledges SETTINGS and holds the windows of the connection; no stream is known to it. The engine sees to
+it that a stream's frames come in an order that RFC 9113 section 5.1 allows; what is counted for each of them is here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from enum import Enum
+from struct import Struct
 
 from attrs import define
 from h2.config import H2Configuration
-from h2.connection import AllowedStreamIDs, ConnectionInputs, H2Connection
+from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
-from h2.stream import H2Stream, StreamInputs
-from hpack import Decoder, Encoder, HPACKError, OversizedHeaderListError
-from hpack.exceptions import HPACKDecodingError
+from hpack.exceptions import HPACKError, OversizedHeaderListError
 from hyperframe.frame import SettingsFrame
 
-from hermes.http2.frames import MAX_WINDOW, PREFACE, ConnectionError
+from hermes.http2.frames import (
+    CONTINUATION,
+    END_HEADERS,
+    END_STREAM,
+    HEADERS,
+    MAX_WINDOW,
+    PREFACE,
+    WINDOW_UPDATE,
+    ConnectionError,
+    packHeader,
+)
+from hermes.http2.hpack import Decoder, Encoder
 
 MAX_REMEMBERED = 1024
 """
 Of how many streams that have closed it is remembered how.
 """
 
-MAX_TABLE = 4096
-"""
-The largest HPACK table that we keep for what we send, bytes, however much the peer offers: h2 searches it from end to
-end for each field.
-"""
+_UINT32 = Struct("!I")
 
 
 class Closed(Enum):
@@ -56,6 +58,9 @@ class Lane:
     """
     One open stream.
 
+    @ivar sendWindow: how many bytes of DATA the peer takes on it now; negative where it has made its window smaller
+        than what was sent (RFC 9113 section 6.9.2).
+    @ivar receiveWindow: how many bytes of DATA the peer may send on it now.
     @ivar receiving: the peer may send DATA.
     @ivar ended: the peer has sent END_STREAM.
     @ivar sending: we may send DATA.
@@ -66,7 +71,8 @@ class Lane:
     """
 
     streamID: int
-    stream: H2Stream
+    sendWindow: int
+    receiveWindow: int
     receiving: bool = False
     ended: bool = False
     sending: bool = False
@@ -77,52 +83,9 @@ class Lane:
 
 
 class _Connection(H2Connection):
-    @property
-    def open_outbound_streams(self) -> int:
-        return 0
-
-    @property
-    def open_inbound_streams(self) -> int:
-        return 0
-
     def _terminate_connection(self, error_code: ErrorCodes) -> None:
         # Whether an error is the stream's or the connection's is the engine's to say.
         pass
-
-
-class _Decoder(Decoder):
-    """
-    A block may begin with two changes of the table's size (RFC 7541 section 4.2); more would be work for nothing.
-    """
-
-    def decode(self, data: bytes, raw: bool = False) -> Iterable[tuple[bytes, bytes]]:  # type: ignore[override]
-        self._changes = 0
-        return super().decode(data, raw)
-
-    def _update_encoding_context(self, data: bytes | memoryview) -> int:
-        self._changes += 1
-        if self._changes > 2:
-            raise HPACKDecodingError("more than two table size updates")
-        return super()._update_encoding_context(data)
-
-
-class _Encoder(Encoder):
-    """
-    An encoder whose table is bounded by L{MAX_TABLE}, and that remembers two of the sizes that it was given: the
-    smallest and the last (RFC 7541 section 4.2).
-    """
-
-    @property
-    def header_table_size(self) -> int:
-        return self.header_table.maxsize
-
-    @header_table_size.setter
-    def header_table_size(self, value: int) -> None:
-        self.header_table.maxsize = size = min(value, MAX_TABLE)
-        if self.header_table.resized:
-            self.table_size_changes.append(size)
-        if len(self.table_size_changes) > 2:
-            self.table_size_changes = [min(self.table_size_changes), size]
 
 
 _SETTINGS = frozenset(SettingCodes)
@@ -130,24 +93,23 @@ _SETTINGS = frozenset(SettingCodes)
 
 class State:
     """
-    @ivar peerMaxStreams: how many streams the peer lets us have open.
+    @ivar lanes: the open streams.
     """
 
     def __init__(self, client: bool, maxHeaderList: int) -> None:
+        self.lanes: dict[int, Lane] = {}
         self._client = client
-        self._h2 = _Connection(
-            H2Configuration(
-                client_side=client,
-                header_encoding=None,
-                validate_inbound_headers=False,
-                validate_outbound_headers=False,
-                normalize_inbound_headers=False,
-                normalize_outbound_headers=False,
-            )
-        )
-        self._h2.encoder = _Encoder()
-        self._h2.decoder = self._decoder = _Decoder(maxHeaderList)
+        self._h2 = _Connection(H2Configuration(client_side=client, header_encoding=None))
+        self._encoder = Encoder()
+        self._h2.encoder = self._encoder  # type: ignore[assignment]  # what h2 sets of it is there
+        self._decoder = Decoder(maxHeaderList)
+        self._h2.decoder = self._decoder  # type: ignore[assignment]  # the same
         self._window = self._h2._inbound_flow_control_window_manager
+        self._receiveWindow = 0
+        self._sendWindow = 0
+        # The highest stream that we and the peer have opened.
+        self._ours = -1 if client else 0
+        self._theirs = 0 if client else -1
         self._closed: dict[int, Closed] = {}
         self._forgotten = 0
 
@@ -165,6 +127,8 @@ class State:
         h2.initiate_connection()
         if connectionWindow > self._window.current_window_size:
             h2.increment_flow_control_window(connectionWindow - self._window.current_window_size)
+        self._receiveWindow = h2.local_settings.initial_window_size
+        self._sendWindow = h2.remote_settings.initial_window_size
 
     @property
     def unsent(self) -> bool:
@@ -199,8 +163,7 @@ class State:
         """
         Whether the stream was never opened.
         """
-        outbound = streamID % 2 == int(self._client)
-        return streamID > (self._h2.highest_outbound_stream_id if outbound else self._h2.highest_inbound_stream_id)
+        return streamID > (self._ours if streamID % 2 == int(self._client) else self._theirs)
 
     def closedBy(self, streamID: int) -> Closed:
         """
@@ -215,41 +178,31 @@ class State:
         """
         Open a stream for the peer.
         """
-        stream = self._h2._begin_new_stream(streamID, AllowedStreamIDs.ODD)
-        self._h2.state_machine.process_input(ConnectionInputs.RECV_HEADERS)
-        stream.state_machine.process_input(StreamInputs.RECV_HEADERS)
-        return Lane(streamID, stream, sending=True)
+        self._theirs = streamID
+        lane = self.lanes[streamID] = Lane(streamID, self._sendWindow, self._receiveWindow, sending=True)
+        return lane
 
     @property
     def exhausted(self) -> bool:
         """
         Whether we have used up our stream identifiers.
         """
-        return self._h2.highest_outbound_stream_id >= MAX_WINDOW - 2
+        return self._ours >= MAX_WINDOW - 2
 
-    def open(self, fields: Sequence[tuple[bytes, bytes]], end: bool) -> Lane:
+    @property
+    def nextStreamID(self) -> int:
         """
-        Send a request.
+        That of the stream that L{open} opens.
         """
-        streamID = self._h2.get_next_available_stream_id()
-        self._h2.send_headers(streamID, fields, end_stream=end)
-        return Lane(streamID, self._h2.streams[streamID], sending=not end)
+        return self._ours + 2
 
-    def sendHeaders(self, lane: Lane, fields: Sequence[tuple[bytes, bytes]], end: bool) -> None:
+    def open(self, end: bool) -> Lane:
         """
-        Send a response or trailers.
+        Open a stream for ourselves, whose head is sent.
         """
-        self._h2.send_headers(lane.streamID, fields, end_stream=end)
-        lane.answered = lane.answered or fields[0][1][:1] != b"1"
-        if end:
-            lane.sending = False
-
-    def end(self, lane: Lane) -> None:
-        """
-        END_STREAM is sent with DATA.
-        """
-        lane.sending = False
-        lane.stream.state_machine.process_input(StreamInputs.SEND_END_STREAM)
+        self._ours = streamID = self._ours + 2
+        lane = self.lanes[streamID] = Lane(streamID, self._sendWindow, self._receiveWindow, sending=not end)
+        return lane
 
     def close(self, lane: Lane, how: Closed) -> None:
         """
@@ -257,32 +210,49 @@ class State:
         """
         lane.sending = lane.receiving = False
         closed = self._closed
-        self._h2.streams.pop(lane.streamID, None)
         closed[lane.streamID] = how
         if len(closed) > MAX_REMEMBERED:
             oldest = next(iter(closed))
             del closed[oldest]
             self._forgotten = max(self._forgotten, oldest)
 
-    # What we receive
+    # Heads
 
-    def decode(self, block: bytes) -> Sequence[tuple[bytes, bytes]]:
+    def encode(self, streamID: int, fields: Sequence[tuple[bytes, bytes]], end: bool) -> bytes:
+        """
+        The frames of a head. They must be sent in the order in which they were made.
+        """
+        block = self._encoder.encode(fields)
+        flags = END_STREAM if end else 0
+        size = self._h2.max_outbound_frame_size
+        if len(block) <= size:
+            return packHeader(len(block), HEADERS, flags | END_HEADERS, streamID) + block
+        out = [packHeader(size, HEADERS, flags, streamID), block[:size]]
+        for start in range(size, len(block), size):
+            piece = block[start : start + size]
+            last = start + size >= len(block)
+            out += (packHeader(len(piece), CONTINUATION, END_HEADERS if last else 0, streamID), piece)
+        return b"".join(out)
+
+    def decode(self, block: bytes) -> list[tuple[bytes, bytes]]:
         """
         The header list of a header block. Every block must come through here, in order, or HPACK's state is lost.
 
         @raise ConnectionError: where it does not decode, or is too long.
         """
         try:
-            return list(self._decoder.decode(block, raw=True))
+            return self._decoder.decode(block)
         except OversizedHeaderListError as error:
             raise ConnectionError(ErrorCodes.ENHANCE_YOUR_CALM, "a header list beyond the bound") from error
-        except (HPACKError, IndexError) as error:
+        except HPACKError as error:
             raise ConnectionError(ErrorCodes.COMPRESSION_ERROR, "a header block that does not decode") from error
+
+    # Settings
 
     def receiveSettings(self, settings: Iterable[tuple[int, int]]) -> None:
         """
-        The peer's settings, in order; h2 acknowledges them and moves the windows. Those that we don't know are dropped
-        (RFC 9113 section 6.5.2).
+        The peer's settings, in order; h2 acknowledges them. Those that we don't know are dropped (RFC 9113 section
+        6.5.2).
 
         @raise ConnectionError: where one has a value that it must not have.
         """
@@ -295,6 +265,13 @@ class State:
             self._h2._receive_frame(SettingsFrame(settings=known))
         except ProtocolError as error:
             raise ConnectionError(error.error_code, str(error)) from error
+        change = self._h2.remote_settings.initial_window_size - self._sendWindow
+        if change:
+            self._sendWindow += change
+            for lane in self.lanes.values():
+                lane.sendWindow += change
+                if lane.sendWindow > MAX_WINDOW:
+                    raise ConnectionError(ErrorCodes.FLOW_CONTROL_ERROR, "a stream's window beyond 2^31-1")
 
     def changeWindow(self, size: int) -> None:
         """
@@ -309,6 +286,11 @@ class State:
         frame = SettingsFrame()
         frame.flags.add("ACK")
         self._h2._receive_frame(frame)
+        change = self._h2.local_settings.initial_window_size - self._receiveWindow
+        if change:
+            self._receiveWindow += change
+            for lane in self.lanes.values():
+                lane.receiveWindow += change
 
     # Windows (RFC 9113 section 6.9)
 
@@ -316,8 +298,7 @@ class State:
         """
         How many bytes may be sent on the stream in one frame now.
         """
-        stream, h2 = lane.stream, self._h2
-        window = stream.outbound_flow_control_window
+        h2, window = self._h2, lane.sendWindow
         if h2.outbound_flow_control_window < window:
             window = h2.outbound_flow_control_window
         return window if window < h2.max_outbound_frame_size else h2.max_outbound_frame_size
@@ -333,7 +314,7 @@ class State:
         """
         DATA was sent.
         """
-        lane.stream.outbound_flow_control_window -= size
+        lane.sendWindow -= size
         self._h2.outbound_flow_control_window -= size
 
     def openConnection(self, increment: int) -> bool:
@@ -347,8 +328,8 @@ class State:
         """
         WINDOW_UPDATE on a stream. False where it would pass 2^31-1.
         """
-        lane.stream.outbound_flow_control_window += increment
-        return lane.stream.outbound_flow_control_window <= MAX_WINDOW
+        lane.sendWindow += increment
+        return lane.sendWindow <= MAX_WINDOW
 
     def receiveOnConnection(self, size: int) -> bool:
         """
@@ -361,18 +342,18 @@ class State:
         """
         DATA came. False where the peer has passed the stream's window.
         """
-        window = lane.stream._inbound_window_manager
-        window.current_window_size -= size
-        return window.current_window_size >= 0
+        lane.receiveWindow -= size
+        return lane.receiveWindow >= 0
 
     def creditConnection(self, size: int) -> None:
         """
-        Send a WINDOW_UPDATE for the connection.
+        Have h2 send a WINDOW_UPDATE for the connection.
         """
         self._h2.increment_flow_control_window(size)
 
-    def credit(self, lane: Lane, size: int) -> None:
+    def credit(self, lane: Lane, size: int) -> bytes:
         """
-        Send a WINDOW_UPDATE for a stream.
+        A WINDOW_UPDATE for a stream.
         """
-        self._h2.increment_flow_control_window(size, lane.streamID)
+        lane.receiveWindow += size
+        return packHeader(4, WINDOW_UPDATE, 0, lane.streamID) + _UINT32.pack(size)

@@ -8,8 +8,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hermes.http2.abuse import FloodLimits
 from hermes.http2.handler import EngineSettings
+from hermes.http2.hpack import MAX_TABLE
 from hermes.http2.inbound import Inbound
-from hermes.http2.state import MAX_REMEMBERED, MAX_TABLE
+from hermes.http2.state import MAX_REMEMBERED
 from hermes.test.http2.conformance import connectionError, goesOn
 from hermes.test.http2.raw import (
     CONTINUATION,
@@ -154,8 +155,8 @@ class FloodTests(SynchronousTestCase):
         # What is sent with the next head is bounded, and so is the table.
         peer = RawClient(EngineSettings(floods=FloodLimits(settings=(5000, 1))), answers=True)
         peer.send(*[settings((HEADER_TABLE_SIZE, size)) for size in (100, 2**32 - 1, 0, 2**31) * 1000])
-        encoder = peer.connection._engine.state._h2.encoder
-        self.assertEqual(encoder.table_size_changes, [0, MAX_TABLE])
+        encoder = peer.connection._engine.state._encoder
+        self.assertEqual(encoder._changes, [0, MAX_TABLE])
         peer.send(headers(end=True))
         self.assertEqual(encoder.header_table_size, MAX_TABLE)
         goesOn(self, peer)
