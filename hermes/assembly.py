@@ -20,6 +20,7 @@ from zope.interface import implementer
 import hermes
 from hermes.admin.accesslog import AccessLog
 from hermes.admin.metrics import FlowMetrics
+from hermes.admin.requests import RequestMetrics
 from hermes.admin.resources import nodeSite
 from hermes.admin.status import Status
 from hermes.config import AdminConfig, IdentityConfig, ListenerConfig, NodeConfig
@@ -38,6 +39,7 @@ from hermes.interfaces import (
     IListener,
     IListenerType,
     INetwork,
+    IRequestObserver,
     IServerCredentials,
 )
 from hermes.listeners import assistantTypes as installedAssistantTypes
@@ -82,10 +84,10 @@ class CurrentCredentials:
         return self.credentials.identity(connection)
 
 
-@implementer(IFlowObserver)
+@implementer(IFlowObserver, IRequestObserver)
 class CurrentAccessLog:
     """
-    Passes flows on to the access log that the last configuration names.
+    Passes flows and HTTP exchanges on to the access log that the last configuration names.
 
     @ivar target: it, or L{None} where there is none.
     """
@@ -104,6 +106,13 @@ class CurrentAccessLog:
     def flowRefused(self, record: object) -> None:
         if self.target is not None:
             self.target.flowRefused(record)
+
+    def requestStarted(self, record: object) -> None:
+        pass
+
+    def requestEnded(self, record: object) -> None:
+        if self.target is not None:
+            self.target.requestEnded(record)
 
 
 @define(eq=False)
@@ -175,7 +184,7 @@ class Assembly:
                 assistants=assistants,
                 made=made,
                 credentials=credentials,
-                accessLog=_accessLog(config, before),
+                accessLog=_accessLog(config, before, self._reactor),
             )
         except BaseException:
             self._close(made, {} if before is None else before.made)
@@ -217,8 +226,11 @@ class Assembly:
                 self._credentials.credentials = generation.credentials
         for upstream in generation.made.values():
             upstream.readFiles()
-        if self._accessLog.target is not generation.accessLog:
+        before = self._accessLog.target
+        if before is not generation.accessLog:
             self._accessLog.target = generation.accessLog
+            if before is not None:
+                before.close()
         elif generation.accessLog is not None:
             # A reload is also what log rotation asks for.
             generation.accessLog.reopen()
@@ -228,6 +240,8 @@ class Assembly:
         assert kept is None or isinstance(kept, RealGeneration)
         self._close(generation.made, {} if kept is None else kept.made)
         self._closeAssistants(generation.assistants, {} if kept is None else kept.assistants)
+        if generation.accessLog is not None and (kept is None or kept.accessLog is not generation.accessLog):
+            generation.accessLog.close()
 
     def retire(self, generation: Generation, successor: Generation) -> None:
         self._closeAssistants(generation.assistants, successor.assistants)
@@ -259,7 +273,11 @@ class Assembly:
         return flows
 
     def requests(self, generation: Generation, users: IAuthenticator) -> RequestHandler:
-        return RequestHandler(self.plans(generation), users, [], self._reactor, generation.config.node)
+        metrics = RequestMetrics(lambda: requests.openRequests(), self._registry)
+        requests = RequestHandler(
+            self.plans(generation), users, [metrics, self._accessLog], self._reactor, generation.config.node
+        )
+        return requests
 
     def plans(self, generation: Generation) -> Plans:
         return Plans(
@@ -313,12 +331,13 @@ def _users(config: NodeConfig, before: RealGeneration | None) -> IAuthenticator:
     return Users({name: UserSecret(user.password, user.token) for name, user in config.users.items()})
 
 
-def _accessLog(config: NodeConfig, before: RealGeneration | None) -> AccessLog | None:
+def _accessLog(config: NodeConfig, before: RealGeneration | None, reactor: Any) -> AccessLog | None:
     if config.accessLog is None:
         return None
-    if before is not None and before.accessLog is not None and before.accessLog.path == config.accessLog.path:
+    if before is not None and before.config.accessLog == config.accessLog:
         return before.accessLog
+    wanted = config.accessLog
     try:
-        return AccessLog(config.accessLog.path, time.time)
+        return AccessLog(wanted.path, time.time, reactor, wanted.format, wanted.query)
     except OSError as error:
         raise NodeError(f"{config.accessLog.path}: {error.strerror}") from error

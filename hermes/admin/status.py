@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
-from hermes.admin.accesslog import describe
+from hermes.admin.entries import describe
 
 SHOWN_FLOWS = 100
 

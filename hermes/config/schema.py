@@ -8,6 +8,8 @@ its own: L{hermes.interfaces.IAssistantType}.
 
 from __future__ import annotations
 
+from typing import Literal
+
 from attrs import field, frozen
 
 from hermes.config.problems import Misfit
@@ -99,12 +101,16 @@ class AdminConfig:
 @frozen
 class AccessLogConfig:
     """
-    One line for each flow that ended.
+    One line for each flow and each HTTP exchange that ended.
 
     @ivar path: the file; C{-} is standard output.
+    @ivar format: C{json}, or the Common or the Combined Log Format of Apache and others.
+    @ivar query: whether the query of a request's path is told.
     """
 
     path: NewFile
+    format: Literal["json", "common", "combined"] = "json"
+    query: bool = True
 
 
 @frozen
@@ -120,7 +126,7 @@ class NodeConfig:
     @ivar assist: assisting components that listeners and routes name, by name.
     @ivar users: who may use it, by name.
     @ivar admin: where metrics and status are.
-    @ivar accessLog: where flows are logged.
+    @ivar accessLog: where flows and HTTP exchanges are logged.
     @ivar workers: how many processes share its listeners.
     @ivar drain: how long flows may go on once the node is told to stop.
     """

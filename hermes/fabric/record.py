@@ -29,6 +29,7 @@ class FlowRecord:
     @ivar datagramsOut: to the client.
     @ivar channels: of a flow of datagrams: both ends, for what they have dropped.
     @ivar error: what went wrong, in words; L{None} as long as nothing did.
+    @ivar status: the HTTP status that answers a flow that was refused; 0 else.
     @ivar proxyStatus: the Proxy-Status error type (RFC 9209 section 2.3) of a flow that was refused.
     @ivar connectDuration: seconds until the far side was up; L{None} before.
     @ivar duration: seconds from C{startedAt} to the end; L{None} while it is open.
@@ -45,6 +46,7 @@ class FlowRecord:
     datagramsOut: int = 0
     channels: tuple[Any, ...] = ()
     error: str | None = None
+    status: int = 0
     proxyStatus: str | None = None
     connectDuration: float | None = None
     duration: float | None = None
@@ -63,7 +65,7 @@ class FlowRecord:
         if self.error is None:
             self.error = str(error) or type(error).__name__
             if isinstance(error, FlowError):
-                self.proxyStatus = error.proxyStatus
+                self.status, self.proxyStatus = error.status, error.proxyStatus
 
     def lost(self, side: str, error: BaseException | None) -> None:
         """

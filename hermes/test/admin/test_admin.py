@@ -1,17 +1,13 @@
 """
-Metrics, access log, status, and their sums over workers.
+Metrics, status, and their sums over workers.
 """
 
 from __future__ import annotations
-
-import json
-from pathlib import Path
 
 from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from twisted.trial.unittest import SynchronousTestCase
 
-from hermes.admin.accesslog import AccessLog, describe
 from hermes.admin.metrics import FlowMetrics
 from hermes.admin.summing import Ledger, sumMetrics, sumStatus
 from hermes.errors import TargetRefused
@@ -132,38 +128,3 @@ class StatusTests(SynchronousTestCase):
         self.assertEqual(total["flows"], {"open": 5})
         self.assertEqual(total["listeners"], [{"name": "apps", "address": "127.0.0.1:1", "flows": 5}])
         self.assertEqual((total["node"], total["draining"], total["workers"]), ("edge", True, 2))
-
-
-class AccessLogTests(SynchronousTestCase):
-    """
-    L{AccessLog}.
-    """
-
-    def test_aLineForEachFlowThatEndedAndANewFileAfterRotation(self) -> None:
-        path = Path(self.mktemp())
-        log = AccessLog(str(path), lambda: 1_700_000_000.0)
-        closed = record()
-        closed.bytesIn, closed.duration = 5, 1.25
-        log.flowOpened(closed)
-        log.flowClosed(closed)
-        refused = record()
-        refused.connectDuration = None
-        refused.failed(TargetRefused("nobody listens"))
-        log.flowRefused(refused)
-        first, second = (json.loads(line) for line in path.read_text().splitlines())
-        self.assertEqual(first, describe(closed, 1_700_000_000.0) | {"event": "closed"})
-        self.assertEqual(first["time"], "2023-11-14T22:13:20.000+00:00")
-        self.assertEqual((first["user"], first["target"], first["bytesIn"]), ("alice", "db.hermes:3306", 5))
-        self.assertEqual((second["event"], second["proxyStatus"]), ("refused", "connection_refused"))
-        path.rename(str(path) + ".1")
-        log.reopen()
-        log.flowClosed(closed)
-        self.assertEqual(len(path.read_text().splitlines()), 1)
-        log.reopen()
-
-    def test_aLogThatCanNotBeWrittenIsSaidOnceAndHurtsNoFlow(self) -> None:
-        log = AccessLog("/dev/full", lambda: 0.0)
-        for _ in range(3):
-            log.flowClosed(record())
-        errors = self.flushLoggedErrors()
-        self.assertEqual(errors, [])

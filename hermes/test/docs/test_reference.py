@@ -18,7 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 import hermes.assembly
 import hermes.proxylistener
-from hermes.admin.accesslog import describe
+from hermes.admin.entries import describe
 from hermes.cli import commands
 from hermes.endpoints import ProxyAddress
 from hermes.errors import FlowError, HopRefused
