@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from email.utils import formatdate
-from enum import Enum
 from hashlib import blake2s
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 from hermes.errors import BadRequest, FlowError
-from hermes.messages import BytesBody, Response
+from hermes.messages import Response
 from hermes.values import Address, RequestHead, ResponseHead
 
 # What is meant for this proxy.
@@ -31,10 +30,13 @@ _LOOKED_AT: Final = _CONSUMED | _CLAIMS | {b"cookie", b"trailer", b"via"}
 # What only a proxy that is asked may say to whoever asks.
 _LOOKED_AT_IN_RESPONSES: Final = frozenset({b"proxy-authenticate", b"proxy-authentication-info", b"date", b"trailer"})
 
-# What a TRACE does not show (RFC 9110 section 9.3.8).
-_SECRET: Final = frozenset({b"authorization", b"cookie", b"proxy-authorization"})
-
 _MAX_CLIENTS: Final = 4096
+
+Forwarded: TypeAlias = Literal["address", "obfuscated", "none"]
+"""
+What is said about a client to whoever is beyond (RFC 7239): its address; a word that stands for it, the same for as
+long as this process runs; nothing.
+"""
 
 
 class LoopDetected(FlowError):
@@ -43,20 +45,6 @@ class LoopDetected(FlowError):
     """
 
     proxyStatus = "proxy_loop_detected"
-
-
-class Forwarded(Enum):
-    """
-    What is said about a client to whoever is beyond (RFC 7239).
-
-    @cvar TRUE: its address.
-    @cvar OBFUSCATED: a word that stands for its address, the same for as long as this process runs.
-    @cvar FALSE: nothing.
-    """
-
-    TRUE = "true"
-    OBFUSCATED = "obfuscated"
-    FALSE = "false"
 
 
 class Heads:
@@ -77,28 +65,20 @@ class Heads:
         self._seconds = seconds
         self._secret = secret
         self._via = {version: (b"via", version.encode() + b" " + pseudonym) for version in ("1.0", "1.1", "2")}
-        self._clients: dict[tuple[str | None, bool], bytes] = {}
+        self._clients: dict[tuple[str | None, Forwarded], bytes] = {}
         self._second = -1
         self._date = (b"date", b"")
 
-    def lastHop(self, head: RequestHead, version: str) -> Response | None:
+    def lastHop(self, head: RequestHead) -> Response | None:
         """
         What this proxy answers itself, because the request may pass no further one (C{Max-Forwards: 0}, RFC 9110
         section 7.6.2); L{None} where it is to be sent on.
 
-        @param version: of HTTP, in which the request came.
         @raise BadRequest: where C{Max-Forwards} is no number.
         """
-        method = head.method
-        if (method != b"OPTIONS" and method != b"TRACE") or _hopsLeft(head) != 0:
+        if head.method != b"OPTIONS" or _hopsLeft(head) != 0:
             return None
-        if method == b"OPTIONS":
-            return Response(ResponseHead(200, ((b"content-length", b"0"),)))
-        lines = [b"TRACE %s HTTP/%s" % (head.path, version.encode()), b"host: " + head.authority]
-        lines += [b"%s: %s" % pair for pair in head.headers if pair[0] not in _SECRET]
-        data = b"\r\n".join(lines) + b"\r\n\r\n"
-        fields = ((b"content-type", b"message/http"), (b"content-length", b"%d" % len(data)))
-        return Response(ResponseHead(200, fields), BytesBody(data))
+        return Response(ResponseHead(200, ((b"content-length", b"0"),)))
 
     def request(
         self,
@@ -106,7 +86,7 @@ class Heads:
         version: str,
         source: Address | None,
         trusted: bool = False,
-        forwarded: Forwarded = Forwarded.TRUE,
+        forwarded: Forwarded = "none",
     ) -> RequestHead:
         """
         A request's head as it is sent on.
@@ -149,10 +129,10 @@ class Heads:
         if trailer:
             fields = _withoutLength(fields)
             append = fields.append
-        if forwarded is not Forwarded.FALSE:
-            client = self._clients.get((None if source is None else source[0], forwarded is Forwarded.TRUE))
+        if forwarded != "none":
+            client = self._clients.get((None if source is None else source[0], forwarded))
             if client is None:
-                client = self._client(source, forwarded is Forwarded.TRUE)
+                client = self._client(source, forwarded)
             # Of an authority that was read, nothing needs an escape.
             append((b"forwarded", b'%s;host="%s";proto=%s' % (client, head.authority, head.scheme or b"http")))
         append(self._via[version])
@@ -198,10 +178,10 @@ class Heads:
             self._date = (b"date", formatdate(second, usegmt=True).encode("ascii"))
         return self._date
 
-    def _client(self, source: Address | None, true: bool) -> bytes:
+    def _client(self, source: Address | None, forwarded: Forwarded) -> bytes:
         if source is None:
             node = b"unknown"
-        elif not true:
+        elif forwarded == "obfuscated":
             node = b"_" + blake2s(source[0].encode(), key=self._secret, digest_size=6).hexdigest().encode()
         elif ":" in source[0]:
             node = b'"[%s]"' % source[0].partition("%")[0].encode("ascii")
@@ -209,7 +189,7 @@ class Heads:
             node = source[0].encode("ascii")
         if len(self._clients) >= _MAX_CLIENTS:
             self._clients.clear()
-        client = self._clients[(None if source is None else source[0], true)] = b"for=" + node
+        client = self._clients[(None if source is None else source[0], forwarded)] = b"for=" + node
         return client
 
 
@@ -217,7 +197,8 @@ def _hopsLeft(head: RequestHead) -> int | None:
     """
     How many proxies the request may still pass, this one included; L{None} where that is not said, or means nothing.
     """
-    if head.method != b"OPTIONS" and head.method != b"TRACE":
+    # TRACE counts too, and is nothing that is sent on.
+    if head.method != b"OPTIONS":
         return None
     value = head.get(b"max-forwards")
     if value is None:

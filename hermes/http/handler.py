@@ -26,7 +26,7 @@ from hermes.errors import (
 )
 from hermes.http.answering import Answering
 from hermes.http.deadline import readBudget
-from hermes.http.fields import Heads
+from hermes.http.fields import Forwarded, Heads
 from hermes.http.plans import Plans
 from hermes.interfaces import IAuthenticator, IExchangeHandler, IRequestHandler, IRequestObserver, IServerExchange
 from hermes.messages import Request, RequestRecord, Response
@@ -88,9 +88,14 @@ class RequestHandler:
         self._retiring: list[tuple[set[Answering], Deferred[None]]] = []
 
     def listener(
-        self, name: str, assist: tuple[str, ...] = (), anonymous: bool = True, gateway: bool = False
+        self,
+        name: str,
+        assist: tuple[str, ...] = (),
+        anonymous: bool = True,
+        gateway: bool = False,
+        forwarded: Forwarded = "none",
     ) -> IExchangeHandler:
-        return ListenerRequests(self, name, assist, anonymous, gateway)
+        return ListenerRequests(self, name, assist, anonymous, gateway, forwarded)
 
     def begin(self, answering: Answering) -> None:
         """
@@ -185,13 +190,20 @@ class ListenerRequests:
     """
 
     def __init__(
-        self, requests: RequestHandler, name: str, assist: tuple[str, ...], anonymous: bool, gateway: bool
+        self,
+        requests: RequestHandler,
+        name: str,
+        assist: tuple[str, ...],
+        anonymous: bool,
+        gateway: bool,
+        forwarded: Forwarded,
     ) -> None:
         self.requests = requests
         self.assist = assist
         self._name = name
         self._anonymous = anonymous
         self._gateway = gateway
+        self._forwarded = forwarded
 
     def exchangeReceived(self, exchange: IServerExchange) -> None:
         requests = self.requests
@@ -219,13 +231,16 @@ class ListenerRequests:
             _viaOf(head) if exchange.identity.node is not None else (),
         )
         heads = requests.heads
-        last = heads.lastHop(head, exchange.version)
+        last = heads.lastHop(head)
         if last is not None:
             answering.answer(last)
             return
         fromNode = exchange.identity.node is not None
         request = Request(
-            heads.request(head, exchange.version, exchange.source, fromNode), flow, record, answering.body()
+            heads.request(head, exchange.version, exchange.source, fromNode, self._forwarded),
+            flow,
+            record,
+            answering.body(),
         )
         if fromNode:
             budget = readBudget(head, record.startedAt)

@@ -87,7 +87,11 @@ class IRequestHandler(Interface):
     """
 
     def listener(
-        name: str, assist: tuple[str, ...] = (), anonymous: bool = True, gateway: bool = False
+        name: str,
+        assist: tuple[str, ...] = (),
+        anonymous: bool = True,
+        gateway: bool = False,
+        forwarded: str = "none",
     ) -> IExchangeHandler:
         """
         What takes the exchanges of one listener, for as long as it is bound: it follows the configuration.
@@ -96,6 +100,8 @@ class IRequestHandler(Interface):
         @param anonymous: whether a request is taken whose sender nobody could name.
         @param gateway: whether requests are for this proxy as an origin (C{Authorization}, 401) rather than for one
             beyond it (C{Proxy-Authorization}, 407).
+        @param forwarded: what C{Forwarded} (RFC 7239) tells about the client to whoever is beyond: C{"address"},
+            C{"obfuscated"}, C{"none"}.
         """
 
 

@@ -163,12 +163,17 @@ class FakeRequests:
     asked: list[tuple[Any, ...]] = field(factory=list)
 
     def listener(
-        self, name: str, assist: tuple[str, ...] = (), anonymous: bool = True, gateway: bool = False
+        self,
+        name: str,
+        assist: tuple[str, ...] = (),
+        anonymous: bool = True,
+        gateway: bool = False,
+        forwarded: str = "none",
     ) -> IExchangeHandler:
         """
         Itself.
         """
-        self.asked.append((name, assist, anonymous, gateway))
+        self.asked.append((name, assist, anonymous, gateway, forwarded))
         return self
 
     def exchangeReceived(self, exchange: IServerExchange) -> None:

@@ -11,7 +11,6 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hermes.errors import BadRequest
 from hermes.http.fields import Forwarded, Heads, LoopDetected
-from hermes.messages import BytesBody
 from hermes.values import Address, Headers, RequestHead, ResponseHead
 
 SOURCE = ("192.0.2.1", 4000)
@@ -31,7 +30,7 @@ class Changing(SynchronousTestCase):
         version: str = "2",
         source: Address | None = SOURCE,
         trusted: bool = False,
-        forwarded: Forwarded = Forwarded.FALSE,
+        forwarded: Forwarded = "none",
     ) -> Headers:
         head = RequestHead(method, b"http", b"origin.example:81", b"/a?b", b"websocket", fields)
         changed = self.heads.request(head, version, source, trusted, forwarded)
@@ -95,23 +94,23 @@ class RequestTests(Changing):
         self.assertEqual(self.request(trailer, length), (trailer, VIA))
 
     def test_forwardedTellsTheClient(self) -> None:
-        self.assertEqual(self.request(forwarded=Forwarded.TRUE), (FOR, VIA))
+        self.assertEqual(self.request(forwarded="address"), (FOR, VIA))
         for source, node in (
             (None, b"for=unknown"),
             (("2001:db8::1", 1), b'for="[2001:db8::1]"'),
             (("fe80::1%eth0", 1), b'for="[fe80::1]"'),
         ):
-            value = self.request(forwarded=Forwarded.TRUE, source=source)[0][1]
+            value = self.request(forwarded="address", source=source)[0][1]
             self.assertEqual(value, node + b';host="origin.example:81";proto=http')
 
     def test_forwardedIsAppendedToWhatANodeSays(self) -> None:
         before = (b"forwarded", b"for=198.51.100.1")
-        self.assertEqual(self.request(before, trusted=True, forwarded=Forwarded.TRUE), (before, FOR, VIA))
+        self.assertEqual(self.request(before, trusted=True, forwarded="address"), (before, FOR, VIA))
 
     def test_aClientCanBeTheSameWithoutBeingKnown(self) -> None:
         def word(source: Address, secret: bytes = b"secret") -> bytes:
             self.heads = Heads(b"hermes-1", self.clock.seconds, secret)
-            name, value = self.request(forwarded=Forwarded.OBFUSCATED, source=source)[0]
+            name, value = self.request(forwarded="obfuscated", source=source)[0]
             self.assertEqual(name, b"forwarded")
             return value
 
@@ -123,36 +122,25 @@ class RequestTests(Changing):
 
     def test_whoeverWasSeenIsForgottenInTheEnd(self) -> None:
         for number in range(5000):
-            self.request(forwarded=Forwarded.TRUE, source=(f"10.0.{number >> 8}.{number & 255}", 1))
+            self.request(forwarded="address", source=(f"10.0.{number >> 8}.{number & 255}", 1))
         self.assertLess(len(self.heads._clients), 4097)
 
     def test_maxForwardsCountsDown(self) -> None:
-        for method in (b"OPTIONS", b"TRACE"):
-            self.assertEqual(self.request((b"max-forwards", b"3"), method=method), ((b"max-forwards", b"2"), VIA))
+        self.assertEqual(self.request((b"max-forwards", b"3"), method=b"OPTIONS"), ((b"max-forwards", b"2"), VIA))
         self.assertEqual(self.request((b"max-forwards", b"3")), ((b"max-forwards", b"3"), VIA))
-        self.assertRaises(BadRequest, self.request, (b"max-forwards", b"-1"), method=b"TRACE")
+        self.assertRaises(BadRequest, self.request, (b"max-forwards", b"-1"), method=b"OPTIONS")
 
     @given(st.lists(st.tuples(st.from_regex(rb"\A[a-z-]{1,12}\Z"), st.binary(max_size=8)), max_size=12))
     def test_nothingElseIsChangedOrLost(self, fields: list[tuple[bytes, bytes]]) -> None:
         special = {b"via", b"cookie", b"trailer", b"user", b"host", b"forwarded"}
         kept = tuple(pair for pair in fields if pair[0] not in special and not pair[0].startswith((b"x-f", b"hermes-")))
-        self.assertEqual(
-            self.heads.request(RequestHead(b"GET", headers=kept), "2", None, False, Forwarded.FALSE).headers[:-1], kept
-        )
+        self.assertEqual(self.heads.request(RequestHead(b"GET", headers=kept), "2", None).headers[:-1], kept)
 
 
 class LastHopTests(Changing):
-    def answer(self, method: bytes, *fields: tuple[bytes, bytes]) -> tuple[int, bytes | None, bytes] | None:
-        head = RequestHead(method, b"http", b"origin.example", b"/a", None, fields)
-        response = self.heads.lastHop(head, "1.1")
-        if response is None:
-            return None
-        assert response.body is None or isinstance(response.body, BytesBody)
-        return (
-            response.head.status,
-            response.head.get(b"content-length"),
-            b"" if response.body is None else response.body.data,
-        )
+    def answer(self, method: bytes, *fields: tuple[bytes, bytes]) -> ResponseHead | None:
+        response = self.heads.lastHop(RequestHead(method, b"http", b"origin.example", b"/a", None, fields))
+        return None if response is None else response.head
 
     def test_whatMayGoOnIsNotAnswered(self) -> None:
         self.assertIsNone(self.answer(b"OPTIONS"))
@@ -162,15 +150,9 @@ class LastHopTests(Changing):
         self.assertRaises(BadRequest, self.answer, b"OPTIONS", (b"max-forwards", b"1"), (b"max-forwards", b"0"))
 
     def test_optionsEndsHere(self) -> None:
-        self.assertEqual(self.answer(b"OPTIONS", (b"max-forwards", b"0")), (200, b"0", b""))
-
-    def test_traceShowsWhatCameSaveItsSecrets(self) -> None:
-        fields = (
-            *((b"accept", b"*/*"), (b"cookie", b"secret"), (b"authorization", b"secret")),
-            *((b"proxy-authorization", b"secret"), (b"max-forwards", b"0")),
+        self.assertEqual(
+            self.answer(b"OPTIONS", (b"max-forwards", b"0")), ResponseHead(200, ((b"content-length", b"0"),))
         )
-        shown = b"TRACE /a HTTP/1.1\r\nhost: origin.example\r\naccept: */*\r\nmax-forwards: 0\r\n\r\n"
-        self.assertEqual(self.answer(b"TRACE", *fields), (200, b"%d" % len(shown), shown))
 
 
 class ResponseTests(Changing):
