@@ -1,5 +1,5 @@
 """
-Public fakes: an HTTP exchange in memory, both ends of it, with no sockets and no reactor.
+An HTTP exchange in memory, both ends of it, with no sockets and no reactor.
 
 What one end sends reaches the other only in L{MemoryNetwork.pump}, as bytes on a real connection would arrive in a
 later turn of the reactor.

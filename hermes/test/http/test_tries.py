@@ -1,0 +1,360 @@
+"""
+One request, tried until it is answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import Any, cast
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from hermes.errors import RequestBroken, ResponseTimeout, TargetRefused
+from hermes.http.retry import REASONS, Backoff, Hedging, RetryPolicy
+from hermes.http.tries import DeadlineExceeded, Permit, Tries
+from hermes.messages import Request, Response
+from hermes.test.http.delivery import FakeBody, FakeSender, Sink, Steered, request, response
+
+POLICY: dict[str, Any] = {"reasons": REASONS, "tries": 3, "backoff": Backoff(1.0, 4.0)}
+
+
+class Trying(SynchronousTestCase):
+    """
+    A sender that answers as it is told, a clock, and delays that are as long as they may be.
+    """
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.sender = FakeSender()
+        self.permit: Permit | None = None
+
+    def send(self, asked: Request, **policy: Any) -> Deferred[Response]:
+        tries = Tries(
+            self.sender,
+            RetryPolicy(**{**POLICY, **policy}),
+            self.clock,
+            cast(Random, Steered()),
+            self.permit,
+            asked,
+        )
+        return tries.begin()
+
+    def tearDown(self) -> None:
+        self.assertEqual(self.clock.getDelayedCalls(), [], "a timer is left")
+
+
+class RetryTests(Trying):
+    def test_whatSucceedsIsSentOnce(self) -> None:
+        self.sender.outcomes = [response(200)]
+        asked = request()
+        self.assertEqual(self.successResultOf(self.send(asked)).head.status, 200)
+        self.assertEqual((asked.record.tries, asked.record.retries, asked.record.spent), (1, (), 0))
+
+    def test_delaysDouble(self) -> None:
+        self.sender.outcomes = [TargetRefused("no"), RequestBroken("no"), response(200)]
+        asked = request()
+        answer = self.send(asked)
+        self.clock.advance(0.999)
+        self.assertEqual(len(self.sender.sent), 1)
+        self.clock.advance(0.001)
+        self.assertEqual(len(self.sender.sent), 2)
+        self.clock.advance(1.999)
+        self.assertNoResult(answer)
+        self.clock.advance(0.001)
+        self.assertEqual(self.successResultOf(answer).head.status, 200)
+        self.assertEqual((asked.record.tries, asked.record.retries, asked.record.spent), (3, ("connect", "reset"), 2))
+
+    def test_theLastResponseIsHandedOn(self) -> None:
+        bodies = [FakeBody(), FakeBody(), FakeBody()]
+        self.sender.outcomes = [response(503, body=body) for body in bodies]
+        answer = self.send(request())
+        self.clock.pump([1, 2])
+        self.assertIs(self.successResultOf(answer).body, bodies[2])
+        self.assertEqual([body.stopped for body in bodies], [True, True, False])
+
+    def test_theLastFailureIsToldAsItIs(self) -> None:
+        self.sender.outcomes = [TargetRefused("first"), RequestBroken("second"), TargetRefused("third")]
+        answer = self.send(request())
+        self.clock.pump([1, 2])
+        self.assertEqual(str(self.failureResultOf(answer, TargetRefused).value), "third")
+
+    def test_whatMayNotHappenTwiceIsSentOnce(self) -> None:
+        self.sender.outcomes = [RequestBroken("gone")]
+        self.failureResultOf(self.send(request(b"POST")), RequestBroken)
+
+    def test_retryAfterIsWaitedFor(self) -> None:
+        self.sender.outcomes = [response(503, (b"retry-after", b"7")), response(200)]
+        answer = self.send(request())
+        self.clock.advance(6.9)
+        self.assertNoResult(answer)
+        self.clock.advance(0.2)
+        self.assertEqual(self.successResultOf(answer).head.status, 200)
+
+    def test_retryAfterBehindTheDeadlineHandsTheResponseOn(self) -> None:
+        self.sender.outcomes = [response(503, (b"retry-after", b"7"))]
+        answer = self.send(request(deadline=7.0))
+        self.assertEqual(self.successResultOf(answer).head.status, 503)
+
+    def test_aLongRetryAfterWithoutADeadlineHandsTheResponseOn(self) -> None:
+        self.sender.outcomes = [response(503, (b"retry-after", b"3600"))]
+        self.assertEqual(self.successResultOf(self.send(request())).head.status, 503)
+
+    def test_whoeverDoesNotPermitItStopsIt(self) -> None:
+        released: list[int] = []
+        permits: list[Callable[[], None] | None] = [lambda: released.append(1), None]
+        self.permit = lambda: permits.pop(0)
+        self.sender.outcomes = [response(503), response(503), response(200)]
+        answer = self.send(request())
+        self.clock.advance(1)
+        self.assertEqual(self.successResultOf(answer).head.status, 503)
+        self.assertEqual((len(self.sender.sent), released), (2, [1]))
+
+    def test_cancellingEndsTheTry(self) -> None:
+        answer = self.send(request(deadline=5.0), perTry=1.0)
+        answer.cancel()
+        self.failureResultOf(answer, CancelledError)
+        self.assertEqual(self.sender.cancelled, 1)
+
+    def test_cancellingEndsTheWait(self) -> None:
+        self.sender.outcomes = [response(503)]
+        answer = self.send(request(deadline=5.0))
+        answer.cancel()
+        self.failureResultOf(answer, CancelledError)
+        self.assertEqual(len(self.sender.sent), 1)
+
+
+class TimeTests(Trying):
+    def test_aTryThatTakesTooLongIsGivenUpAndSentAgain(self) -> None:
+        self.sender.outcomes = [None, response(200)]
+        asked = request()
+        answer = self.send(asked, perTry=2.0)
+        self.clock.advance(2)
+        self.assertEqual(self.sender.cancelled, 1)
+        self.clock.advance(1)
+        self.assertEqual(self.successResultOf(answer).head.status, 200)
+        self.assertEqual(asked.record.retries, ("timeout",))
+
+    def test_whereThatIsNoReasonItIsToldSo(self) -> None:
+        answer = self.send(request(), perTry=2.0, reasons=frozenset())
+        self.clock.advance(2)
+        self.assertEqual(str(self.failureResultOf(answer, ResponseTimeout).value), "no response within 2 s")
+
+    def test_theDeadlineEndsTheTry(self) -> None:
+        answer = self.send(request(deadline=3.0))
+        self.clock.advance(3)
+        self.assertEqual(self.failureResultOf(answer, DeadlineExceeded).value.status, 504)
+        self.assertEqual(self.sender.cancelled, 1)
+
+    def test_whatIsTooLateIsNotSent(self) -> None:
+        self.clock.advance(3)
+        self.failureResultOf(self.send(request(deadline=3.0)), DeadlineExceeded)
+        self.assertEqual(self.sender.sent, [])
+
+    def test_aRetryThatWouldComeBehindTheDeadlineIsNotWaitedFor(self) -> None:
+        self.sender.outcomes = [TargetRefused("no")]
+        self.failureResultOf(self.send(request(deadline=0.5)), TargetRefused)
+
+
+class BudgetTests(Trying):
+    def test_halfOfWhatIsLeftGoesAlong(self) -> None:
+        self.sender.outcomes = [response(503)] * 4
+        answer = self.send(request(), tries=4)
+        self.clock.pump([1, 2, 4])
+        self.assertEqual(self.successResultOf(answer).head.status, 503)
+        self.assertEqual([sent.retriesLeft for sent in self.sender.sent], [1, 1, 0, 0])
+
+    def test_whatTheNextNodeSpendsIsSpent(self) -> None:
+        asked = request()
+        answer = self.send(asked, tries=4)
+        asked.record.spent += 1
+        self.sender.waiting[0].callback(response(503))
+        self.clock.advance(1)
+        asked.record.spent += 0
+        self.sender.waiting[1].callback(response(503))
+        self.clock.advance(2)
+        self.sender.waiting[2].callback(response(503))
+        self.assertEqual(self.successResultOf(answer).head.status, 503)
+        self.assertEqual((len(self.sender.sent), asked.record.spent), (3, 3))
+
+    def test_aBudgetThatComesAlongBoundsOurs(self) -> None:
+        self.sender.outcomes = [response(503)] * 3
+        answer = self.send(request(retriesLeft=1), tries=10)
+        self.clock.pump([1, 2])
+        self.assertEqual(self.successResultOf(answer).head.status, 503)
+        self.assertEqual(len(self.sender.sent), 2)
+
+    def test_oursBoundsOneThatComesAlong(self) -> None:
+        self.sender.outcomes = [response(503)] * 3
+        answer = self.send(request(retriesLeft=100), tries=2)
+        self.clock.pump([1, 2])
+        self.assertEqual(self.successResultOf(answer).head.status, 503)
+        self.assertEqual([sent.retriesLeft for sent in self.sender.sent], [50, 49])
+
+    def test_whoeverDoesNotRetryPassesItAllOn(self) -> None:
+        self.sender.outcomes = [response(503)]
+        self.successResultOf(self.send(request(retriesLeft=5), tries=1))
+        self.assertEqual(self.sender.sent[0].retriesLeft, 5)
+
+    def test_whereNobodyHasSaidAnythingNothingIsSaid(self) -> None:
+        self.sender.outcomes = [response(200)]
+        self.successResultOf(self.send(request(), tries=1))
+        self.assertIsNone(self.sender.sent[0].retriesLeft)
+
+
+class HedgeTests(Trying):
+    def test_theFirstResponseWins(self) -> None:
+        asked = request(name=b"a")
+        answer = self.send(asked, hedging=Hedging(0.5))
+        self.clock.advance(0.5)
+        self.assertEqual([sent.name for sent in self.sender.sent], [b"a", None])
+        self.sender.waiting[1].callback(response(200))
+        self.assertEqual(self.successResultOf(answer).head.status, 200)
+        self.assertEqual((self.sender.cancelled, asked.record.retries), (1, ("hedge",)))
+
+    def test_aFailureWaitsForTheOther(self) -> None:
+        answer = self.send(request(), hedging=Hedging(0.5))
+        self.clock.advance(0.5)
+        body = FakeBody()
+        self.sender.waiting[0].callback(response(503, body=body))
+        self.assertNoResult(answer)
+        self.assertTrue(body.stopped)
+        self.sender.waiting[1].callback(response(200))
+        self.assertEqual(self.successResultOf(answer).head.status, 200)
+
+    def test_bothFailedIsRetriedWithinTheBudget(self) -> None:
+        answer = self.send(request(), hedging=Hedging(0.5))
+        self.clock.advance(0.5)
+        self.sender.waiting[1].errback(RequestBroken("no"))
+        self.sender.waiting[0].errback(TargetRefused("no"))
+        self.clock.advance(1)
+        self.assertEqual(len(self.sender.sent), 3)
+        self.sender.waiting[2].errback(TargetRefused("no"))
+        self.failureResultOf(answer, TargetRefused)
+
+    def test_noMoreThanSaid(self) -> None:
+        answer = self.send(request(), hedging=Hedging(0.5, 2), tries=10)
+        self.clock.pump([0.5] * 6)
+        self.assertEqual(len(self.sender.sent), 3)
+        answer.cancel()
+        self.failureResultOf(answer, CancelledError)
+        self.assertEqual(self.sender.cancelled, 3)
+
+    def test_aLateLoserIsStopped(self) -> None:
+        """
+        A sender whose Deferred fires all the same.
+        """
+        answer = self.send(request(), hedging=Hedging(0.5))
+        self.clock.advance(0.5)
+        body = FakeBody()
+        first = self.sender.waiting[0]
+        first._canceller = lambda _: first.callback(response(200, body=body))
+        self.sender.waiting[1].callback(response(201))
+        self.assertEqual(self.successResultOf(answer).head.status, 201)
+        self.assertTrue(body.stopped)
+
+    def test_whatMayNotHappenTwiceIsNotHedged(self) -> None:
+        for asked in (request(b"POST"), request(b"PUT", body=FakeBody())):
+            answer = self.send(asked, hedging=Hedging(0.5))
+            self.clock.advance(1)
+            self.assertEqual(len(self.sender.sent), 1)
+            answer.cancel()
+            self.failureResultOf(answer, CancelledError)
+            self.sender = FakeSender()
+
+
+class BodyTests(Trying):
+    """
+    Requests with a body.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.body = FakeBody()
+
+    def read(self, index: int) -> Sink:
+        """
+        Read the body of the try at C{index}.
+        """
+        sink = Sink()
+        body = self.sender.sent[index].body
+        assert body is not None
+        body.start(sink)
+        return sink
+
+    def test_theBodyIsSentAgainFromItsBeginning(self) -> None:
+        answer = self.send(request(b"PUT", body=self.body))
+        first = self.read(0)
+        self.body.give(b"one")
+        self.sender.waiting[0].errback(RequestBroken("no"))
+        self.assertEqual((first.data, type(first.failure).__name__), (b"one", "Abandoned"))
+        self.assertTrue(self.body.paused)
+        self.clock.advance(1)
+        second = self.read(1)
+        self.assertFalse(self.body.paused)
+        self.body.give(b"two")
+        self.body.end(((b"t", b"1"),))
+        self.assertEqual((second.data, second.trailers), (b"onetwo", ((b"t", b"1"),)))
+        self.sender.waiting[1].callback(response(200))
+        self.successResultOf(answer)
+        self.assertFalse(self.body.stopped)
+
+    def test_aBodyThatIsTooLongIsSentOnce(self) -> None:
+        answer = self.send(request(b"PUT", body=self.body), bodyLimit=5)
+        sink = self.read(0)
+        self.body.give(b"one")
+        self.body.give(b"two")
+        self.body.give(b"three")
+        self.assertEqual(sink.data, b"onetwothree")
+        self.sender.waiting[0].errback(RequestBroken("no"))
+        self.failureResultOf(answer, RequestBroken)
+        self.assertTrue(self.body.stopped)
+
+    def test_anAnswerBeforeTheBodysEndLetsItGoOn(self) -> None:
+        answer = self.send(request(b"PUT", body=self.body))
+        sink = self.read(0)
+        self.body.give(b"one")
+        self.sender.waiting[0].callback(response(200))
+        self.successResultOf(answer)
+        self.body.give(b"two")
+        self.body.end()
+        self.assertEqual((sink.data, sink.trailers), (b"onetwo", ()))
+
+    def test_aBodyThatNobodyHasReadIsNotStopped(self) -> None:
+        """
+        It is still the first try's to read.
+        """
+        self.sender.outcomes = [TargetRefused("no"), None]
+        self.send(request(b"POST", body=self.body))
+        self.clock.advance(1)
+        self.assertEqual(self.body.calls, [])
+        sink = self.read(1)
+        self.body.give(b"one")
+        self.assertEqual(sink.data, b"one")
+
+    def test_theDeadlineStopsTheBody(self) -> None:
+        answer = self.send(request(b"PUT", body=self.body, deadline=2.0))
+        sink = self.read(0)
+        self.clock.advance(2)
+        self.failureResultOf(answer, DeadlineExceeded)
+        self.assertTrue(self.body.stopped)
+        self.assertEqual(type(sink.failure).__name__, "Abandoned")
+
+    def test_backpressureReachesTheSource(self) -> None:
+        self.send(request(b"PUT", body=self.body))
+        sink = self.read(0)
+        attempt = self.sender.sent[0].body
+        assert attempt is not None
+        sink.received = attempt.pauseProducing
+        self.body.give(b"one")
+        self.assertTrue(self.body.paused)
+        self.body.give(b"late")
+        self.assertEqual(sink.data, b"one")
+        attempt.resumeProducing()
+        self.assertEqual(sink.data, b"onelate")
+        self.assertTrue(self.body.paused)
+        sink.received = None
+        attempt.resumeProducing()
+        self.assertFalse(self.body.paused)
