@@ -27,7 +27,7 @@ from hermes.errors import (
 from hermes.fabric.endpoint import FlowEndpoint
 from hermes.fabric.forwardheads import ForwardHeads
 from hermes.fabric.relay import CANCEL, ExchangeRelay
-from hermes.http1.client import HTTP1Client
+from hermes.http1.client import ConnectionLimits, HTTP1Client
 from hermes.interfaces import IClientExchange, IExchangeHandler, IListenerContext, IServerExchange
 from hermes.values import Flow, Headers, Identity, RequestHead, ResponseHead, Target
 from hermes.wire.errors import MalformedError
@@ -148,7 +148,9 @@ class ForwardHandler:
         found = self._clients.get(flow)
         if found is None:
             endpoint = FlowEndpoint(self._flows, flow, self.clock)
-            client = HTTP1Client(endpoint, self.clock, maxIdle=IDLE_CONNECTIONS, idleTime=IDLE_TIME)
+            client = HTTP1Client(
+                endpoint, self.clock, bounds=ConnectionLimits(idle=IDLE_CONNECTIONS, idleTime=IDLE_TIME)
+            )
             found = self._clients[flow] = client, endpoint
             if len(self._clients) > MAX_ORIGINS:
                 _, (oldest, _) = self._clients.popitem(last=False)

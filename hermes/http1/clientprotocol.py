@@ -73,9 +73,11 @@ class HTTP1ClientProtocol(Connection):
     Requests on one connection, one after the other.
 
     @ivar idle: called with this connection whenever it is ready for the next request.
+    @ivar idleSince: since when it waits for one, in seconds of the clock: for whoever made it.
     """
 
     _engine: ClientEngine
+    idleSince = 0.0
     idle: Callable[[HTTP1ClientProtocol], object] | None = None
 
     def __init__(self, clock: IReactorTime, limits: Limits = DEFAULT_LIMITS, absolute: bool = False) -> None:
@@ -116,12 +118,6 @@ class HTTP1ClientProtocol(Connection):
         self._engine.close = True
         if self._exchange is None:
             self._closeGently()
-
-    def waitIdle(self, idleTime: float) -> None:
-        """
-        Close if no request comes in C{idleTime} seconds.
-        """
-        self._startTimer(idleTime, self._closeGently)
 
     # Reading.
 

@@ -29,11 +29,13 @@ class PoolLimits:
     @ivar connections: how many connections there may be, beside as many that only finish what they carry.
     @ivar pending: how many requests may wait for a stream.
     @ivar idle: seconds after which a connection without streams is closed.
+    @ivar age: seconds after which a connection takes no further stream, and is closed once it has none.
     """
 
     connections: int = 64
     pending: int = 10_000
     idle: float = 300.0
+    age: float | None = None
 
 
 class _Single(Factory):
@@ -86,7 +88,11 @@ class Pool:
         self._makeConnection = connectionFactory
         self._waiting: deque[_Waiting] = deque()
         self.connections: list[ClientConnection] = []
-        self._idle: dict[ClientConnection, IDelayedCall] = {}
+        # Those without streams, and since when.
+        self._idle: dict[ClientConnection, float] = {}
+        self._sweep: IDelayedCall | None = None
+        self._ages: dict[ClientConnection, IDelayedCall] = {}
+        self._warm = 0
         self._connecting: Deferred[IProtocol] | None = None
         self._closing = False
 
@@ -104,6 +110,30 @@ class Pool:
         self._connect()
         return waiting.deferred
 
+    @property
+    def size(self) -> int:
+        """
+        How many connections there are.
+        """
+        return len(self.connections)
+
+    @property
+    def pending(self) -> int:
+        """
+        How many requests wait for a stream.
+        """
+        return len(self._waiting)
+
+    def warm(self, count: int) -> None:
+        """
+        Connect in advance, until there are C{count} connections.
+        """
+        self._warm = min(count, self._limits.connections)
+        if len(self.connections) < self._warm:
+            self._connect()
+        else:
+            self._warm = 0
+
     def forget(self, waiting: _Waiting) -> None:
         """
         A waiting request was cancelled.
@@ -120,9 +150,7 @@ class Pool:
     def _open(self, connection: ClientConnection, head: RequestHead, end: bool) -> Deferred[IClientExchange]:
         if head.protocol is not None and not connection.extendedConnect:
             return _failed(NotImplementedHere("the next hop does not take extended CONNECT (RFC 8441)"))
-        timer = self._idle.pop(connection, None)
-        if timer is not None:
-            timer.cancel()
+        self._idle.pop(connection, None)
         try:
             return succeed(connection.open(head, end))
         except Exception:
@@ -143,10 +171,15 @@ class Pool:
             connection.changed = self._changed
             connection.closed.addCallback(lambda _: self._closed(connection))
             self.connections.append(connection)
+            if self._limits.age is not None:
+                self._ages[connection] = self._clock.callLater(self._limits.age, self._grownOld, connection)
             self._changed(connection)
+            if self._warm:
+                self.warm(self._warm)
 
         def failed(failure: Failure) -> None:
             self._connecting = None
+            self._warm = 0
             waiting, self._waiting = self._waiting, deque()
             error = failure.value
             if not isinstance(error, FlowError):
@@ -165,6 +198,8 @@ class Pool:
         taking = [connection for connection in self.connections if not connection.draining]
         if len(taking) >= self._limits.connections or len(self.connections) >= 2 * self._limits.connections:
             return False
+        if len(self.connections) < self._warm:
+            return True
         # A peer that takes no stream on a connection that has none would not on another.
         return all(connection.openExchanges for connection in taking)
 
@@ -175,19 +210,41 @@ class Pool:
             self._open(connection, waiting.head, waiting.end).chainDeferred(waiting.deferred)
         if self._waiting:
             self._connect()
-        elif not connection.openExchanges and connection not in self._idle and connection in self.connections:
-            self._idle[connection] = self._clock.callLater(self._limits.idle, self._expire, connection)
+        elif (
+            not (connection.openExchanges or connection.draining or connection in self._idle)
+            and connection in self.connections
+        ):
+            self._idle[connection] = self._clock.seconds()
+            if self._sweep is None:
+                self._sweep = self._clock.callLater(self._limits.idle, self._expire)
 
-    def _expire(self, connection: ClientConnection) -> None:
-        self._idle.pop(connection, None)
+    def _expire(self) -> None:
+        """
+        Close what was idle for too long. One timer does for all, so that a request touches none.
+        """
+        self._sweep = None
+        before = self._clock.seconds() - self._limits.idle
+        for connection, since in list(self._idle.items()):
+            if since <= before:
+                del self._idle[connection]
+                connection.drain()
+        if self._idle:
+            self._sweep = self._clock.callLater(min(self._idle.values()) - before, self._expire)
+
+    def _grownOld(self, connection: ClientConnection) -> None:
+        del self._ages[connection]
         connection.drain()
 
     def _closed(self, connection: ClientConnection) -> None:
         if connection in self.connections:
             self.connections.remove(connection)
-        timer = self._idle.pop(connection, None)
-        if timer is not None and timer.active():
-            timer.cancel()
+        self._idle.pop(connection, None)
+        age = self._ages.pop(connection, None)
+        if age is not None:
+            age.cancel()
+        if not self.connections and self._sweep is not None:
+            self._sweep.cancel()
+            self._sweep = None
         if self._waiting:
             self._connect()
 
@@ -196,6 +253,7 @@ class Pool:
         Open nothing more; close each connection once its streams have ended. Fires when all are closed.
         """
         self._closing = True
+        self._warm = 0
         waiting, self._waiting = self._waiting, deque()
         for each in waiting:
             each.deferred.errback(ShuttingDown("the connections to the next hop are being closed"))

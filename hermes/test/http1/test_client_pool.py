@@ -4,11 +4,13 @@ Tests for L{hermes.http1.client}: connections that wait for the next exchange.
 
 from __future__ import annotations
 
+from typing import Any
+
 from twisted.internet.defer import CancelledError
 from twisted.internet.error import ConnectionRefusedError
 
-from hermes.errors import HopUnavailable, NameNotFound, ShuttingDown
-from hermes.http1.client import HTTP1Client
+from hermes.errors import HopUnavailable, NameNotFound, Overloaded, ShuttingDown, TargetRefused
+from hermes.http1.client import ConnectionLimits, HTTP1Client
 from hermes.test.http1.test_client import EMPTY, GET, ClientCase
 
 
@@ -84,7 +86,7 @@ class PoolTests(ClientCase):
         self.assertEqual(len(self.endpoint.transports), 2)
 
     def test_idleConnectionsAreBounded(self) -> None:
-        self.client = HTTP1Client(self.endpoint, self.clock, maxIdle=2)
+        self.client = HTTP1Client(self.endpoint, self.clock, bounds=ConnectionLimits(idle=2))
         for _ in range(3):
             self.ask()
         for transport in self.endpoint.transports:
@@ -135,3 +137,122 @@ class PoolTests(ClientCase):
         self.failureResultOf(opening, CancelledError)
         self.turn()
         self.assertEqual(self.endpoint.transports, [])
+
+
+class BoundTests(ClientCase):
+    """
+    Bounds of the connections, and of those who wait for one.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.bounded(connections=2, pending=2)
+
+    def bounded(self, **bounds: Any) -> None:
+        self.client = HTTP1Client(self.endpoint, self.clock, bounds=ConnectionLimits(**bounds))
+
+    def test_requestsWaitInOrderForAConnection(self) -> None:
+        self.ask()
+        self.ask()
+        waiting = [self.client.exchange(GET, True) for _ in range(2)]
+        self.turn()
+        self.assertEqual((2, 2), (len(self.endpoint.transports), self.client.pending))
+        for transport, each in zip(self.endpoint.transports, waiting, strict=True):
+            self.assertNoResult(each)
+            transport.receive(EMPTY)
+            self.successResultOf(each)
+        self.assertEqual((2, 0), (self.client.size, self.client.pending))
+
+    def test_noMoreWaitThanAllowed(self) -> None:
+        for _ in range(4):
+            self.client.exchange(GET, True)
+        self.failureResultOf(self.client.exchange(GET, True), Overloaded)
+
+    def test_whoWaitsGetsANewConnectionWhereOneEnds(self) -> None:
+        self.ask()
+        self.ask()
+        waiting = self.client.exchange(GET, True)
+        self.transport.receive(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+        self.transport.receiveEnd()
+        self.turn()
+        self.successResultOf(waiting)
+        self.assertEqual(3, len(self.endpoint.transports))
+
+    def test_whoseConnectionFailsDoesNotHoldUpTheOthers(self) -> None:
+        self.bounded(connections=1, pending=2)
+        self.endpoint.error = TargetRefused("no")
+        waiting = [self.client.exchange(GET, True) for _ in range(3)]
+        self.turn()
+        for each in waiting:
+            self.failureResultOf(each, TargetRefused)
+        self.endpoint.error = None
+        self.ask()
+
+    def test_cancellingTakesTheRequestOutOfTheLine(self) -> None:
+        self.ask()
+        self.ask()
+        waiting = [self.client.exchange(GET, True) for _ in range(2)]
+        waiting[0].cancel()
+        self.failureResultOf(waiting[0], CancelledError)
+        self.transport.receive(EMPTY)
+        self.successResultOf(waiting[1])
+
+    def test_cancellingGivesUpTheConnectionThatIsBeingMade(self) -> None:
+        self.bounded(connections=1, pending=2)
+        self.ask()
+        waiting = self.client.exchange(GET, True)
+        self.transport.lose()
+        self.failureResultOf(self.answer, HopUnavailable)
+        waiting.cancel()
+        self.failureResultOf(waiting, CancelledError)
+        self.turn()
+        self.assertEqual((1, 0), (len(self.endpoint.transports), self.client.pending))
+        self.ask()
+
+    def test_closingRefusesThoseWhoWait(self) -> None:
+        self.ask()
+        self.ask()
+        waiting = self.client.exchange(GET, True)
+        self.client.close()
+        self.failureResultOf(waiting, ShuttingDown)
+
+    def test_anOldConnectionTakesNoFurtherRequest(self) -> None:
+        self.bounded(age=10.0)
+        for _ in range(3):
+            self.ask()
+            self.clock.advance(4)
+            self.transport.receive(EMPTY)
+            self.turn()
+        self.assertEqual(1, len(self.endpoint.transports))
+        self.assertTrue(self.transport.writeClosed)
+        self.ask()
+        self.assertEqual(2, len(self.endpoint.transports))
+
+    def test_connectionsAreMadeInAdvance(self) -> None:
+        self.bounded(connections=3, idle=3)
+        self.client.warm(2)
+        self.turn()
+        self.assertEqual((2, 2), (len(self.endpoint.transports), self.client.size))
+        self.ask()
+        self.client.warm(2)
+        self.turn()
+        self.assertEqual(2, len(self.endpoint.transports))
+        self.client.warm(9)
+        self.turn()
+        self.assertEqual(3, self.client.size)
+
+    def test_whatFailsInAdvanceHarmsNobody(self) -> None:
+        self.endpoint.error = TargetRefused("no")
+        self.client.warm(2)
+        self.turn()
+        self.endpoint.error = None
+        self.ask()
+        self.assertEqual(1, self.client.size)
+
+    def test_noTimerIsLeftWhereNothingIsIdle(self) -> None:
+        self.ask()
+        self.transport.receive(EMPTY)
+        self.turn()
+        self.assertEqual(1, len(self.clock.getDelayedCalls()))
+        self.transport.lose()
+        self.assertEqual([], self.clock.getDelayedCalls())

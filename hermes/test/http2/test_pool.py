@@ -346,3 +346,67 @@ class EndTests(PoolTestCase):
         self.assertTrue(link.clientWire.aborted)
         self.endpoint.pump()
         self.failureResultOf(exchange.response(), HopUnavailable)
+
+    def test_noConnectionOutlivesItsAgeAndNoRequestSuffersByIt(self) -> None:
+        self.pool = Pool(self.endpoint, self.clock, limits=PoolLimits(age=20))
+        self.pool.exchange(GET, end=True)
+        link = self.endpoint.accept()
+        self.advance(20)
+        # What is under way goes on; what comes now goes over another connection.
+        waiting = self.pool.exchange(GET, end=True)
+        other = self.endpoint.accept()
+        self.successResultOf(waiting)
+        self.assertEqual((1, 1), (len(link.handler.exchanges), len(other.handler.exchanges)))
+        self.assertFalse(link.lost)
+        link.handler.exchanges[0].respond(ResponseHead(204), end=True)
+        self.endpoint.pump()
+        self.assertTrue(link.lost)
+        self.assertFalse(other.lost)
+
+    def test_eachConnectionIsIdleForItself(self) -> None:
+        for _ in range(3):
+            self.pool.exchange(GET, end=True)
+        one, other = self.endpoint.accept(), self.endpoint.accept()
+        for exchange in one.handler.exchanges:
+            exchange.respond(ResponseHead(204), end=True)
+        self.endpoint.pump()
+        self.advance(200)
+        other.handler.exchanges[0].respond(ResponseHead(204), end=True)
+        self.endpoint.pump()
+        self.advance(110)
+        self.assertEqual((True, False), (one.lost, other.lost))
+        self.advance(200)
+        self.assertTrue(other.lost)
+
+
+class WarmTests(PoolTestCase):
+    """
+    Connections that are made in advance.
+    """
+
+    def test_theyAreMadeOneAfterTheOther(self) -> None:
+        self.pool.warm(2)
+        self.endpoint.accept()
+        self.endpoint.accept()
+        self.assertEqual(([], 2, 0), (self.endpoint.attempts, self.pool.size, self.pool.pending))
+        self.pool.warm(2)
+        self.assertEqual([], self.endpoint.attempts)
+        for _ in range(4):
+            self.opened()
+        self.assertEqual(2, self.pool.size)
+
+    def test_whereOneFailsTheNextRequestTriesAgain(self) -> None:
+        self.pool.warm(2)
+        self.endpoint.attempts.pop()[1].errback(ConnectionRefusedError())
+        self.assertEqual([], self.endpoint.attempts)
+        waiting = self.pool.exchange(GET)
+        self.endpoint.accept()
+        self.successResultOf(waiting)
+
+    def test_closingEndsThem(self) -> None:
+        self.pool.warm(3)
+        link = self.endpoint.accept()
+        self.pool.close()
+        self.endpoint.pump()
+        self.assertTrue(link.lost)
+        self.assertEqual([], self.endpoint.attempts)
