@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args, get_origin
 import attrs
 
 from hermes.admin.metrics import FlowMetrics
+from hermes.config.actions import HeadersConfig, MirrorConfig, RedirectConfig, RespondConfig, RewriteConfig
 from hermes.config.reference import describeType, keyDocumentation, summary
 from hermes.config.routes import MatchConfig, RouteConfig
 from hermes.config.schema import AccessLogConfig, AdminConfig, IdentityConfig, NodeConfig, UserConfig
@@ -90,6 +91,11 @@ def configuration() -> str:
     for title, cls in (
         ("## routes", RouteConfig),
         ("### match", MatchConfig),
+        ("### rewrite", RewriteConfig),
+        ("### headers, responseHeaders", HeadersConfig),
+        ("### redirect", RedirectConfig),
+        ("### respond", RespondConfig),
+        ("### mirror", MirrorConfig),
         ("## users", UserConfig),
         ("## admin", AdminConfig),
         ("## accessLog", AccessLogConfig),

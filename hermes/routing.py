@@ -4,13 +4,24 @@ From the routes in a configuration to the router.
 
 from __future__ import annotations
 
-from hermes.config import DirectUpstream, NodeConfig
+from mimetypes import guess_type
+
+from hermes.config import DirectUpstream, NodeConfig, RouteConfig
+from hermes.config.actions import HeadersConfig, RedirectConfig, RespondConfig, RewriteConfig
+from hermes.errors import HermesError
 from hermes.fabric.router import Route, Router
+from hermes.http.actions import HeaderChanges, Mirror, Redirect, RequestActions, Respond, Rewrite
+from hermes.http.texts import Text
+from hermes.matching.regex import Regex
+
+NOTHING = RequestActions()
 
 
 def makeRouter(config: NodeConfig) -> Router:
     """
     The router of a configuration. A route without a name is called by its place, as in the messages about the file.
+
+    @raise HermesError: where a file that a route answers with can't be read.
     """
     # To an upstream without endpoints is to the flow's own target: it names no address, and so allows none that is
     # special-purpose.
@@ -29,7 +40,85 @@ def makeRouter(config: NodeConfig) -> Router:
                 nested=route.nested,
                 deny=route.deny,
                 allowSpecial=route.allowSpecial,
+                actions=makeActions(route),
+                split=tuple(route.split.items()),
+                # A flow that such a route took would go to its target, past what was to be done.
+                requestsOnly=bool(route.split or route.redirect or route.respond or route.assist),
             )
             for place, route in enumerate(config.routes)
         ]
     )
+
+
+def makeActions(route: RouteConfig) -> RequestActions | None:
+    """
+    What a route does to requests; L{None} where that is nothing.
+
+    @raise HermesError: where the file that it answers with can't be read.
+    """
+    actions = RequestActions(
+        rewrite=_rewrite(route.rewrite),
+        headers=_changes(route.headers),
+        responseHeaders=_changes(route.responseHeaders),
+        redirect=_redirect(route.redirect),
+        respond=_respond(route.respond),
+        mirror=Mirror(route.mirror.to, route.mirror.share) if route.mirror is not None else None,
+        split=tuple(route.split.items()),
+        assist=route.assist,
+    )
+    return None if actions == NOTHING else actions
+
+
+def _rewrite(config: RewriteConfig | None) -> Rewrite | None:
+    if config is None:
+        return None
+    return Rewrite(
+        host=_text(config.host),
+        path=_text(config.path),
+        prefix=None if config.prefix is None else config.prefix.encode(),
+        regex=None if config.regex is None else Regex(config.regex),
+        substitution=config.substitution or "",
+    )
+
+
+def _changes(config: HeadersConfig | None) -> HeaderChanges | None:
+    if config is None:
+        return None
+    return HeaderChanges(
+        set=tuple((name.encode(), Text(text)) for name, texts in config.set.items() for text in texts),
+        add=tuple((name.encode(), Text(text)) for name, texts in config.add.items() for text in texts),
+        remove=frozenset(name.encode() for name in config.remove),
+    )
+
+
+def _redirect(config: RedirectConfig | None) -> Redirect | None:
+    if config is None:
+        return None
+    return Redirect(
+        to=_text(config.to),
+        scheme=None if config.scheme is None else config.scheme.encode(),
+        host=_text(config.host),
+        path=_text(config.path),
+        status=config.status,
+    )
+
+
+def _respond(config: RespondConfig | None) -> Respond | None:
+    if config is None:
+        return None
+    body, kind = (config.body or "").encode(), "text/plain; charset=utf-8"
+    if config.file is not None:
+        try:
+            with open(config.file, "rb") as file:
+                body = file.read()
+        except OSError as error:
+            raise HermesError(f"{config.file}: {error.strerror}") from error
+        kind = guess_type(config.file)[0] or "application/octet-stream"
+    headers = tuple((name.encode(), value.encode()) for name, value in config.headers.items())
+    if body and "content-type" not in config.headers:
+        headers = (*headers, (b"content-type", kind.encode()))
+    return Respond(config.status, body, headers)
+
+
+def _text(text: str | None) -> Text | None:
+    return None if text is None else Text(text)

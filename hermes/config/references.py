@@ -23,14 +23,26 @@ def danglingReferences(document: object) -> Iterator[tuple[KeyPath, Misfit]]:
     listeners = _mapping(top.get("listeners"))
     users = _mapping(top.get("users"))
     hops = [name for name, upstream in upstreams.items() if _mapping(upstream).get("type") != "direct"]
+    assist = _mapping(top.get("assist"))
+    # Whoever authenticates may name users that are not in this file.
+    authenticated = any(_mapping(one).get("type") == "authentication" for one in assist.values())
+    for name, listener in listeners.items():
+        path: KeyPath = ("listeners", name, "assist")
+        yield from _unknown(path, _mapping(listener).get("assist"), "assisting component", assist)
     routes = top.get("routes")
     for number, item in enumerate(routes if isinstance(routes, list) else ()):
         route = _mapping(item)
         match = _mapping(route.get("match"))
         here: KeyPath = ("routes", number)
         yield from _unknown((*here, "to"), route.get("to"), "upstream", upstreams)
+        for name in _mapping(route.get("split")):
+            for _, misfit in _unknown((), name, "upstream", upstreams):
+                yield (*here, "split", name), Misfit(misfit.message, misfit.suggestion, atKey=True)
+        yield from _unknown((*here, "mirror", "to"), _mapping(route.get("mirror")).get("to"), "upstream", upstreams)
+        yield from _unknown((*here, "assist"), route.get("assist"), "assisting component", assist)
         yield from _unknown((*here, "match", "listener"), match.get("listener"), "listener", listeners)
-        yield from _unknown((*here, "match", "user"), match.get("user"), "user", users)
+        if not authenticated:
+            yield from _unknown((*here, "match", "user"), match.get("user"), "user", users)
         for path, name in _names((*here, "via"), route.get("via")):
             first = path[-1] in ("via", 0)
             # Past the first, a hop is a name that the one before it knows. Nested, we must know it: its certificate is

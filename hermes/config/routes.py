@@ -4,10 +4,12 @@ Routes in the configuration of a node: see L{hermes.config.schema}.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 from attrs import field, frozen
 
+from hermes.config.actions import HeadersConfig, MirrorConfig, RedirectConfig, RespondConfig, RewriteConfig, checkTexts
 from hermes.config.problems import Misfit
 from hermes.config.types import FieldName, Method, Name, Network, ParameterName
 from hermes.matching import HostPattern, Match, PathPattern, TargetPattern, ValuePattern
@@ -61,6 +63,21 @@ class MatchConfig:
         if not self.any and not others:
             raise Misfit("matches nothing: say 'any: true' for every flow")
 
+    @property
+    def requestsOnly(self) -> bool:
+        """
+        Whether nothing but HTTP requests is taken.
+        """
+        criteria = self.host or self.path or self.method or self.header or self.query
+        return bool(criteria) or set(self.protocol) == {"http"}
+
+    def captures(self) -> frozenset[str]:
+        """
+        The names that each of C{path} captures.
+        """
+        found = [set(one.names) if one.regex is None else one.regex.names for one in self.path]
+        return frozenset(found[0].intersection(*found[1:])) if found else frozenset()
+
     def match(self) -> Match:
         """
         What it stands for; C{any} is a match that asks for nothing. A node's name is in its certificate in lower case.
@@ -83,31 +100,88 @@ class MatchConfig:
 @frozen
 class RouteConfig:
     """
-    What is done with the flows that it takes. The first route that takes a flow decides; where none does, it is denied.
+    What is done with the flows and HTTP requests that it takes. The first route that takes one decides; where none
+    does, it is denied.
 
-    @ivar match: which flows.
+    @ivar match: which flows and requests.
     @ivar to: the upstream where they end; left out, the target that they asked for.
+    @ivar split: upstreams with their weights, in place of C{to}: each request goes to one of them.
     @ivar via: the proxies between, in order. The first is an upstream of this node. The others are names that the one
         before each knows; with C{nested}, upstreams of this node too.
     @ivar nested: open each tunnel inside the one before, so that a proxy in the middle learns neither target nor bytes.
     @ivar deny: refuse them, for this reason.
     @ivar allowSpecial: allow targets that are loopback, private or otherwise special-purpose addresses. A route whose
         C{to} or whose C{match.target} names them allows them too.
+    @ivar rewrite: change what requests ask for.
+    @ivar headers: change the fields of requests.
+    @ivar responseHeaders: change the fields of responses.
+    @ivar redirect: answer requests with another place.
+    @ivar respond: answer requests from here.
+    @ivar mirror: send a copy of requests elsewhere.
+    @ivar assist: assisting components that requests pass, in order, behind those of the listener.
     @ivar name: what it is called in logs and metrics; left out, its place in the list, from 0.
     """
 
     match: MatchConfig
     to: str | None = None
+    split: dict[str, int] = field(factory=dict)
     via: tuple[str, ...] = ()
     nested: bool = False
     deny: str | None = None
     allowSpecial: bool = False
+    rewrite: RewriteConfig | None = None
+    headers: HeadersConfig | None = None
+    responseHeaders: HeadersConfig | None = None
+    redirect: RedirectConfig | None = None
+    respond: RespondConfig | None = None
+    mirror: MirrorConfig | None = None
+    assist: tuple[str, ...] = ()
     name: Name | None = None
 
     def __attrs_post_init__(self) -> None:
-        if self.deny is not None and (self.to is not None or self.via or self.allowSpecial):
-            raise Misfit("goes with no other action: the flow is refused", below=("deny",))
+        # What decides where a request ends excludes what else would; nothing else is done to one that is refused.
+        sending = [key for key in _SENDING if getattr(self, key)]
+        changing = [key for key in _CHANGING if getattr(self, key)]
+        if self.deny is not None and (others := [*sending, *_given(self, ("redirect", "respond")), *changing]):
+            raise Misfit(f"goes with no other action, and {others[0]!r} is one: the flow is refused", below=("deny",))
+        for key in _given(self, ("redirect", "respond")):
+            if others := [*sending, *_given(self, {"redirect", "respond"} - {key}), *_given(self, _OF_REQUESTS)]:
+                raise Misfit(f"answers, and {others[0]!r} is for what is sent on", below=(key,))
+        if self.to is not None and self.split:
+            raise Misfit("goes not with 'to': it stands in place of it", below=("split",))
+        if self.split and (min(self.split.values()) < 0 or not any(self.split.values())):
+            raise Misfit("weights are whole numbers from 0, and one at least is above it", below=("split",))
         if self.nested and not self.via:
             raise Misfit("goes only with 'via'", below=("nested",))
-        if "listen" in self.match.protocol and (self.to is not None or self.via or self.allowSpecial):
+        if "listen" in self.match.protocol and (sending or changing or self.redirect or self.respond):
             raise Misfit("a port to listen on goes nowhere: no other action than 'deny'", below=("match", "protocol"))
+        if not self.match.requestsOnly:
+            for key in ("split", "redirect", "respond", "assist"):
+                if getattr(self, key):
+                    message = "is for HTTP requests, and the match takes other flows too: give it 'protocol: http'"
+                    raise Misfit(message, below=(key,))
+        self._checkPlaces()
+
+    def _checkPlaces(self) -> None:
+        captures = self.match.captures()
+        for key in ("rewrite", "headers", "responseHeaders", "redirect"):
+            part = getattr(self, key)
+            if part is not None:
+                try:
+                    checkTexts(part.texts(), captures)
+                except Misfit as error:
+                    raise Misfit(error.message, error.suggestion, (key, *error.below)) from None
+        if self.rewrite is not None and self.rewrite.prefix is not None:
+            paths = self.match.path
+            if not paths or not all(path.below for path in paths):
+                message = "the match has no prefix to replace: give it a 'path' such as /a/ or {prefix: /a}"
+                raise Misfit(message, below=("rewrite", "prefix"))
+
+
+_SENDING = ("to", "split", "via", "allowSpecial")
+_OF_REQUESTS = ("rewrite", "headers", "responseHeaders", "mirror")
+_CHANGING = (*_OF_REQUESTS, "assist")
+
+
+def _given(route: RouteConfig, keys: Iterable[str]) -> list[str]:
+    return [key for key in keys if getattr(route, key) is not None]

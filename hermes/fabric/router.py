@@ -28,6 +28,8 @@ class Route:
     @ivar allowSpecial: whether special-purpose targets (loopback, private) may be dialed from here.
     @ivar actions: what is done to HTTP requests beside: L{hermes.http.actions.RequestActions}; or L{None}.
     @ivar split: names of upstreams and their weights, in place of C{to}.
+    @ivar requestsOnly: whether nothing but HTTP requests is taken, whatever the match says, because what is done is
+        done to them.
     """
 
     match: Match
@@ -39,6 +41,7 @@ class Route:
     allowSpecial: bool = False
     actions: Any = None
     split: tuple[tuple[str, int], ...] = ()
+    requestsOnly: bool = False
 
 
 class Denied(NoRoute):
@@ -184,7 +187,7 @@ class Router:
         self._compiled: list[_Compiled] = []
         for place, route in enumerate(self.routes):
             match = route.match
-            if not match.requestsOnly:
+            if not (match.requestsOnly or route.requestsOnly):
                 self._index.add(place, match)
             named = route.allowSpecial or route.to is not None or bool(route.split)
             self._compiled.append(
@@ -264,6 +267,8 @@ class Router:
         for place, route in enumerate(self.routes):
             called = _called(route, place)
             refusal = route.match.refusal(flow, head)
+            if refusal is None and route.requestsOnly and head is None:
+                refusal = "it takes HTTP requests only"
             if refusal is not None:
                 lines.append(f"{called}: does not match: {refusal}")
             elif decided:

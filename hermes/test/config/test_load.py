@@ -311,7 +311,7 @@ class LoadTests(SynchronousTestCase):
     def test_actionsThatExcludeEachOtherAreTold(self) -> None:
         self.assertEqual(
             self.wrong("routes: [{match: {any: true}, deny: no, allowSpecial: true}]"),
-            "2:37: routes[0].deny: goes with no other action: the flow is refused",
+            "2:37: routes[0].deny: goes with no other action, and 'allowSpecial' is one: the flow is refused",
         )
         self.assertEqual(
             self.wrong("routes: [{match: {any: true}, nested: true}]"), "2:39: routes[0].nested: goes only with 'via'"
