@@ -5,7 +5,7 @@ The values that pass between the parts of a proxy. Immutable; no behaviour beyon
 from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from attrs import field, frozen
 
@@ -23,6 +23,12 @@ HTTP fields in order: lower-case names, values without surrounding white space.
 Address: TypeAlias = "tuple[str, int]"
 """
 A numeric IP address and a port.
+"""
+
+Forwarded: TypeAlias = Literal["address", "obfuscated", "none"]
+"""
+What is said about a client to whoever is beyond (RFC 7239): its address; a word that stands for it, the same for as
+long as this process runs; nothing.
 """
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from email.utils import formatdate
 from hashlib import blake2s
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 from hermes.errors import BadRequest, FlowError
 from hermes.messages import Response
-from hermes.values import Address, RequestHead, ResponseHead
+from hermes.values import Address, Forwarded, RequestHead, ResponseHead
 
 # What is meant for this proxy.
 _CONSUMED: Final = frozenset({b"proxy-authorization", b"max-forwards", b"host"})
@@ -31,12 +31,6 @@ _LOOKED_AT: Final = _CONSUMED | _CLAIMS | {b"cookie", b"trailer", b"via"}
 _LOOKED_AT_IN_RESPONSES: Final = frozenset({b"proxy-authenticate", b"proxy-authentication-info", b"date", b"trailer"})
 
 _MAX_CLIENTS: Final = 4096
-
-Forwarded: TypeAlias = Literal["address", "obfuscated", "none"]
-"""
-What is said about a client to whoever is beyond (RFC 7239): its address; a word that stands for it, the same for as
-long as this process runs; nothing.
-"""
 
 
 class LoopDetected(FlowError):

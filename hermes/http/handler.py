@@ -26,11 +26,11 @@ from hermes.errors import (
 )
 from hermes.http.answering import Answering
 from hermes.http.deadline import readBudget
-from hermes.http.fields import Forwarded, Heads
+from hermes.http.fields import Heads
 from hermes.http.plans import Plans
 from hermes.interfaces import IAuthenticator, IExchangeHandler, IRequestHandler, IRequestObserver, IServerExchange
 from hermes.messages import Request, RequestRecord, Response
-from hermes.values import Flow, Identity, RequestHead, Target
+from hermes.values import Flow, Forwarded, Identity, RequestHead, Target
 from hermes.wire.errors import MalformedError
 from hermes.wire.fields import parseVia
 from hermes.wire.host import parseAuthority

@@ -14,7 +14,7 @@ from zope.interface import Attribute, Interface
 
 from hermes.interfaces.exchange import IExchangeHandler
 from hermes.interfaces.flow import IDialer
-from hermes.values import Buffer, Headers
+from hermes.values import Buffer, Forwarded, Headers
 
 if TYPE_CHECKING:
     from hermes.messages import Request, Response
@@ -91,7 +91,7 @@ class IRequestHandler(Interface):
         assist: tuple[str, ...] = (),
         anonymous: bool = True,
         gateway: bool = False,
-        forwarded: str = "none",
+        forwarded: Forwarded = "none",
     ) -> IExchangeHandler:
         """
         What takes the exchanges of one listener, for as long as it is bound: it follows the configuration.
@@ -100,8 +100,7 @@ class IRequestHandler(Interface):
         @param anonymous: whether a request is taken whose sender nobody could name.
         @param gateway: whether requests are for this proxy as an origin (C{Authorization}, 401) rather than for one
             beyond it (C{Proxy-Authorization}, 407).
-        @param forwarded: what C{Forwarded} (RFC 7239) tells about the client to whoever is beyond: C{"address"},
-            C{"obfuscated"}, C{"none"}.
+        @param forwarded: what whoever is beyond is told about the client.
         """
 
 

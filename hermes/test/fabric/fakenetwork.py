@@ -15,17 +15,17 @@ from zope.interface import implementer
 
 from hermes.errors import FlowError
 from hermes.interfaces import (
-    IExchangeHandler,
-    IRequestHandler,
-    IServerExchange,
     IDatagramChannel,
     IDatagramSocket,
+    IExchangeHandler,
     IListenerContext,
     INetwork,
+    IRequestHandler,
+    IServerExchange,
 )
 from hermes.proxied import ProxyProtocolFactory
 from hermes.test.fabric.fakes import FakeChannel, FakeFlows, FakeSocket, FakeStream
-from hermes.values import Target
+from hermes.values import Forwarded, Target
 
 
 @implementer(INetwork)
@@ -168,7 +168,7 @@ class FakeRequests:
         assist: tuple[str, ...] = (),
         anonymous: bool = True,
         gateway: bool = False,
-        forwarded: str = "none",
+        forwarded: Forwarded = "none",
     ) -> IExchangeHandler:
         """
         Itself.

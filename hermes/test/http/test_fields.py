@@ -10,8 +10,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from hermes.errors import BadRequest
-from hermes.http.fields import Forwarded, Heads, LoopDetected
-from hermes.values import Address, Headers, RequestHead, ResponseHead
+from hermes.http.fields import Heads, LoopDetected
+from hermes.values import Address, Forwarded, Headers, RequestHead, ResponseHead
 
 SOURCE = ("192.0.2.1", 4000)
 VIA = (b"via", b"2 hermes-1")
