@@ -128,9 +128,9 @@ class Connections:
         # Every Twisted program that looks for endpoints imports this module; what a tunnel needs is for those with one.
         from hermes.http1.client import HTTP1Client
         from hermes.http2.pool import Pool
+        from hermes.negotiated import NegotiatedClient
         from hermes.net.certificates import ClientCredentials
         from hermes.net.network import Network
-        from hermes.tunnel.negotiated import NegotiatedClient
 
         credentials = None
         if address.tls:

@@ -14,11 +14,11 @@ from hermes.fabric.direct import DirectDialer, EndpointsDialer
 from hermes.http1.client import HTTP1Client
 from hermes.http2.pool import Pool
 from hermes.interfaces import IDialer, IHop, INetwork
+from hermes.negotiated import NegotiatedClient, PooledClient
 from hermes.nested import NestedTLSEndpoint
 from hermes.net.certificates import ClientCredentials
 from hermes.tunnel.client import Credentials, TunnelOptions
 from hermes.tunnel.hop import Hop, HopClient, HopParts
-from hermes.tunnel.negotiated import NegotiatedClient
 from hermes.values import Target
 from hermes.wire.template import PathTemplate
 
@@ -136,10 +136,10 @@ class UpstreamMaker:
             return self._http1(endpoint)
         return NegotiatedClient(endpoint, self._http2, self._http1)
 
-    def _http2(self, endpoint: IStreamClientEndpoint) -> HopClient:
+    def _http2(self, endpoint: IStreamClientEndpoint) -> PooledClient:
         return Pool(endpoint, self.clock)
 
-    def _http1(self, endpoint: IStreamClientEndpoint) -> HopClient:
+    def _http1(self, endpoint: IStreamClientEndpoint) -> PooledClient:
         return HTTP1Client(endpoint, self.clock)
 
 

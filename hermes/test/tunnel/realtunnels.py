@@ -18,6 +18,7 @@ from zope.interface import implementer
 from hermes.http2.connection import ServerConnection
 from hermes.http2.pool import Pool
 from hermes.interfaces import IDialer
+from hermes.negotiated import NegotiatedClient
 from hermes.net.authority import OverlayAuthority
 from hermes.net.certificates import ClientCredentials, ServerCredentials
 from hermes.net.memorytls import NestedTLS
@@ -28,7 +29,6 @@ from hermes.test.tunnel.fakes import Authenticator
 from hermes.tunnel.client import TunnelOptions
 from hermes.tunnel.hop import Hop, HopParts
 from hermes.tunnel.listener import TunnelListener, TunnelListenerOptions
-from hermes.tunnel.negotiated import NegotiatedClient
 from hermes.values import Flow, Target
 
 FLOW = Flow("tcp", Target("echo.hermes", 7))

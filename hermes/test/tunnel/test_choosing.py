@@ -19,8 +19,8 @@ from zope.interface import alsoProvides, implementer
 from hermes.choosing import PREFACE, ServerChooser
 from hermes.errors import HopUnavailable, ShuttingDown
 from hermes.interfaces import IAttachable, IClientExchange
+from hermes.negotiated import NegotiatedClient
 from hermes.test.tunnel.fakes import Stream
-from hermes.tunnel.negotiated import NegotiatedClient
 from hermes.tunnel.request import connectHead
 from hermes.values import RequestHead, Target
 
@@ -144,6 +144,15 @@ class Client:
     connections: list[Any] = field(factory=list)
     heads: list[RequestHead] = field(factory=list)
     closed: bool = False
+    pending: int = 3
+
+    @property
+    def size(self) -> int:
+        return len(self.connections)
+
+    def warm(self, count: int) -> None:
+        while len(self.connections) < count:
+            self.connect()
 
     def exchange(self, head: RequestHead, end: bool = False) -> Deferred[IClientExchange]:
         self.heads.append(head)
@@ -155,8 +164,9 @@ class Client:
         connected: Deferred[Any] = self.endpoint.connect(Factory())
         connected.addCallback(self.connections.append)
 
-    def close(self) -> None:
+    def close(self) -> Deferred[None]:
         self.closed = True
+        return succeed(None)
 
 
 class Factory:
@@ -232,6 +242,24 @@ class NegotiatedClientTests(SynchronousTestCase):
         self.endpoint.up(b"h2")
         self.successResultOf(second)
         self.assertEqual(len(self.clients[0][1].heads), 1)
+
+    def test_theFirstConnectionInAdvanceTellsTheVersionAndIsKept(self) -> None:
+        self.client.warm(1)
+        self.client.warm(1)
+        transport = self.endpoint.up(b"h2")
+        ((_, client),) = self.clients
+        self.assertIs(transport.protocol, client.connections[0])
+        self.assertEqual((1, 3, []), (self.client.size, self.client.pending, self.endpoint.waiting))
+        self.client.warm(1)
+        self.assertEqual([], self.endpoint.waiting)
+
+    def test_whatFailsInAdvanceHarmsNobody(self) -> None:
+        self.client.warm(1)
+        self.endpoint.waiting.pop()[1].errback(OSError("no route"))
+        opening = self.client.exchange(self.head)
+        self.assertEqual((0, 1), (self.client.size, self.client.pending))
+        self.endpoint.up(b"h2")
+        self.successResultOf(opening)
 
     def test_afterCloseNothingIsOpened(self) -> None:
         opening = self.client.exchange(self.head)

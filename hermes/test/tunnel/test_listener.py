@@ -16,13 +16,13 @@ from hermes.errors import HopRefused, HopUnavailable, HopUntrusted, TargetRefuse
 from hermes.http1.client import HTTP1Client
 from hermes.http2.pool import Pool
 from hermes.interfaces import IListener, IListenerType
+from hermes.negotiated import NegotiatedClient
 from hermes.net.certificates import ClientCredentials
 from hermes.test.tunnel.echo import EchoStream, Watched
 from hermes.test.tunnel.fakes import Stream
 from hermes.test.tunnel.realtunnels import FLOW, Context, RealTestCase
 from hermes.tunnel.client import Credentials
 from hermes.tunnel.listener import ListenError, TunnelListener, TunnelListenerOptions, TunnelListenerType
-from hermes.tunnel.negotiated import NegotiatedClient
 from hermes.values import Identity, Target
 
 

@@ -1,11 +1,11 @@
 """
-Exchanges with a hop whose version of HTTP is not known beforehand: TLS negotiates it (ALPN).
+Exchanges with a peer whose version of HTTP is not known beforehand: TLS negotiates it (ALPN).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.internet.address import UNIXAddress
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
@@ -18,8 +18,40 @@ from zope.interface import implementer
 from hermes.choosing import H2, Chooser, negotiated
 from hermes.errors import FlowError, HopUnavailable, ShuttingDown
 from hermes.interfaces import IClientExchange, IExchangeClient
-from hermes.tunnel.hop import HopClient
 from hermes.values import RequestHead
+
+
+class PooledClient(Protocol):
+    """
+    Exchanges with one peer over connections that are kept: L{hermes.http2.pool.Pool}, for one.
+    """
+
+    @property
+    def size(self) -> int:
+        """
+        How many connections there are.
+        """
+
+    @property
+    def pending(self) -> int:
+        """
+        How many requests wait for one.
+        """
+
+    def exchange(self, head: RequestHead, end: bool = False) -> Deferred[IClientExchange]:
+        """
+        See L{hermes.interfaces.IExchangeClient}.
+        """
+
+    def warm(self, count: int) -> None:
+        """
+        Connect in advance, until there are C{count} connections.
+        """
+
+    def close(self) -> Deferred[None]:
+        """
+        Open nothing more. Fires when what is open has ended.
+        """
 
 
 class _ClientChooser(Chooser):
@@ -92,8 +124,8 @@ class NegotiatedClient:
     def __init__(
         self,
         endpoint: IStreamClientEndpoint,
-        http2: Callable[[IStreamClientEndpoint], HopClient],
-        http1: Callable[[IStreamClientEndpoint], HopClient],
+        http2: Callable[[IStreamClientEndpoint], PooledClient],
+        http1: Callable[[IStreamClientEndpoint], PooledClient],
     ) -> None:
         """
         @param endpoint: connects with TLS that offers C{h2} and C{http/1.1}; without TLS it is HTTP/1.1.
@@ -103,10 +135,35 @@ class NegotiatedClient:
         self._endpoint = endpoint
         self._http2 = http2
         self._http1 = http1
-        self._client: HopClient | None = None
+        self._client: PooledClient | None = None
         self._connecting: Deferred[Any] | None = None
         self._waiting: dict[Deferred[IClientExchange], tuple[RequestHead, bool]] = {}
+        self._warm = 0
         self._closing = False
+
+    @property
+    def size(self) -> int:
+        """
+        How many connections there are.
+        """
+        return 0 if self._client is None else self._client.size
+
+    @property
+    def pending(self) -> int:
+        """
+        How many requests wait for one.
+        """
+        return len(self._waiting) if self._client is None else self._client.pending
+
+    def warm(self, count: int) -> None:
+        """
+        Connect in advance, until there are C{count} connections.
+        """
+        if self._client is not None:
+            self._client.warm(count)
+        elif not self._closing:
+            self._warm = count
+            self._connect()
 
     @property
     def connections(self) -> Any:
@@ -122,11 +179,15 @@ class NegotiatedClient:
         self._waiting[waiting] = (head, end)
         if self._closing:
             self._fail(ShuttingDown("the connections to the next hop are being closed"))
-        elif self._connecting is None:
+        else:
+            self._connect()
+        return waiting
+
+    def _connect(self) -> None:
+        if self._connecting is None:
             connecting = self._endpoint.connect(_ChooserFactory(self._connected))
             self._connecting = None if connecting.called else connecting
             connecting.addErrback(self._notConnected)
-        return waiting
 
     def _cancelled(self, waiting: Deferred[IClientExchange]) -> None:
         self._waiting.pop(waiting, None)
@@ -139,13 +200,17 @@ class NegotiatedClient:
         waiting, self._waiting = self._waiting, {}
         for deferred, (head, end) in waiting.items():
             client.exchange(head, end).chainDeferred(deferred)
-        if not waiting:
+        warm, self._warm = self._warm, 0
+        if warm:
+            client.warm(warm)
+        elif not waiting:
             # Whoever asked has given up.
             self._client = None
             chooser.transport.loseConnection()
 
     def _notConnected(self, failure: Failure) -> None:
         self._connecting = None
+        self._warm = 0
         error = failure.value
         if self._closing:
             error = ShuttingDown("the connections to the next hop are being closed")
