@@ -4,7 +4,6 @@ The real parts of a node.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,7 +17,6 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 import hermes
-from hermes.admin.accesslog import AccessLog
 from hermes.admin.metrics import FlowMetrics
 from hermes.admin.requests import RequestMetrics
 from hermes.admin.resources import nodeSite
@@ -34,12 +32,10 @@ from hermes.interfaces import (
     IAssistant,
     IAssistantType,
     IAuthenticator,
-    IFlowObserver,
     IHop,
     IListener,
     IListenerType,
     INetwork,
-    IRequestObserver,
     IServerCredentials,
 )
 from hermes.listeners import assistantTypes as installedAssistantTypes
@@ -52,6 +48,7 @@ from hermes.sites import SiteListener
 from hermes.upstreams import Upstream, UpstreamMaker
 from hermes.users import Users, UserSecret
 from hermes.values import Identity
+from hermes.watchers import Watchers, Watching
 
 
 @implementer(IServerCredentials)
@@ -84,37 +81,6 @@ class CurrentCredentials:
         return self.credentials.identity(connection)
 
 
-@implementer(IFlowObserver, IRequestObserver)
-class CurrentAccessLog:
-    """
-    Passes flows and HTTP exchanges on to the access log that the last configuration names.
-
-    @ivar target: it, or L{None} where there is none.
-    """
-
-    def __init__(self) -> None:
-        self.target: AccessLog | None = None
-
-    def flowOpened(self, record: object) -> None:
-        if self.target is not None:
-            self.target.flowOpened(record)
-
-    def flowClosed(self, record: object) -> None:
-        if self.target is not None:
-            self.target.flowClosed(record)
-
-    def flowRefused(self, record: object) -> None:
-        if self.target is not None:
-            self.target.flowRefused(record)
-
-    def requestStarted(self, record: object) -> None:
-        pass
-
-    def requestEnded(self, record: object) -> None:
-        if self.target is not None:
-            self.target.requestEnded(record)
-
-
 @define(eq=False)
 class RealGeneration(Generation):
     """
@@ -122,12 +88,12 @@ class RealGeneration(Generation):
 
     @ivar made: the upstreams with what they were made of.
     @ivar credentials: the node's own certificate.
-    @ivar accessLog: the access log.
+    @ivar watching: who watches.
     """
 
     made: Mapping[str, Upstream]
     credentials: ServerCredentials | None
-    accessLog: AccessLog | None
+    watching: Watching
 
 
 class Assembly:
@@ -157,8 +123,8 @@ class Assembly:
         self._types = installedListenerTypes() if types is None else types
         self._assistantTypes = installedAssistantTypes() if assistantTypes is None else assistantTypes
         self._credentials: CurrentCredentials | None = None
-        self._accessLog = CurrentAccessLog()
         self._registry = CollectorRegistry()
+        self._watchers = Watchers(reactor, self._registry)
 
     def credentials(self) -> IServerCredentials | None:
         return self._credentials
@@ -184,7 +150,7 @@ class Assembly:
                 assistants=assistants,
                 made=made,
                 credentials=credentials,
-                accessLog=_accessLog(config, before, self._reactor),
+                watching=self._watchers.make(config, None if before is None else before.watching),
             )
         except BaseException:
             self._close(made, {} if before is None else before.made)
@@ -226,22 +192,14 @@ class Assembly:
                 self._credentials.credentials = generation.credentials
         for upstream in generation.made.values():
             upstream.readFiles()
-        before = self._accessLog.target
-        if before is not generation.accessLog:
-            self._accessLog.target = generation.accessLog
-            if before is not None:
-                before.close()
-        elif generation.accessLog is not None:
-            # A reload is also what log rotation asks for.
-            generation.accessLog.reopen()
+        self._watchers.commit(generation.watching)
 
     def discard(self, generation: Generation, kept: Generation | None) -> None:
         assert isinstance(generation, RealGeneration)
         assert kept is None or isinstance(kept, RealGeneration)
         self._close(generation.made, {} if kept is None else kept.made)
         self._closeAssistants(generation.assistants, {} if kept is None else kept.assistants)
-        if generation.accessLog is not None and (kept is None or kept.accessLog is not generation.accessLog):
-            generation.accessLog.close()
+        self._watchers.discard(generation.watching, None if kept is None else kept.watching)
 
     def retire(self, generation: Generation, successor: Generation) -> None:
         self._closeAssistants(generation.assistants, successor.assistants)
@@ -267,7 +225,7 @@ class Assembly:
             generation.router,
             generation.upstreams,
             lambda allowSpecial: DirectDialer(self.network, allowSpecial),
-            [metrics, self._accessLog],
+            [metrics, self._watchers],
             self._reactor,
         )
         return flows
@@ -275,7 +233,7 @@ class Assembly:
     def requests(self, generation: Generation, users: IAuthenticator) -> RequestHandler:
         metrics = RequestMetrics(lambda: requests.openRequests(), self._registry)
         requests = RequestHandler(
-            self.plans(generation), users, [metrics, self._accessLog], self._reactor, generation.config.node
+            self.plans(generation), users, [metrics, self._watchers], self._reactor, generation.config.node
         )
         return requests
 
@@ -329,15 +287,3 @@ def _users(config: NodeConfig, before: RealGeneration | None) -> IAuthenticator:
     if before is not None and before.config.users == config.users:
         return before.users
     return Users({name: UserSecret(user.password, user.token) for name, user in config.users.items()})
-
-
-def _accessLog(config: NodeConfig, before: RealGeneration | None, reactor: Any) -> AccessLog | None:
-    if config.accessLog is None:
-        return None
-    if before is not None and before.config.accessLog == config.accessLog:
-        return before.accessLog
-    wanted = config.accessLog
-    try:
-        return AccessLog(wanted.path, time.time, reactor, wanted.format, wanted.query)
-    except OSError as error:
-        raise NodeError(f"{config.accessLog.path}: {error.strerror}") from error

@@ -40,7 +40,8 @@ class RequestRecord:
     @ivar proxyStatus: the Proxy-Status error type (RFC 9209 section 2.3).
     @ivar firstByteSeconds: until the head of the response was there; L{None} before.
     @ivar seconds: from C{startedAt} to the end; L{None} while it goes on.
-    @ivar notes: what observers and assisting components add, by name of their own.
+    @ivar notes: what observers and assisting components add, by name of their own. Under C{"trace"}, where there is
+        one: an object whose C{outgoing(head)} gives each head that is sent on the fields of the trace.
     """
 
     flow: Flow
@@ -84,6 +85,8 @@ class Request:
     @ivar flow: who asks for what, from where: C{protocol} is C{"http"}.
     @ivar record: what is known about the exchange.
     @ivar body: what follows the head; L{None} where nothing does.
+    @ivar gateway: whether it is for this proxy as an origin (C{Authorization}, 401) rather than for one beyond it
+        (C{Proxy-Authorization}, 407).
     @ivar deadline: when an answer is of no use any more, in seconds of the clock; L{None} for never.
     @ivar retriesLeft: how often it may still be sent again by whoever it passes, all hops together; L{None} where
         nobody has said.
@@ -98,6 +101,7 @@ class Request:
     deadline: float | None = None
     retriesLeft: int | None = None
     name: bytes | None = None
+    gateway: bool = False
     informational: Callable[[ResponseHead], None] | None = None
 
 

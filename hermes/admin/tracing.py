@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from hermes.interfaces import IRequestObserver
-from hermes.values import Headers
+from hermes.values import RequestHead
 from hermes.wire.tracecontext import RANDOM, SAMPLED, TraceParent, traceContext
 
 NOTE: Final = "trace"
@@ -30,7 +30,8 @@ class Trace:
     @ivar traceID: 32 hexadecimal digits.
     @ivar spanID: 16 of them: the exchange.
     @ivar parentID: the span of whoever sent the request; L{None} where the trace begins here.
-    @ivar flags: as they are sent on.
+    @ivar given: the flags that came.
+    @ivar flags: those that are sent on.
     @ivar state: the C{tracestate} that came, and goes on.
     @ivar sampled: whether the exchange is recorded.
     @ivar tries: each try that was sent on: its span, and when it was sent, in seconds of the clock.
@@ -39,6 +40,7 @@ class Trace:
     traceID: str
     spanID: str
     parentID: str | None
+    given: int
     flags: int
     state: bytes
     sampled: bool
@@ -46,23 +48,25 @@ class Trace:
     _seconds: Callable[[], float]
     _newSpan: Callable[[], str]
 
-    def outgoing(self, headers: Headers) -> Headers:
+    def outgoing(self, head: RequestHead) -> RequestHead:
         """
-        The fields of a head that is sent on, with this trace's for those that came. Called once for each try.
+        A head as it is sent on: with this trace's fields for those that came. Called once for each try.
         """
         if self.sampled:
             spanID = self._newSpan()
             self.tries.append((spanID, self._seconds()))
-        elif self.parentID is not None:
+        elif self.parentID is None:
+            spanID = self.spanID
+        elif self.flags == self.given:
+            return head
+        else:
             # Nobody sees a span of ours: whoever comes after us is a child of whoever was before us.
             spanID = self.parentID
-        else:
-            spanID = self.spanID
-        others = [each for each in headers if each[0] != b"traceparent" and each[0] != b"tracestate"]
-        others.append((b"traceparent", TraceParent(self.traceID, spanID, self.flags).value()))
+        fields = [each for each in head.headers if each[0] != b"traceparent" and each[0] != b"tracestate"]
+        fields.append((b"traceparent", TraceParent(self.traceID, spanID, self.flags).value()))
         if self.state:
-            others.append((b"tracestate", self.state))
-        return tuple(others)
+            fields.append((b"tracestate", self.state))
+        return RequestHead(head.method, head.scheme, head.authority, head.path, head.protocol, tuple(fields))
 
 
 @implementer(IRequestObserver)
@@ -93,16 +97,18 @@ class Tracing:
         self._follow = follow
 
     def requestStarted(self, record: Any) -> None:
-        given = traceContext(record.head.headers)
-        if given is None:
-            traceID, parentID, state, flags = self._bits(128), None, b"", 0
+        context = traceContext(record.head.headers)
+        if context is None:
+            traceID, parentID, state, given = self._bits(128), None, b"", 0
             sampled = self._chosen(traceID)
         else:
-            parent, state = given
-            traceID, parentID, flags = parent.traceID, parent.spanID, parent.flags & RANDOM
+            parent, state = context
+            traceID, parentID, given = parent.traceID, parent.spanID, parent.flags
             sampled = parent.sampled if self._follow else self._chosen(traceID)
-        flags |= SAMPLED if sampled else 0
-        trace = Trace(traceID, self._newSpan(), parentID, flags, state, sampled, self._clock.seconds, self._newSpan)
+        flags = (given & RANDOM) | (SAMPLED if sampled else 0)
+        trace = Trace(
+            traceID, self._newSpan(), parentID, given, flags, state, sampled, self._clock.seconds, self._newSpan
+        )
         notes = record.notes
         if notes is None:
             record.notes = {NOTE: trace}

@@ -12,6 +12,7 @@ from hermes.config.schema import (
     IdentityConfig,
     ListenerConfig,
     NodeConfig,
+    TracingConfig,
     UserConfig,
 )
 from hermes.config.upstreams import DirectUpstream, HermesUpstream, MasqueUpstream
@@ -31,6 +32,7 @@ __all__ = [
     "NodeConfig",
     "Problem",
     "RouteConfig",
+    "TracingConfig",
     "UserConfig",
     "loadNode",
     "loadNodeText",

@@ -8,7 +8,9 @@ its own: L{hermes.interfaces.IAssistantType}.
 
 from __future__ import annotations
 
+import re
 from typing import Literal
+from urllib.parse import urlsplit
 
 from attrs import field, frozen
 
@@ -56,6 +58,8 @@ class UserConfig:
             except ValueError as error:
                 raise Misfit(str(error), below=("password",)) from None
 
+
+_URL = re.compile(r"[!-~]+", re.ASCII)
 
 DEFAULT_DRAIN = Seconds(30.0)
 ONE_WORKER = WorkerCount(1)
@@ -114,6 +118,41 @@ class AccessLogConfig:
 
 
 @frozen
+class TracingConfig:
+    """
+    Spans of HTTP exchanges, for a collector that speaks OTLP over HTTP.
+
+    @ivar endpoint: the collector's URL: C{http://HOST:4318/v1/traces}, as a rule.
+    @ivar sample: the share of the traces that begin here that is recorded, 0 to 1.
+    @ivar follow: whether a request that is part of a trace is recorded where its C{traceparent} says that its sender's
+        part was; else C{sample} decides for every trace. For listeners that anybody reaches: false.
+    @ivar headers: of each request to the collector, by name.
+    @ivar trust: the certificates of the authorities that the collector is checked against (PEM); those of the system
+        where not given.
+    """
+
+    endpoint: str
+    sample: float = 1.0
+    follow: bool = True
+    headers: dict[str, Secret] = field(factory=dict, repr=False)
+    trust: ExistingFile | None = None
+
+    def __attrs_post_init__(self) -> None:
+        try:
+            parts = urlsplit(self.endpoint)
+            good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            good = False
+        if not good or not _URL.fullmatch(self.endpoint):
+            raise Misfit(f"{self.endpoint!r} is not an http: or https: URL", below=("endpoint",))
+        if not 0 <= self.sample <= 1:
+            raise Misfit(f"{self.sample:g} is not a share: a number from 0 to 1", below=("sample",))
+        for name, value in self.headers.items():
+            if not (value.isascii() and value.isprintable()):
+                raise Misfit("a header's value is printable ASCII on one line", below=("headers", name))
+
+
+@frozen
 class NodeConfig:
     """
     A node.
@@ -127,6 +166,7 @@ class NodeConfig:
     @ivar users: who may use it, by name.
     @ivar admin: where metrics and status are.
     @ivar accessLog: where flows and HTTP exchanges are logged.
+    @ivar tracing: where spans of HTTP exchanges are sent.
     @ivar workers: how many processes share its listeners.
     @ivar drain: how long flows may go on once the node is told to stop.
     """
@@ -140,5 +180,6 @@ class NodeConfig:
     users: dict[str, UserConfig] = field(factory=dict)
     admin: AdminConfig | None = None
     accessLog: AccessLogConfig | None = None
+    tracing: TracingConfig | None = None
     workers: WorkerCount = ONE_WORKER
     drain: Seconds = DEFAULT_DRAIN

@@ -52,8 +52,12 @@ class _Sending:
 
     def begin(self, client: IExchangeClient) -> Deferred[Response]:
         request = self._request
-        request.record.tries += 1
-        self._opening = opening = client.exchange(request.head, request.body is None)
+        record, head = request.record, request.head
+        record.tries += 1
+        notes = record.notes
+        if notes is not None and "trace" in notes:
+            head = notes["trace"].outgoing(head)
+        self._opening = opening = client.exchange(head, request.body is None)
         opening.addCallbacks(self._opened, self._notOpened)
         return self._responded
 
