@@ -1,3 +1,3 @@
 """
-HTTP/1.1 (RFC 9112) as exchanges: heads through h11, framing strict and ours, tunnels handed to the transport below.
+HTTP/1.1 (RFC 9112) as exchanges: heads through llhttp, framing strict and ours, tunnels handed to the transport below.
 """

@@ -1,7 +1,7 @@
 """
 The framing of bodies (RFC 9112 sections 6 and 7), both ways. Sans-IO.
 
-h11 has this too, but takes what RFC 9112 only tolerates (bare LF, padded chunk sizes) and copies each byte three times.
+Libraries have this too, but take what RFC 9112 only tolerates (bare LF, padded chunk sizes), and copy each byte.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from hermes.http1.errors import Malformed
-from hermes.http1.fields import checkBlock, checkedFields, writeFields
+from hermes.http1.fields import checkBlock, fieldLines
 from hermes.http1.inbox import Inbox
 from hermes.values import Buffer, Headers
 
@@ -165,7 +165,8 @@ def _readTrailers(block: bytes) -> Headers:
         if not colon:
             raise Malformed("a trailer field has no colon")
         fields.append((name.lower(), value.strip(b" \t")))
-    return tuple(pair for pair in checkedFields(fields) if pair[0] not in _NOT_IN_TRAILERS)
+    fieldLines(fields)
+    return tuple(pair for pair in fields if pair[0] not in _NOT_IN_TRAILERS)
 
 
 class BodyWriter(Protocol):
@@ -219,8 +220,8 @@ class ChunkedWriter:
         return [b"%x\r\n" % size, *buffers, b"\r\n"] if size else ()
 
     def end(self, trailers: Headers) -> bytes:
-        fields = [pair for pair in checkedFields(trailers) if pair[0] not in _NOT_IN_TRAILERS]
-        return b"0\r\n%s\r\n" % writeFields(fields)
+        fields = [pair for pair in trailers if pair[0] not in _NOT_IN_TRAILERS]
+        return b"0\r\n" + fieldLines(fields)
 
 
 class CloseWriter:

@@ -10,23 +10,38 @@ from collections.abc import Sequence
 from enum import Enum, auto
 from typing import TypeAlias
 
-import h11
 from attrs import frozen
 
 from hermes.errors import HopRefused
 from hermes.http1.body import BodyReader, BodyWriter, ChunkedWriter, CloseWriter, LengthReader, LengthWriter
 from hermes.http1.errors import Malformed
-from hermes.http1.fields import BLOCK_END, HOP_BY_HOP, checkedFields, writeFields
-from hermes.http1.head import Request, Response, contentLength, readRequest, readResponse, writeResponse
+from hermes.http1.fields import HOP_BY_HOP
+from hermes.http1.head import (
+    Request,
+    Response,
+    contentLength,
+    readRequest,
+    readResponse,
+    writeRequest,
+    writeResponse,
+)
 from hermes.http1.inbox import Inbox
 from hermes.http1.limits import Limits
 from hermes.values import Buffer, Headers, RequestHead, ResponseHead
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
+MAX_INFORMATIONAL = 32
+"""
+How many informational responses a request may get.
+"""
+
 _CLOSE = (b"connection", b"close")
 _NO_LENGTH = frozenset({b"content-length"})
 _NOTHING: frozenset[bytes] = frozenset()
+
+# What a request's head has of these is for the hop before, or is written anew.
+_NOT_OURS = HOP_BY_HOP | {b"host"}
 
 # Methods whose requests have no body unless they say so (RFC 9110 section 8.6).
 _WITHOUT_BODY = frozenset({b"GET", b"HEAD", b"DELETE", b"OPTIONS", b"TRACE", b"CONNECT"})
@@ -101,7 +116,7 @@ class Engine:
                 return BodyEnd(reader.trailers)
             return data
         if self.phase is Phase.HEAD:
-            block = self.inbox.block(BLOCK_END, self.limits.head, 431)
+            block = self.inbox.head(self.limits.head)
             if block is not None:
                 return self._head(block)
         return None
@@ -278,6 +293,7 @@ class ClientEngine(Engine):
         super().__init__(limits)
         self._absolute = absolute
         self._method = b""
+        self._informational = 0
         self._request = RequestHead(b"")
         self.responded = False
         self.phase = Phase.ENDED
@@ -296,10 +312,10 @@ class ClientEngine(Engine):
         method = b"GET" if head.protocol is not None else head.method
         own: list[tuple[bytes, bytes]] = []
         writer: BodyWriter | None = None
-        drop = HOP_BY_HOP | {b"host"}
+        drop = _NOT_OURS
         length = contentLength(head.headers)
         if head.method == b"CONNECT":
-            drop |= _NO_LENGTH
+            drop = _NOT_OURS | _NO_LENGTH
             if head.protocol is not None:
                 own = [(b"connection", b"Upgrade"), (b"upgrade", head.protocol)]
         elif end:
@@ -310,18 +326,14 @@ class ClientEngine(Engine):
         else:
             own = [(b"transfer-encoding", b"chunked")]
             writer = ChunkedWriter()
-        fields = [(b"host", head.authority), *own, *(pair for pair in head.headers if pair[0] not in drop)]
-        self._parser = h11.Connection(h11.CLIENT, self.limits.head)
-        try:
-            event = h11.Request(method=method, target=self._target(head), headers=checkedFields(fields))
-            self._parser.send(event)
-        except h11.LocalProtocolError as error:
-            raise Malformed(str(error)) from None
+        fields = [(b"host", head.authority), *own, *[pair for pair in head.headers if pair[0] not in drop]]
+        data = writeRequest(method, self._target(head), fields)
         self._request, self._method = head, method
+        self._informational = 0
         self.writer = writer
         self.responded = False
         self.phase = Phase.HEAD
-        return b"%s %s HTTP/1.1\r\n%s\r\n" % (event.method, event.target, writeFields(fields))
+        return data
 
     def _target(self, head: RequestHead) -> bytes:
         if head.method == b"CONNECT" and head.protocol is None:
@@ -331,12 +343,17 @@ class ClientEngine(Engine):
         return head.path
 
     def _head(self, block: bytes) -> Event:
-        response = readResponse(block, self._parser, self._method, self.limits)
+        response = readResponse(block, self._method, self.limits)
         status = response.head.status
         if status < 200:
+            self._informational += 1
+            if self._informational > MAX_INFORMATIONAL:
+                raise Malformed("informational responses without end")
             return response
         self.responded = True
         upgrade = self._request.protocol
+        if response.switched and self._request.method != b"CONNECT":
+            raise Malformed("101 to a request that asked for no upgrade")
         if response.switched and (upgrade is None or upgrade.lower() in response.upgrade):
             self.phase = Phase.TUNNEL
             return response

@@ -7,18 +7,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-import h11
-
 from hermes.http1.errors import Malformed
 from hermes.values import Headers
 
-BLOCK_END = re.compile(rb"\r\n\r\n|(?<!\r)\n")
-"""
-The end of a head. A lone LF ends nothing: it is found so that it can be refused at once.
-"""
-
 # Controls, a CR or LF alone, and lines that go on (obs-fold, RFC 9112 section 5.2).
 _FORBIDDEN = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)|(?<!\r)\n|\n[ \t]")
+_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_CONTROLS = bytes({*range(0x20), 0x7F} - {0x09, 0x0A, 0x0D})
 
 HOP_BY_HOP = frozenset(
     {b"connection", b"keep-alive", b"proxy-connection", b"te", b"transfer-encoding", b"upgrade", b"http2-settings"}
@@ -30,10 +25,51 @@ Fields that say something about this connection alone (RFC 9110 section 7.6.1).
 # Naming these in Connection would change the message and not the connection.
 _NEVER_NOMINATED = frozenset({b"host", b"content-length", b"close", b"cache-control"})
 
+# These name no field, or one that goes anyway.
+_PLAIN_OPTIONS = HOP_BY_HOP | {b"close"}
+
+# Names as they came, and in lower case: most heads say the same ones in the same way.
+_MAX_NAMES = 2048
+_names: dict[bytes, bytes] = {}
+
+
+class Lines:
+    """
+    Takes field lines from llhttp.
+
+    @ivar fields: names in lower case, values without white space around them.
+    @ivar complete: whether the head is.
+    """
+
+    __slots__ = ("complete", "fields")
+
+    def __init__(self) -> None:
+        self.fields: list[tuple[bytes, bytes]] = []
+        self.complete = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """
+        A line; the name is a token, the value has no control characters, and nothing before it.
+        """
+        lower = _names.get(name)
+        if lower is None:
+            lower = name.lower()
+            if len(_names) >= _MAX_NAMES:
+                _names.clear()
+            if len(name) <= 64:
+                _names[name] = lower
+        self.fields.append((lower, value.rstrip(b" \t")))
+
+    def on_headers_complete(self) -> None:
+        """
+        The empty line.
+        """
+        self.complete = True
+
 
 def checkBlock(block: bytes) -> None:
     """
-    h11 lets much of this pass, and a peer that reads it otherwise than we do is how requests are smuggled.
+    What one peer lets pass and another reads otherwise is how requests are smuggled.
 
     @raise Malformed: for a block of lines that holds controls, bare CR or LF, or folded lines.
     """
@@ -41,49 +77,53 @@ def checkBlock(block: bytes) -> None:
         raise Malformed("a control character, a bare CR or LF, or a folded line in the head")
 
 
-def checkedFields(fields: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+# Names that can be written.
+_written: set[bytes] = set()
+
+
+def fieldLines(fields: Sequence[tuple[bytes, bytes]]) -> bytes:
     """
-    The fields, where all of them can stand in a message.
+    Field lines and the empty line after them.
 
-    @raise Malformed: for a name that is no token, or a value with a control character.
+    @raise Malformed: for a name that is no token, or a value that can't stand in a line.
     """
-    checked = list(fields)
-    try:
-        h11.EndOfMessage(headers=checked)
-    except h11.LocalProtocolError as error:
-        # What follows the colon is the field, and may be a credential.
-        raise Malformed(str(error).partition(":")[0]) from None
-    return checked
+    for name, _ in fields:
+        if name not in _written:
+            if _NAME.fullmatch(name) is None:
+                raise Malformed("a field's name is no token")
+            if len(_written) >= _MAX_NAMES:
+                _written.clear()
+            _written.add(name)
+    lines = b"".join([b"%s: %s\r\n" % pair for pair in fields])
+    count = len(fields)
+    if (
+        lines.count(b"\n") != count
+        or lines.count(b"\r") != count
+        or len(lines.translate(None, _CONTROLS)) != len(lines)
+    ):
+        raise Malformed("a field's value can't be written")
+    return lines + b"\r\n"
 
 
-def writeFields(fields: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """
-    Field lines.
-    """
-    return b"".join([b"%s: %s\r\n" % pair for pair in fields])
-
-
-def tokens(fields: Iterable[tuple[bytes, bytes]], name: bytes) -> list[bytes]:
+def members(values: Iterable[bytes]) -> list[bytes]:
     """
     The members of a field that is a list of tokens, lower case.
+
+    @param values: of its lines.
     """
-    return [
-        token
-        for key, value in fields
-        if key == name
-        for part in value.lower().split(b",")
-        if (token := part.strip(b" \t"))
-    ]
+    return [token for value in values for part in value.lower().split(b",") if (token := part.strip(b" \t"))]
 
 
-def endToEnd(fields: Sequence[tuple[bytes, bytes]], drop: frozenset[bytes] = frozenset()) -> Headers:
+def endToEnd(
+    fields: Sequence[tuple[bytes, bytes]], options: Sequence[bytes], drop: frozenset[bytes] = frozenset()
+) -> Headers:
     """
     The fields without those that are for one hop: the known ones, and those that C{Connection} names.
 
+    @param options: the members of C{Connection}.
     @param drop: more names to leave out.
     """
     hop = HOP_BY_HOP | drop
-    nominated = tokens(fields, b"connection")
-    if nominated:
-        hop = hop.union(nominated) - (_NEVER_NOMINATED - drop)
+    if options and not _PLAIN_OPTIONS.issuperset(options):
+        hop = hop.union(options) - (_NEVER_NOMINATED - drop)
     return tuple([pair for pair in fields if pair[0] not in hop])

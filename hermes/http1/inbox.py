@@ -96,6 +96,44 @@ class Inbox:
         self._view = self._view[stop:]
         return window[:stop]
 
+    def head(self, limit: int) -> bytes | None:
+        """
+        Consume through the first empty line, or give L{None} where that has not arrived.
+
+        @raise Malformed: where more than C{limit} bytes come before it, or a lone LF, which ends nothing.
+        """
+        partial = self._partial
+        if partial:
+            start = max(0, self._searched - 3)
+            stop = partial.find(b"\r\n\r\n", start, limit)
+            if stop < 0 and len(partial) < limit:
+                self._checkLines(partial, start)
+                self._searched = len(partial)
+                return None
+            window = bytes(partial[:limit])
+            self._view = memoryview(partial)
+            self._partial = bytearray()
+            self._searched = 0
+        else:
+            window = bytes(self._view[:limit])
+            stop = window.find(b"\r\n\r\n")
+        if stop < 0:
+            self._checkLines(window, 0)
+            if len(window) < limit:
+                self._partial += window
+                self._searched = len(window)
+                self._view = _EMPTY
+                self._borrowed = False
+                return None
+            raise Malformed(f"more than {limit} bytes", 431)
+        stop += 4
+        self._view = self._view[stop:]
+        return window[:stop]
+
+    def _checkLines(self, data: bytes | bytearray, start: int) -> None:
+        if data.count(b"\n", start) != data.count(b"\r\n", max(0, start - 1)):
+            raise Malformed("a lone LF in the head")
+
     def rest(self) -> bytes:
         """
         Consume everything.

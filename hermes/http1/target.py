@@ -55,7 +55,20 @@ def readTarget(method: bytes, target: bytes, host: bytes | None, scheme: bytes) 
     scheme, authority, path, query = match[1].lower(), match[2], match[3], match[4] or b""
     if _AUTHORITY.fullmatch(authority) is None:
         raise Malformed("the request target names no host, or user information")
-    # What Host says is ignored (RFC 9112 section 3.2.2); whoever is behind us gets it anew, from the target.
+    # RFC 9112 section 3.2.2 has a proxy ignore what Host says; whoever looks at it nevertheless, behind us or before,
+    # must not be told of another origin.
+    if host is not None and host != authority and _origin(host, scheme) != _origin(authority, scheme):
+        raise Malformed("Host and the request target differ")
     if not path:
         path = b"*" if method == b"OPTIONS" and not query else b"/"
     return Destination(scheme, authority, path + query)
+
+
+_DEFAULT_PORTS = {b"http": b":80", b"https": b":443"}
+
+
+def _origin(authority: bytes, scheme: bytes) -> bytes:
+    """
+    An authority for comparison: lower case, and without the scheme's own port.
+    """
+    return authority.lower().removesuffix(_DEFAULT_PORTS.get(scheme, b"")).removesuffix(b":")
