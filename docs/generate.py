@@ -17,13 +17,15 @@ import attrs
 from hermes.admin.metrics import FlowMetrics
 from hermes.config.actions import HeadersConfig, MirrorConfig, RedirectConfig, RespondConfig, RewriteConfig
 from hermes.config.reference import describeType, keyDocumentation, summary
+from hermes.config.retry import BackoffConfig, HedgeConfig, ResumeConfig, RetryConfig
 from hermes.config.routes import MatchConfig, RouteConfig
 from hermes.config.schema import AccessLogConfig, AdminConfig, IdentityConfig, NodeConfig, UserConfig
 from hermes.config.upstreams import UPSTREAM_TYPES
+from hermes.httplistener import CertificateOptions, HTTPLimits
 from hermes.listeners import listenerTypes
 
 REFERENCE = Path(__file__).parent / "reference"
-OURS = ("proxy", "tcp", "tunnel", "udp")
+OURS = ("http", "proxy", "tcp", "tunnel", "udp")
 """
 The types of listeners that come with Hermes: others may be installed where this runs.
 """
@@ -73,6 +75,8 @@ def default(attribute: Any) -> str:
         return ""
     if isinstance(value, float):
         value = f"{value:g}"
+    if isinstance(value, tuple):
+        value = f"[{', '.join(value)}]"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 
@@ -85,6 +89,8 @@ def configuration() -> str:
     types = listenerTypes()
     for name in OURS:
         parts += [f"### type: {name}", keys(types[name].options)]
+        if name == "http":
+            parts += ["#### certificates", keys(CertificateOptions), "#### limits", keys(HTTPLimits)]
     parts += ["## upstreams", "An upstream has a `type`, and the keys of that type.\n"]
     for name, cls in UPSTREAM_TYPES.items():
         parts += [f"### type: {name}", summary(cls) + "\n", keys(cls)]
@@ -96,6 +102,10 @@ def configuration() -> str:
         ("### redirect", RedirectConfig),
         ("### respond", RespondConfig),
         ("### mirror", MirrorConfig),
+        ("### retry", RetryConfig),
+        ("### hedge, in retry", HedgeConfig),
+        ("### backoff, in retry and resume", BackoffConfig),
+        ("### resume", ResumeConfig),
         ("## users", UserConfig),
         ("## admin", AdminConfig),
         ("## accessLog", AccessLogConfig),

@@ -180,6 +180,7 @@ class Node:
         refuseFixed(before.config, config)
         after = self._assembly.generation(config, before)
         wanted = _everything(config)
+        staying = [bound.listener for name, bound in self._bound.items() if wanted.get(name) == bound.config]
         fresh = {
             name: listener
             for name, listener in wanted.items()
@@ -187,12 +188,16 @@ class Node:
         }
         leaving = {name: bound for name, bound in self._bound.items() if name in fresh or name not in wanted}
         try:
+            for listener in staying:
+                _files(listener, "checkFiles")
             await self._replace(leaving, fresh)
         except BaseException:
             self._assembly.discard(after, before)
             raise
         self._generation = after
         self._assembly.commit(after)
+        for listener in staying:
+            _files(listener, "readFiles")
         self._users.users = after.users
         self.flows.swap(after.router, after.upstreams)
         self.requests.swap(self._assembly.plans(after)).addCallback(lambda _: self._assembly.retire(before, after))
@@ -319,6 +324,15 @@ class Node:
 
     def _everyListener(self) -> list[IListener]:
         return [bound.listener for bound in self._bound.values()] + list(self._retired)
+
+
+def _files(listener: IListener, method: str) -> None:
+    """
+    A listener may have certificates of its own.
+    """
+    call = getattr(listener, method, None)
+    if call is not None:
+        call()
 
 
 def refuseFixed(before: NodeConfig, after: NodeConfig) -> None:

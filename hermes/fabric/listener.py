@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from hermes.errors import HermesError
-from hermes.interfaces import IBorrowingProtocol, IListener, IListenerContext
+from hermes.interfaces import IBorrowingProtocol, IListener, IListenerContext, IServerCredentials
 from hermes.proxied import handOver, sourceOf
 from hermes.values import Address
 
@@ -166,11 +166,18 @@ class StreamListener:
     def start(self) -> Deferred[None]:
         credentials = None
         if self._tls:
-            credentials = self.context.credentials
+            credentials = self.credentials()
             if credentials is None:
                 return fail(ListenError(f"can't listen on {self.bind} with TLS: the node has no identity"))
         listening = maybeDeferred(self._listen, credentials)
         return listening.addCallbacks(self._listening, self._notListening)
+
+    def credentials(self) -> IServerCredentials | None:
+        """
+        For TLS: the node's certificate, or L{None} where it has none.
+        """
+        credentials: IServerCredentials | None = self.context.credentials
+        return credentials
 
     def _listen(self, credentials: Any) -> Any:
         endpoint = self.context.network.streamServer(self.bind, credentials, self._proxyProtocol)

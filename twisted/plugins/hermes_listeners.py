@@ -6,9 +6,11 @@ for an endpoint.
 
 from hermes.fabric.tcp import TCPListenerType
 from hermes.fabric.udp import UDPListenerType
+from hermes.httplistener import HTTPListenerType
 from hermes.proxylistener import proxyListenerType
 from hermes.tunnel.listener import TunnelListenerType
 
+http = HTTPListenerType()
 proxy = proxyListenerType()
 tcp = TCPListenerType()
 udp = UDPListenerType()
