@@ -11,6 +11,7 @@ from hermes.config.actions import HeadersConfig, RedirectConfig, RespondConfig, 
 from hermes.errors import HermesError
 from hermes.fabric.router import Route, Router
 from hermes.http.actions import HeaderChanges, Mirror, Redirect, RequestActions, Respond, Rewrite
+from hermes.http.reliable import Delivery
 from hermes.http.texts import Text
 from hermes.matching.regex import Regex
 
@@ -64,9 +65,19 @@ def makeActions(route: RouteConfig) -> RequestActions | None:
         respond=_respond(route.respond),
         mirror=Mirror(route.mirror.to, route.mirror.share) if route.mirror is not None else None,
         split=tuple(route.split.items()),
+        delivery=_delivery(route),
         assist=route.assist,
     )
     return None if actions == NOTHING else actions
+
+
+def _delivery(route: RouteConfig) -> Delivery | None:
+    retry, resume = route.retry, route.resume
+    if retry is None and route.timeout is None and resume is None:
+        return None
+    return Delivery(
+        None if retry is None else retry.policy(), route.timeout, None if resume is None else resume.policy()
+    )
 
 
 def _rewrite(config: RewriteConfig | None) -> Rewrite | None:

@@ -66,7 +66,7 @@ def describeType(kind: Any) -> str:
     words |= {"SocketAddress": "HOST:PORT or unix:PATH", "ExistingFile": "file", "NewFile": "file", "Name": "name"}
     words |= {"Seconds": "duration", "Target": "HOST:PORT", "TargetPattern": "target pattern", "WorkerCount": "number"}
     words |= {"HostPattern": "host pattern", "PathPattern": "path pattern", "ValuePattern": "value pattern"}
-    words |= {"Match": "match", "Method": "text"}
+    words |= {"Match": "match", "Method": "text", "Size": "size", "RetryReason": "reason or status"}
     words |= {"IPv4Network": "CIDR", "IPv6Network": "CIDR"}
     name = getattr(kind, "__name__", str(kind))
     return words.get(name, "mapping" if attrs.has(kind) else name)
@@ -114,5 +114,5 @@ def _below(kind: Any, depth: int, lines: list[str], options: Mapping[Any, Mappin
             lines.append(f"{'  ' * depth}    {summary(variant)}")
         _class(variant, depth + 1, lines, options)
     for one in (kind, *get_args(kind)):
-        if attrs.has(one) and one not in options and one.__module__.startswith("hermes.config"):
+        if attrs.has(one) and one not in options and one.__module__.startswith(("hermes.config", "hermes.assist")):
             _class(one, depth, lines, options)

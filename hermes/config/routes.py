@@ -11,7 +11,8 @@ from attrs import field, frozen
 
 from hermes.config.actions import HeadersConfig, MirrorConfig, RedirectConfig, RespondConfig, RewriteConfig, checkTexts
 from hermes.config.problems import Misfit
-from hermes.config.types import FieldName, Method, Name, Network, ParameterName
+from hermes.config.retry import ResumeConfig, RetryConfig
+from hermes.config.types import FieldName, Method, Name, Network, ParameterName, Seconds
 from hermes.matching import HostPattern, Match, PathPattern, TargetPattern, ValuePattern
 from hermes.matching.match import criteria
 
@@ -118,6 +119,10 @@ class RouteConfig:
     @ivar redirect: answer requests with another place.
     @ivar respond: answer requests from here.
     @ivar mirror: send a copy of requests elsewhere.
+    @ivar retry: when a request is sent again; left out, never.
+    @ivar timeout: how long a request and its whole response may take, retries included; left out, for ever. A
+        deadline that comes with the request from the proxy before this one holds too.
+    @ivar resume: how the body of a response goes on that was cut short; left out, it does not.
     @ivar assist: assisting components that requests pass, in order, behind those of the listener.
     @ivar name: what it is called in logs and metrics; left out, its place in the list, from 0.
     """
@@ -135,6 +140,9 @@ class RouteConfig:
     redirect: RedirectConfig | None = None
     respond: RespondConfig | None = None
     mirror: MirrorConfig | None = None
+    retry: RetryConfig | None = None
+    timeout: Seconds | None = None
+    resume: ResumeConfig | None = None
     assist: tuple[str, ...] = ()
     name: Name | None = None
 
@@ -151,6 +159,8 @@ class RouteConfig:
             raise Misfit("goes not with 'to': it stands in place of it", below=("split",))
         if self.split and (min(self.split.values()) < 0 or not any(self.split.values())):
             raise Misfit("weights are whole numbers from 0, and one at least is above it", below=("split",))
+        if self.timeout is not None and self.timeout <= 0:
+            raise Misfit("in no time there is no response", below=("timeout",))
         if self.nested and not self.via:
             raise Misfit("goes only with 'via'", below=("nested",))
         if "listen" in self.match.protocol and (sending or changing or self.redirect or self.respond):
@@ -179,7 +189,7 @@ class RouteConfig:
 
 
 _SENDING = ("to", "split", "via", "allowSpecial")
-_OF_REQUESTS = ("rewrite", "headers", "responseHeaders", "mirror")
+_OF_REQUESTS = ("rewrite", "headers", "responseHeaders", "mirror", "retry", "timeout", "resume")
 _CHANGING = (*_OF_REQUESTS, "assist")
 
 

@@ -18,6 +18,7 @@ from cattrs.errors import AttributeValidationNote, ClassValidationError, Iterabl
 
 from hermes.config import types
 from hermes.config.problems import KeyPath, Misfit, nearest
+from hermes.config.retry import ResumeConfig
 from hermes.config.routes import MatchConfig
 from hermes.config.schema import AssistConfig, ListenerConfig
 from hermes.config.upstreams import UPSTREAM_TYPES, UpstreamConfig
@@ -101,6 +102,8 @@ class Structurer:
             float: _number,
             types.Name: lambda value: types.parseName(_text(value)),
             types.Seconds: types.parseSeconds,
+            types.Size: types.parseSize,
+            types.RetryReason: types.parseRetryReason,
             types.WorkerCount: lambda value: types.parseWorkerCount(_integer(value)),
             types.Secret: self._secret,
             types.Method: lambda value: parseMethod(_text(value)).decode(),
@@ -126,6 +129,7 @@ class Structurer:
             (lambda kind: kind is Target, _ignoringType(lambda value: types.parseTarget(_text(value)))),
             (lambda kind: kind is ListenerConfig, _ignoringType(self._listener)),
             (lambda kind: kind is AssistConfig, _ignoringType(self._assist)),
+            (lambda kind: kind is ResumeConfig, _ignoringType(self._resume)),
         ]
         for applies, function in functions:
             self.converter.register_structure_hook_func(applies, function)
@@ -241,6 +245,12 @@ class Structurer:
         # An option of an extension may be one: it reads as a route's does.
         config: MatchConfig = self.structureClass(value, MatchConfig)
         return config.match()
+
+    def _resume(self, value: object) -> ResumeConfig | None:
+        if isinstance(value, bool):
+            return ResumeConfig() if value else None
+        resume: ResumeConfig = self.structureClass(value, ResumeConfig)
+        return resume
 
     def _path(self, value: object) -> str:
         text = _text(value)

@@ -9,7 +9,7 @@ import re
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import NewType, TypeAlias
 
-from hermes.config.problems import Misfit
+from hermes.config.problems import Misfit, nearest
 from hermes.matching import TargetPattern
 from hermes.values import Target
 
@@ -26,6 +26,16 @@ C{HOST:PORT}, C{[V6]:PORT} or C{unix:PATH}.
 Seconds = NewType("Seconds", float)
 """
 A duration: a number of seconds, or text with a unit, C{500ms}, C{30s}, C{5m}, C{2h}.
+"""
+
+Size = NewType("Size", int)
+"""
+So many bytes: a whole number, or text with a unit, C{64KiB}, C{16MiB}, C{1GiB}.
+"""
+
+RetryReason = NewType("RetryReason", str)
+"""
+What a request is sent again for: a word of L{RETRY_WORDS}, or a status.
 """
 
 Secret = NewType("Secret", str)
@@ -68,6 +78,10 @@ Network: TypeAlias = IPv4Network | IPv6Network
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?", re.ASCII)
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?\.?", re.ASCII)
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)", re.ASCII)
+_SIZE = re.compile(r"([0-9]{1,15})(B|KiB|MiB|GiB)", re.ASCII)
+_SIZES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+_DIGITS = re.compile(r"[0-9]{1,9}", re.ASCII)
+RETRY_WORDS = ("connect", "refused", "reset", "timeout", "gateway", "5xx")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -144,6 +158,37 @@ def parseSeconds(value: object) -> Seconds:
     if value < 0:
         raise Misfit(f"{value} is negative: a duration is a number of seconds from 0")
     return Seconds(float(value))
+
+
+def parseSize(value: object) -> Size:
+    """
+    @raise Misfit: where C{value} is not a number of bytes.
+    """
+    if isinstance(value, str):
+        match = _SIZE.fullmatch(value)
+        if match is None:
+            raise Misfit(f"{value!r} is not a size: write a number of bytes, or 64KiB, 16MiB, 1GiB")
+        return Size(int(match[1]) * _SIZES[match[2]])
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise Misfit("expected a size: a number of bytes, or 64KiB, 16MiB, 1GiB")
+    if value < 0:
+        raise Misfit(f"{value} is negative: a size is a number of bytes from 0")
+    return Size(value)
+
+
+def parseRetryReason(value: object) -> RetryReason:
+    """
+    @raise Misfit: where C{value} is nothing that a request is sent again for.
+    """
+    # YAML reads a status as a number.
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if not isinstance(text, str):
+        raise Misfit(f"expected one of {', '.join(RETRY_WORDS)}, or a status")
+    if text in RETRY_WORDS or (_DIGITS.fullmatch(text) and 400 <= int(text) <= 599):
+        return RetryReason(text)
+    if _DIGITS.fullmatch(text):
+        raise Misfit(f"{text} is not a status of a failure: those are 400 to 599")
+    raise Misfit(f"expected one of {', '.join(RETRY_WORDS)}, or a status; found {text!r}", nearest(text, RETRY_WORDS))
 
 
 def parseWorkerCount(value: int) -> WorkerCount:

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from random import Random
-from typing import Any
 
 from attrs import evolve, frozen
 
+from hermes.http.reliable import Delivery
 from hermes.http.texts import Text, hostOf
 from hermes.matching import NO_CAPTURES, Captures
 from hermes.matching.paths import readings, unmergedPath
@@ -123,9 +123,7 @@ class RequestActions:
     @ivar respond: answers, in place of an upstream.
     @ivar mirror: where a copy goes.
     @ivar split: names of upstreams and their weights, in place of one upstream.
-    @ivar timeout: how long the response may take, in seconds; L{None} where nobody has said.
-    @ivar resume: whether a response that is cut short is gone on with from another try.
-    @ivar retry: when a request is sent again: a C{hermes.config.retry.RetryConfig}; or L{None}.
+    @ivar delivery: retries, the time that all may take, how a response goes on that is cut short; or L{None}.
     @ivar assist: the names of the assisting components that requests pass, in order.
     """
 
@@ -136,9 +134,7 @@ class RequestActions:
     respond: Respond | None = None
     mirror: Mirror | None = None
     split: tuple[tuple[str, int], ...] = ()
-    timeout: float | None = None
-    resume: bool = False
-    retry: Any = None
+    delivery: Delivery | None = None
     assist: tuple[str, ...] = ()
 
 
