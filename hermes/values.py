@@ -4,10 +4,18 @@ The values that pass between the parts of a proxy. Immutable; no behaviour beyon
 
 from __future__ import annotations
 
+from functools import partial
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from attrs import field, frozen
+from attrs import define, field, frozen
+
+if TYPE_CHECKING:
+    from attrs import frozen as message
+else:
+    # Some are made several times for each request, and the guard against assignment would be half of what they cost:
+    # there the type checker is the guard.
+    message = partial(define, unsafe_hash=True)
 
 Buffer: TypeAlias = "bytes | bytearray | memoryview"
 """
@@ -109,7 +117,7 @@ class Identity:
 ANONYMOUS = Identity()
 
 
-@frozen
+@message
 class Flow:
     """
     One stream or one sequence of datagrams that a listener has accepted: what it is, to where, who sent it, from where.
@@ -130,7 +138,7 @@ class Flow:
     via: tuple[str, ...] = ()
 
 
-@frozen
+@message
 class RequestHead:
     """
     The head of an HTTP request, the same for every version of HTTP.
@@ -158,7 +166,7 @@ class RequestHead:
         return fieldValue(self.headers, name)
 
 
-@frozen
+@message
 class ResponseHead:
     """
     The head of an HTTP response: a status from 100 to 599 and the fields.

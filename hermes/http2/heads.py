@@ -7,7 +7,7 @@ A head that breaks a rule is a malformed message: a stream error, so that the ot
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from hermes.values import Headers, RequestHead, ResponseHead
 
@@ -19,45 +19,70 @@ class MalformedHead(ValueError):
 
 
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+\Z")
-_BAD_VALUE = re.compile(rb"[\x00\r\n]|\A[ \t]|[ \t]\Z")
+# In the values of a head, each between two of these.
+_BETWEEN = b"\x00"
+_BAD_VALUES = re.compile(rb"[\r\n]|\x00[ \t]|[ \t]\x00")
 _CONNECTION_SPECIFIC = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"})
 _REQUEST_PSEUDO = frozenset({b":method", b":scheme", b":authority", b":path", b":protocol"})
 _RESPONSE_PSEUDO = frozenset({b":status"})
 # A request goes on in other versions of HTTP too: nothing may be in these that would end there what it is part of.
-_PATH = re.compile(rb"[^\x00-\x20\x7f]+\Z")
+_NOT_IN_PATHS = bytes({*range(0x21), 0x7F})
 _AUTHORITY = re.compile(rb"[A-Za-z0-9\-._~%!$&'()*+,;=:\[\]]+\Z")
 _SCHEME = re.compile(rb"[A-Za-z][A-Za-z0-9+\-.]*\Z")
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
 
+# Names that regular fields may have, as far as they were met.
+_MAX_NAMES = 2048
+_names: set[bytes] = set()
+
+# What most requests have.
+_METHODS = frozenset({b"GET", b"POST", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"PATCH", b"CONNECT"})
+_SCHEMES = frozenset({b"http", b"https"})
+_STATUSES = {b"%d" % status: status for status in range(100, 600) if status != 101}
+
 
 def _split(
-    fields: Iterable[tuple[bytes, bytes]], known: frozenset[bytes]
+    fields: Sequence[tuple[bytes, bytes]], known: frozenset[bytes]
 ) -> tuple[dict[bytes, bytes], list[tuple[bytes, bytes]]]:
     pseudo: dict[bytes, bytes] = {}
-    regular: list[tuple[bytes, bytes]] = []
+    place = 0
     for name, value in fields:
-        if name[:1] == b":":
-            if regular:
-                raise MalformedHead(f"{name!r} after a regular field")
-            if name not in known:
-                raise MalformedHead(f"{name!r} does not belong here")
-            if name in pseudo:
-                raise MalformedHead(f"{name!r} twice")
-            pseudo[name] = value
-        else:
-            if _NAME.match(name) is None:
-                raise MalformedHead(f"field name {name!r}")
-            if name in _CONNECTION_SPECIFIC:
-                raise MalformedHead(f"connection-specific field {name!r}")
-            if name == b"te" and value.lower() != b"trailers":
-                raise MalformedHead(f"te: {value!r}")
-            regular.append((name, value))
-        if _BAD_VALUE.search(value) is not None:
-            raise MalformedHead(f"value of {name!r}")
+        if name[:1] != b":":
+            break
+        if name not in known:
+            raise MalformedHead(f"{name!r} does not belong here")
+        if name in pseudo:
+            raise MalformedHead(f"{name!r} twice")
+        pseudo[name] = value
+        place += 1
+    regular = list(fields[place:])
+    for name, value in regular:
+        if name not in _names:
+            _checkName(name, value)
+    values = _BETWEEN.join([pair[1] for pair in fields])
+    if values.count(_BETWEEN) > len(fields) - 1 or _BAD_VALUES.search(b"\x00%s\x00" % values) is not None:
+        raise MalformedHead("a value with a control character, or with white space around it")
     return pseudo, regular
 
 
-def readRequest(fields: Iterable[tuple[bytes, bytes]], extendedConnect: bool) -> RequestHead:
+def _checkName(name: bytes, value: bytes) -> None:
+    if name[:1] == b":":
+        raise MalformedHead(f"{name!r} after a regular field")
+    if _NAME.match(name) is None:
+        raise MalformedHead(f"field name {name!r}")
+    if name in _CONNECTION_SPECIFIC:
+        raise MalformedHead(f"connection-specific field {name!r}")
+    if name == b"te":
+        # Not remembered: its value matters.
+        if value.lower() != b"trailers":
+            raise MalformedHead(f"te: {value!r}")
+    elif len(name) <= 64:
+        if len(_names) >= _MAX_NAMES:
+            _names.clear()
+        _names.add(name)
+
+
+def readRequest(fields: Sequence[tuple[bytes, bytes]], extendedConnect: bool) -> RequestHead:
     """
     A request head (RFC 9113 section 8.3.1, CONNECT in 8.5, extended CONNECT in RFC 8441 section 4).
 
@@ -66,7 +91,7 @@ def readRequest(fields: Iterable[tuple[bytes, bytes]], extendedConnect: bool) ->
     """
     pseudo, regular = _split(fields, _REQUEST_PSEUDO)
     method = pseudo.get(b":method", b"")
-    if _TOKEN.match(method) is None:
+    if method not in _METHODS and _TOKEN.match(method) is None:
         raise MalformedHead(":method is missing or no token")
     protocol = pseudo.get(b":protocol")
     scheme, path = pseudo.get(b":scheme", b""), pseudo.get(b":path", b"")
@@ -92,27 +117,27 @@ def readRequest(fields: Iterable[tuple[bytes, bytes]], extendedConnect: bool) ->
     if authority and _AUTHORITY.match(authority) is None:
         # User information is not allowed either.
         raise MalformedHead(f"authority {authority!r}")
-    if path and _PATH.match(path) is None:
+    if path and len(path.translate(None, _NOT_IN_PATHS)) != len(path):
         raise MalformedHead(f":path {path!r}")
-    if scheme and _SCHEME.match(scheme) is None:
+    if scheme and scheme not in _SCHEMES and _SCHEME.match(scheme) is None:
         raise MalformedHead(f":scheme {scheme!r}")
     return RequestHead(method, scheme, authority, path, protocol, tuple(regular))
 
 
-def readResponse(fields: Iterable[tuple[bytes, bytes]]) -> ResponseHead:
+def readResponse(fields: Sequence[tuple[bytes, bytes]]) -> ResponseHead:
     """
     A response head (RFC 9113 section 8.3.2).
 
     @raise MalformedHead: where it breaks a rule.
     """
     pseudo, regular = _split(fields, _RESPONSE_PSEUDO)
-    status = pseudo.get(b":status", b"")
-    if len(status) != 3 or not status.isdigit() or not 100 <= int(status) <= 599 or status == b"101":
-        raise MalformedHead(f":status {status!r}")
-    return ResponseHead(int(status), tuple(regular))
+    status = _STATUSES.get(pseudo.get(b":status", b""))
+    if status is None:
+        raise MalformedHead(f":status {pseudo.get(b':status')!r}")
+    return ResponseHead(status, tuple(regular))
 
 
-def readTrailers(fields: Iterable[tuple[bytes, bytes]]) -> Headers:
+def readTrailers(fields: Sequence[tuple[bytes, bytes]]) -> Headers:
     """
     Trailer fields (RFC 9113 section 8.1): no pseudo-header fields.
     """
@@ -125,11 +150,11 @@ def readContentLength(headers: Headers) -> int | None:
 
     @raise MalformedHead: where it is no number, or several differ.
     """
-    values = {value for name, value in headers if name == b"content-length"}
+    values = [value for name, value in headers if name == b"content-length"]
     if not values:
         return None
-    value = values.pop()
-    if values or not value.isdigit() or len(value) > 18:
+    value = values[0]
+    if (len(values) > 1 and len(set(values)) > 1) or not value.isdigit() or len(value) > 18:
         raise MalformedHead("content-length")
     return int(value)
 
@@ -147,7 +172,7 @@ def writeRequest(head: RequestHead) -> Sequence[tuple[bytes, bytes]]:
         fields.append((b":authority", head.authority))
     if head.path:
         fields.append((b":path", head.path))
-    fields.extend(head.headers)
+    fields += head.headers
     return fields
 
 
