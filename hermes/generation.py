@@ -58,6 +58,9 @@ class CurrentUsers:
     def authenticatePassword(self, user: str, password: str) -> bool:
         return self.users.authenticatePassword(user, password)
 
+    def knownPassword(self, user: str, password: str) -> bool | None:
+        return self.users.knownPassword(user, password)
+
 
 @implementer(IListenerContext)
 @frozen(eq=False)

@@ -7,13 +7,19 @@ from __future__ import annotations
 
 from hermes.fabric.proxy import ProxyListenerType
 from hermes.http2.connection import ServerConnection
-from hermes.interfaces import IExchangeHandler, IListenerContext
+from hermes.interfaces import IAdmission, IExchangeHandler, IListenerContext
 from hermes.tunnel.server import TunnelHandler
 
 
-def tunnelHandler(name: str, context: IListenerContext, anonymous: bool, forward: IExchangeHandler) -> IExchangeHandler:
+def tunnelHandler(
+    name: str,
+    context: IListenerContext,
+    anonymous: bool,
+    forward: IExchangeHandler,
+    admission: IAdmission | None,
+) -> IExchangeHandler:
     """
-    What answers CONNECT and the other tunnels; C{forward} answers the rest.
+    What answers CONNECT and the other tunnels, once C{admission} has let them in; C{forward} answers the rest.
     """
     return TunnelHandler(
         context.flows,
@@ -23,6 +29,7 @@ def tunnelHandler(name: str, context: IListenerContext, anonymous: bool, forward
         name,
         anonymous,
         forward=forward,
+        admission=admission,
     )
 
 

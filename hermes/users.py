@@ -10,6 +10,7 @@ from base64 import b64decode, b64encode
 from collections import OrderedDict
 from collections.abc import Mapping
 from os import urandom
+from threading import Lock
 from typing import Final
 
 from attrs import field, frozen
@@ -164,6 +165,8 @@ class Users:
         self._plain: dict[str, bytes] = {}
         self._hashed: dict[str, PasswordHash] = {}
         self._tokens: dict[bytes, str] = {}
+        # What is remembered is for every thread.
+        self._lock = Lock()
         self._right = Verdicts(remembered)
         self._wrong = Verdicts(remembered)
         for name, secret in secrets.items():
@@ -212,17 +215,28 @@ class Users:
         return user if self.authenticatePassword(user, password) else None
 
     def authenticatePassword(self, user: str, password: str) -> bool:
-        name, given = (text.encode("utf-8", "surrogatepass") for text in (user, password))
+        known = self.knownPassword(user, password)
+        if known is not None:
+            return known
+        name, given = _encoded(user, password)
+        right = self._verify(user, given)
+        with self._lock:
+            (self._right if right else self._wrong).remember(self._credential(name, given), right)
+        return right
+
+    def knownPassword(self, user: str, password: str) -> bool | None:
+        name, given = _encoded(user, password)
         if len(name) + len(given) > MAX_CREDENTIAL:
             return False
-        credential = self._digest(len(name).to_bytes(4, "big") + name + given)
-        right = self._right.get(credential)
-        if right is None:
-            right = self._wrong.get(credential)
-        if right is None:
-            right = self._verify(user, given)
-            (self._right if right else self._wrong).remember(credential, right)
-        return right
+        if not self._costs:
+            return self._verify(user, given)
+        credential = self._credential(name, given)
+        with self._lock:
+            right = self._right.get(credential)
+            return self._wrong.get(credential) if right is None else right
+
+    def _credential(self, name: bytes, password: bytes) -> bytes:
+        return self._digest(len(name).to_bytes(4, "big") + name + password)
 
     def _verify(self, user: str, password: bytes) -> bool:
         right = hmac.compare_digest(self._digest(password), self._plain.get(user, bytes(32)))
@@ -234,3 +248,7 @@ class Users:
             else:
                 cost.derive(password, self._decoySalt, 32)
         return right
+
+
+def _encoded(user: str, password: str) -> tuple[bytes, bytes]:
+    return user.encode("utf-8", "surrogatepass"), password.encode("utf-8", "surrogatepass")

@@ -13,21 +13,24 @@ from twisted.internet.interfaces import IProtocol, IReactorTime
 from twisted.plugin import IPlugin
 from zope.interface import implementer
 
+from hermes.fabric.admitted import AdmittedFlows
 from hermes.fabric.listener import Accepted, StreamListener
 from hermes.fabric.sniff import Choices, SniffingProtocol
 from hermes.fabric.socks import SOCKSProtocol
 from hermes.http1.server import HTTP1ServerProtocol
-from hermes.interfaces import IExchangeHandler, IListener, IListenerContext, IListenerType
+from hermes.interfaces import IAdmission, IExchangeHandler, IListener, IListenerContext, IListenerType
 
 FIRST_BYTES_TIME: Final = 10.0
 """
 Seconds that a client has to say what it speaks.
 """
 
-ExchangeHandlers: TypeAlias = Callable[[str, IListenerContext, bool, IExchangeHandler], IExchangeHandler]
+ExchangeHandlers: TypeAlias = Callable[
+    [str, IListenerContext, bool, IExchangeHandler, IAdmission | None], IExchangeHandler
+]
 """
 Makes the handler of a listener's exchanges: of the listener's name, its context, whether somebody anonymous is taken,
-and the handler of the requests that are no tunnel.
+the handler of the requests that are no tunnel, and what is asked about tunnels.
 """
 
 HTTP2Protocol: TypeAlias = Callable[[IExchangeHandler, IReactorTime], Any]
@@ -70,7 +73,9 @@ class ProxyListener(StreamListener):
     ) -> None:
         super().__init__(name, options.bind, context, options.tls, options.proxyProtocol)
         forward = context.requests.listener(name, options.assist, options.anonymous)
-        self.handler = exchangeHandlers(name, context, options.anonymous, forward)
+        admission = context.requests.admission(name, options.assist)
+        self.handler = exchangeHandlers(name, context, options.anonymous, forward, admission)
+        self._flows = context.flows if admission is None else AdmittedFlows(context.flows, admission)
         self._anonymous = options.anonymous
         self._http2Protocol = http2Protocol
         self._choices = Choices(self._socks5, self._http1, self._http2)
@@ -81,7 +86,7 @@ class ProxyListener(StreamListener):
         accepted.attach(SniffingProtocol(self._choices, self.context.reactor, FIRST_BYTES_TIME, self.name))
 
     def _socks5(self) -> IProtocol:
-        return SOCKSProtocol(self.context, self.name, self._anonymous)
+        return SOCKSProtocol(self.context, self.name, self._anonymous, self._flows)
 
     def _http1(self) -> IProtocol:
         return self._keep(HTTP1ServerProtocol(self.handler, self.context.reactor))

@@ -17,7 +17,7 @@ from zope.interface import implementer
 
 from hermes.errors import FlowError, TargetTimeout
 from hermes.fabric.association import UDPAssociation
-from hermes.interfaces import IListenerContext
+from hermes.interfaces import IFlowHandler, IListenerContext
 from hermes.proxied import addressOf, handOver, sourceOf
 from hermes.values import ANONYMOUS, Address, Flow, Identity, Target
 from hermes.wire.errors import MalformedError
@@ -69,12 +69,16 @@ class SOCKSProtocol:
 
     log = Logger()
 
-    def __init__(self, context: IListenerContext, listener: str, anonymous: bool) -> None:
+    def __init__(
+        self, context: IListenerContext, listener: str, anonymous: bool, flows: IFlowHandler | None = None
+    ) -> None:
         """
         @param listener: the listener's name.
         @param anonymous: whether somebody without a name is taken, unless the authenticator requires one.
+        @param flows: opens the flows; the context's where there are no others.
         """
         self._context = context
+        self._flows = flows or context.flows
         self._clock = context.reactor
         self._listener = listener
         self._anonymous = anonymous and not context.authenticator.required
@@ -186,7 +190,7 @@ class SOCKSProtocol:
             return
         # Reading goes on, so that a client that goes away is noticed.
         self._timer = self._clock.callLater(DIAL_TIME, self._dialTooSlow)
-        opening = self._context.flows.openStream(self._flow("tcp", Target(request.host, request.port)))
+        opening = self._flows.openStream(self._flow("tcp", Target(request.host, request.port)))
         self._opening = opening
         opening.addBoth(self._settled)
         opening.addCallbacks(self._opened, self._failed)
@@ -241,7 +245,7 @@ class SOCKSProtocol:
         # A client that says which port it will use is held to it; most say nothing, with port 0.
         client = (self._source[0], request.port if request.host == self._source[0] else 0)
         flow = self._flow("udp", Target(request.host, request.port))
-        self._association = UDPAssociation(socket, self._context.flows, self._clock, flow, client)
+        self._association = UDPAssociation(socket, self._flows, self._clock, flow, client)
         bound: Any = socket.getHost()
         self.transport.write(writeReply(SocksReply(REPLY_SUCCEEDED, bound.host, bound.port)))
 

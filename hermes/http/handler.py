@@ -5,9 +5,9 @@ What every listener hands its HTTP exchanges to.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from os import urandom
-from typing import Any, Final
+from typing import Final
 
 from attrs import evolve
 from twisted.internet.defer import Deferred, succeed
@@ -19,16 +19,24 @@ from hermes.errors import (
     BadRequest,
     CredentialsRequired,
     FlowError,
-    HermesError,
     NotImplementedHere,
     Overloaded,
     ShuttingDown,
 )
+from hermes.http.admission import Admission
 from hermes.http.answering import Answering
+from hermes.http.chain import ListenerChain
 from hermes.http.deadline import readBudget
 from hermes.http.fields import Heads
 from hermes.http.plans import Plans
-from hermes.interfaces import IAuthenticator, IExchangeHandler, IRequestHandler, IRequestObserver, IServerExchange
+from hermes.interfaces import (
+    IAdmission,
+    IAuthenticator,
+    IExchangeHandler,
+    IRequestHandler,
+    IRequestObserver,
+    IServerExchange,
+)
 from hermes.messages import Request, RequestRecord, Response
 from hermes.values import Flow, Forwarded, Identity, RequestHead, Target
 from hermes.wire.errors import MalformedError
@@ -41,12 +49,6 @@ Exchanges that may go on at once, where nothing else is said.
 """
 
 _PORTS: Final = {b"http": 80, b"https": 443}
-
-
-class UnknownAssistant(HermesError):
-    """
-    A listener names an assisting component that there is none of.
-    """
 
 
 @implementer(IRequestHandler)
@@ -96,6 +98,11 @@ class RequestHandler:
         forwarded: Forwarded = "none",
     ) -> IExchangeHandler:
         return ListenerRequests(self, name, assist, anonymous, gateway, forwarded)
+
+    def admission(self, name: str, assist: tuple[str, ...]) -> IAdmission | None:
+        if not assist:
+            return None
+        return Admission(ListenerChain(name, assist, lambda: self.plans), self.heads, self.clock)
 
     def begin(self, answering: Answering) -> None:
         """
@@ -186,7 +193,7 @@ class ListenerRequests:
     What takes the exchanges of one listener.
 
     @ivar requests: does what is the same for all listeners.
-    @ivar assist: the names of the assisting components that each request passes before it is routed.
+    @ivar assist: the assisting components that each request passes before it is routed.
     """
 
     def __init__(
@@ -199,7 +206,7 @@ class ListenerRequests:
         forwarded: Forwarded,
     ) -> None:
         self.requests = requests
-        self.assist = assist
+        self.assist = ListenerChain(name, assist, lambda: requests.plans)
         self._name = name
         self._anonymous = anonymous
         self._gateway = gateway
@@ -226,7 +233,7 @@ class ListenerRequests:
             "http",
             self._target(head),
             exchange.source,
-            exchange.identity if self._gateway else self._identify(exchange),
+            exchange.identity if self._gateway or self.assist.current().identifies else self._identify(exchange),
             self._name,
             _viaOf(head) if exchange.identity.node is not None else (),
         )
@@ -241,6 +248,7 @@ class ListenerRequests:
             flow,
             record,
             answering.body(),
+            gateway=self._gateway,
         )
         if fromNode:
             budget = readBudget(head, record.startedAt)
@@ -251,14 +259,12 @@ class ListenerRequests:
         if not self.assist:
             answering.follow(self._routed(request))
             return
-        answering.follow(chain(self._assistants(), self._routed)(request))
+        answering.follow(self.assist.current().run(request, self._assisted))
 
-    def _assistants(self) -> list[Any]:
-        known = self.requests.plans.assistants
-        try:
-            return [known[name] for name in self.assist]
-        except KeyError as error:
-            raise UnknownAssistant(f"listener {self._name}: no assisting component is called {error}") from None
+    def _assisted(self, request: Request) -> Deferred[Response]:
+        if not (request.flow.identity or self._anonymous or self._gateway):
+            raise CredentialsRequired("this proxy takes nobody it can't name")
+        return self._routed(request)
 
     def _routed(self, request: Request) -> Deferred[Response]:
         plan = self.requests.plans.decide(request)
@@ -305,22 +311,3 @@ def _viaOf(head: RequestHead) -> tuple[str, ...]:
         return parseVia(value)
     except MalformedError as error:
         raise BadRequest(f"hermes-via: {error}") from None
-
-
-Onward = Callable[[Request], Deferred[Response]]
-
-
-def chain(assistants: Sequence[Any], onward: Onward) -> Onward:
-    """
-    C{onward} with assisting components before it, the first of them outermost.
-    """
-    for assistant in reversed(assistants):
-        onward = _before(assistant, onward)
-    return onward
-
-
-def _before(assistant: Any, onward: Onward) -> Onward:
-    def assisted(request: Request) -> Deferred[Response]:
-        return assistant.assist(request, onward)  # type: ignore[no-any-return]
-
-    return assisted

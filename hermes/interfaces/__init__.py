@@ -16,11 +16,13 @@ from hermes.interfaces.flow import (
 )
 from hermes.interfaces.network import INetwork, IServerCredentials
 from hermes.interfaces.request import (
+    IAdmission,
     IAssistant,
     IAssistantContext,
     IAssistantType,
     IBody,
     IBodySink,
+    IIdentifyingAssistant,
     IRequestHandler,
     IRequestObserver,
     IRequestSender,
@@ -29,6 +31,7 @@ from hermes.interfaces.request import (
 from hermes.interfaces.stream import IAttachable, IBorrowingProtocol, IStreamTransport
 
 __all__ = [
+    "IAdmission",
     "IAssistant",
     "IAssistantContext",
     "IAssistantType",
@@ -49,6 +52,7 @@ __all__ = [
     "IFlowHandler",
     "IFlowObserver",
     "IHop",
+    "IIdentifyingAssistant",
     "IListener",
     "IListenerContext",
     "IListenerType",

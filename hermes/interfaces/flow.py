@@ -95,7 +95,12 @@ class IAuthenticator(Interface):
 
     def authenticatePassword(user: str, password: str) -> bool:
         """
-        Whether C{password} is C{user}'s (for SOCKS5, RFC 1929).
+        Whether C{password} is C{user}'s (for SOCKS5, RFC 1929). It may take time, and may be called in a thread.
+        """
+
+    def knownPassword(user: str, password: str) -> bool | None:
+        """
+        The same where it takes no time to tell, because it was found out before; L{None} where it would.
         """
 
     required = Attribute("C{bool}: whether somebody who is not authenticated is turned away.")

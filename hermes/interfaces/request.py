@@ -12,9 +12,9 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.python.failure import Failure
 from zope.interface import Attribute, Interface
 
-from hermes.interfaces.exchange import IExchangeHandler
+from hermes.interfaces.exchange import IExchangeHandler, IServerExchange
 from hermes.interfaces.flow import IDialer
-from hermes.values import Buffer, Forwarded, Headers
+from hermes.values import Buffer, Flow, Forwarded, Headers
 
 if TYPE_CHECKING:
     from hermes.messages import Request, Response
@@ -103,6 +103,36 @@ class IRequestHandler(Interface):
         @param forwarded: what whoever is beyond is told about the client.
         """
 
+    def admission(name: str, assist: tuple[str, ...]) -> IAdmission | None:
+        """
+        What the tunnels and flows of one listener pass, L{None} where C{assist} is empty.
+        """
+
+
+class IAdmission(Interface):
+    """
+    Asks the assisting components of one listener about tunnels and flows that are to be opened.
+    """
+
+    identifies = Attribute(
+        "C{bool}: whether one of the components names who asks: then nobody else does, and who the connection is, is "
+        "all that is known before."
+    )
+
+    def admit(exchange: IServerExchange, flow: Flow, gateway: bool) -> Deferred[Flow | None]:
+        """
+        Ask about C{flow}, which C{exchange} asks for. Fires with the flow as it is to be opened, or with L{None} where
+        it is refused and the exchange was answered. Errback with a L{hermes.errors.FlowError} that is still to be told.
+        Can be cancelled.
+
+        @param gateway: whether this proxy is the origin of the request: see L{IRequestHandler.listener}.
+        """
+
+    def admitFlow(flow: Flow) -> Deferred[Flow]:
+        """
+        The same for a flow that no exchange asks for. Errback with L{hermes.errors.FlowError} where it is refused.
+        """
+
 
 class IAssistant(Interface):
     """
@@ -127,6 +157,13 @@ class IAssistant(Interface):
         """
         No configuration names it any more, and no request is with it.
         """
+
+
+class IIdentifyingAssistant(IAssistant):
+    """
+    One that names who asks: it sets the identity of C{request.flow} and of its record's. On a listener that has one, no
+    credential is looked at before.
+    """
 
 
 class IAssistantType(Interface):

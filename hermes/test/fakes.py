@@ -119,6 +119,12 @@ class FakeUsers:
         """
         return password.encode() == self.token
 
+    def knownPassword(self, user: str, password: str) -> bool | None:
+        """
+        The same.
+        """
+        return self.authenticatePassword(user, password)
+
 
 @define(eq=False)
 class FakeAssembly:

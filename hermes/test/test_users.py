@@ -87,6 +87,25 @@ class UsersTests(SynchronousTestCase):
                 self.assertFalse(self.users.authenticatePassword("bob", "hole"))
             self.assertEqual(scrypt.call_count, 2)
 
+    def test_whatIsKnownIsToldWithoutADerivation(self) -> None:
+        with patch.object(hashlib, "scrypt", wraps=hashlib.scrypt) as scrypt:
+            self.assertIsNone(self.users.knownPassword("bob", "höhle"))
+            self.assertIsNone(self.users.knownPassword("bob", "hole"))
+            self.assertIsNone(self.users.knownPassword("alice", "open sesame"))
+            self.assertEqual(scrypt.call_count, 0)
+            for password in ("höhle", "hole"):
+                self.users.authenticatePassword("bob", password)
+            self.assertIs(self.users.knownPassword("bob", "höhle"), True)
+            self.assertIs(self.users.knownPassword("bob", "hole"), False)
+            self.assertIs(self.users.knownPassword("bob", "x" * 5000), False)
+            self.assertEqual(scrypt.call_count, 2)
+
+    def test_plainPasswordsAreAlwaysKnown(self) -> None:
+        users = Users({"alice": UserSecret(password="open sesame")})
+        self.assertIs(users.knownPassword("alice", "open sesame"), True)
+        self.assertIs(users.knownPassword("alice", "open"), False)
+        self.assertIs(users.knownPassword("bob", "open"), False)
+
     def test_anUnknownUserCostsTheSameAsAWrongPassword(self) -> None:
         other = ScryptCost(32, 1, 1)
         subject = Users(

@@ -109,9 +109,15 @@ class Answers:
             if user is None:
                 raise self._unnamed(kind, "the credential is wrong")
             return evolve(identity, user=user)
+        self.check(identity, kind)
+        return identity
+
+    def check(self, identity: Identity, kind: Kind) -> None:
+        """
+        @raise CredentialsRequired: where nobody is taken who has no name.
+        """
         if not identity and not self._anonymous:
             raise self._unnamed(kind, "this proxy takes nobody it can't name")
-        return identity
 
     def _unnamed(self, kind: Kind, message: str) -> CredentialsRequired:
         return Unauthorized(message) if kind.templated else CredentialsRequired(message)

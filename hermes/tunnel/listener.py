@@ -128,6 +128,7 @@ class TunnelListener:
             name,
             anonymous=options.anonymous,
             forward=forward,
+            admission=context.requests.admission(name, options.assist),
         )
         self._listening = RemoteListening(context.network, context.reactor, context.flows.authorise, handler.answers)
         handler.listening = self._listening

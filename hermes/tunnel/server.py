@@ -5,16 +5,17 @@ Tunnels that others open through us: the server's end.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from hermes.errors import FlowError, Overloaded, TargetTimeout
-from hermes.interfaces import IAuthenticator, IExchangeHandler, IFlowHandler, IServerExchange
+from hermes.interfaces import IAdmission, IAuthenticator, IExchangeHandler, IFlowHandler, IServerExchange
 from hermes.tunnel.answers import Answers, readVia
 from hermes.tunnel.channel import CapsuleChannel
 from hermes.tunnel.request import (
@@ -65,12 +66,14 @@ class TunnelHandler:
         anonymous: bool = False,
         templates: Templates = DEFAULT_TEMPLATES,
         forward: IExchangeHandler | None = None,
+        admission: IAdmission | None = None,
         timeout: float = 60.0,
         maxPending: int = 4096,
     ) -> None:
         """
         @param anonymous: whether somebody without a name is taken, unless the authenticator requires one.
         @param forward: takes the requests that are no tunnel; it looks after authentication itself.
+        @param admission: asks about each tunnel before it is opened.
         @param timeout: seconds to open a flow.
         @param maxPending: how many flows may be being opened at once.
         """
@@ -82,6 +85,7 @@ class TunnelHandler:
         self._listenerName = listenerName
         self._templates = templates
         self._forward = forward
+        self.admission = admission
         self.listening: Callable[[IServerExchange, TunnelRequest, Flow], None] | None = None
         self._maxPending = maxPending
 
@@ -96,7 +100,11 @@ class TunnelHandler:
         if request is None:
             self._receiveOther(exchange)
             return
-        identity = self.answers.identify(exchange, request.kind)
+        admission = self.admission
+        if admission is not None and admission.identifies:
+            identity = exchange.identity
+        else:
+            identity = self.answers.identify(exchange, request.kind)
         if self.pending >= self._maxPending:
             raise Overloaded("too many tunnels are being opened")
         flow = Flow(
@@ -108,13 +116,29 @@ class TunnelHandler:
             via=readVia(exchange),
         )
         if flow.protocol == "listen":
-            if self.listening is None:
-                raise PathUnknown("this proxy does not listen for others")
-            self.listening(exchange, request, flow)
+            self._listen(exchange, request, flow)
+        else:
+            _Opening(self, exchange, request.kind).open(flow)
+
+    def _listen(self, exchange: IServerExchange, request: TunnelRequest, flow: Flow) -> None:
+        listening = self.listening
+        if listening is None:
+            raise PathUnknown("this proxy does not listen for others")
+        if self.admission is None:
+            listening(exchange, request, flow)
             return
-        if (exchange.request.get(b"expect") or b"").lower() == b"100-continue":
-            exchange.respond(CONTINUE)
-        _Opening(self, exchange, request.kind).open(flow)
+
+        def admitted(found: Flow | None) -> None:
+            if found is not None:
+                self.answers.check(found.identity, request.kind)
+                listening(exchange, request, found)
+
+        asking = self.admission.admit(exchange, flow, request.kind.templated)
+        exchange.notifyLost(lambda reason: asking.cancel())
+        asking.addCallback(admitted)
+        # Where the client has gone, nobody is left to be told.
+        asking.addErrback(lambda failure: failure.trap(CancelledError) and None)
+        asking.addErrback(partial(self.answers.refuseFailure, exchange))
 
     def _receiveOther(self, exchange: IServerExchange) -> None:
         """
@@ -161,15 +185,28 @@ class _Opening:
         handler = self._handler
         handler.pending += 1
         self._timer = handler.clock.callLater(handler.timeout, self._outOfTime)
-        if self._kind is Kind.CONNECT_UDP:
-            self._opening = handler.flows.openDatagrams(flow)
+        if handler.admission is None:
+            self._opening = self._dial(flow)
         else:
-            self._opening = handler.flows.openStream(flow)
+            self._opening = handler.admission.admit(self._exchange, flow, self._kind.templated)
+            self._opening.addCallback(self._admitted)
         self._opening.addBoth(self._settled)
         self._opening.addCallbacks(self._opened, self._failed)
         self._opening.addErrback(lambda failure: self.log.failure("answering a tunnel failed", failure=failure))
         if not self._done:
             self._exchange.notifyLost(self._clientGone)
+
+    def _dial(self, flow: Flow) -> Deferred[Any]:
+        if (self._exchange.request.get(b"expect") or b"").lower() == b"100-continue":
+            self._exchange.respond(CONTINUE)
+        flows = self._handler.flows
+        return flows.openDatagrams(flow) if self._kind is Kind.CONNECT_UDP else flows.openStream(flow)
+
+    def _admitted(self, flow: Flow | None) -> Any:
+        if flow is None:
+            return None
+        self._handler.answers.check(flow.identity, self._kind)
+        return self._dial(flow)
 
     def _settled(self, result: Any) -> Any:
         self._done = True
@@ -189,6 +226,9 @@ class _Opening:
 
     def _opened(self, near: Any) -> None:
         exchange = self._exchange
+        if near is None:
+            # It was refused, and answered.
+            return
         if self._kind is Kind.CONNECT_UDP:
             if self._lost is not None:
                 near.channelLost(self._lost)

@@ -15,6 +15,7 @@ from zope.interface import implementer
 
 from hermes.errors import FlowError
 from hermes.interfaces import (
+    IAdmission,
     IDatagramChannel,
     IDatagramSocket,
     IExchangeHandler,
@@ -175,6 +176,12 @@ class FakeRequests:
         """
         self.asked.append((name, assist, anonymous, gateway, forwarded))
         return self
+
+    def admission(self, name: str, assist: tuple[str, ...]) -> IAdmission | None:
+        """
+        None: everything is admitted.
+        """
+        return None
 
     def exchangeReceived(self, exchange: IServerExchange) -> None:
         self.received.append(exchange)

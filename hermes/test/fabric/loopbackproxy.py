@@ -18,7 +18,7 @@ from hermes.fabric.handler import FlowHandler
 from hermes.fabric.proxy import ProxyListenerType, ProxyOptions
 from hermes.fabric.router import Route, Router
 from hermes.http2.connection import ServerConnection
-from hermes.interfaces import IExchangeHandler, IListenerContext
+from hermes.interfaces import IAdmission, IExchangeHandler, IListenerContext
 from hermes.matching import Match
 from hermes.net.network import Network
 from hermes.test.fabric.fakenetwork import FakeContext
@@ -29,9 +29,22 @@ from hermes.users import Users, UserSecret
 clock: Any = reactor
 
 
-def tunnels(name: str, context: IListenerContext, anonymous: bool, forward: IExchangeHandler) -> IExchangeHandler:
+def tunnels(
+    name: str,
+    context: IListenerContext,
+    anonymous: bool,
+    forward: IExchangeHandler,
+    admission: IAdmission | None,
+) -> IExchangeHandler:
     return TunnelHandler(
-        context.flows, context.authenticator, context.reactor, context.nodeName, name, anonymous, forward=forward
+        context.flows,
+        context.authenticator,
+        context.reactor,
+        context.nodeName,
+        name,
+        anonymous,
+        forward=forward,
+        admission=admission,
     )
 
 

@@ -153,3 +153,6 @@ class Authenticator:
 
     def authenticatePassword(self, user: str, password: str) -> bool:
         return False
+
+    def knownPassword(self, user: str, password: str) -> bool | None:
+        return False

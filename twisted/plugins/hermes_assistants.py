@@ -1,0 +1,10 @@
+"""
+What Hermes finds: the types of assisting components that it comes with. Those of an extension are found in the same
+way, in a module of its own beside this one.
+"""
+
+from hermes.assist.authenticationtype import AuthenticationType
+from hermes.assist.limits import LimitsType
+
+authentication = AuthenticationType()
+limits = LimitsType()
