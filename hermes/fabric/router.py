@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 from attrs import frozen
 
 from hermes.errors import NoRoute
+from hermes.fabric.requestindex import NOWHERE, RequestIndex
 from hermes.matching import LISTEN, IPAddress, Match, TargetPattern, canonicalHost
 from hermes.values import Flow, RequestHead
 
@@ -77,11 +78,15 @@ Posting: TypeAlias = "tuple[int, TargetPattern | None]"
 @frozen
 class _Compiled:
     """
-    A route, ready to be tried. Where it is not C{conditional}, nothing but the target matters.
+    A route, ready to be tried.
+
+    @ivar conditional: whether anything but the target matters.
+    @ivar named: the special-purpose targets that it names.
     """
 
     route: Route
     conditional: bool
+    named: tuple[TargetPattern, ...]
     plain: Decision
     special: Decision
 
@@ -184,20 +189,24 @@ class Router:
     def __init__(self, routes: Sequence[Route]) -> None:
         self.routes = tuple(routes)
         self._index = _Index()
+        self._requests = RequestIndex()
         self._compiled: list[_Compiled] = []
         for place, route in enumerate(self.routes):
             match = route.match
             if not (match.requestsOnly or route.requestsOnly):
                 self._index.add(place, match)
+            self._requests.add(place, match)
             named = route.allowSpecial or route.to is not None or bool(route.split)
             self._compiled.append(
                 _Compiled(
                     route,
                     bool(match.users or match.nodes or match.listeners or match.protocols or match.sources),
+                    tuple(pattern for pattern in match.targets if pattern.special),
                     Decision(route, named),
                     Decision(route, True),
                 )
             )
+        self._requests.seal()
 
     def decide(self, flow: Flow) -> Decision:
         """
@@ -222,7 +231,7 @@ class Router:
                 continue
             compiled = self._compiled[place]
             route = compiled.route
-            if (compiled.conditional or asksToListen) and not route.match.takes(flow):
+            if (compiled.conditional or asksToListen) and not route.match.takesSender(flow):
                 continue
             if route.deny is not None:
                 raise Denied(f"{flow.target} is denied by {_called(route, place)}: {route.deny}", route.name)
@@ -243,16 +252,18 @@ class Router:
         @raise NoRoute: where it denies, or there is none.
         @raise BadRequest: where the routes depend on how somebody reads the path.
         """
-        place = next((place for place, one in enumerate(self.routes) if one.match.takes(flow, head)), None)
-        if place is None:
-            raise NoRoute(f"no route takes http to {flow.target} from {flow.identity}")
-        route = self.routes[place]
+        place = self._requests.find(flow, head) if flow.protocol == "http" else NOWHERE
+        if place == NOWHERE:
+            raise NoRoute(f"no route takes {flow.protocol} to {flow.target} from {flow.identity}")
+        compiled = self._compiled[place]
+        route = compiled.route
         if route.deny is not None:
             raise Denied(f"{flow.target} is denied by {_called(route, place)}: {route.deny}", route.name)
-        host, port = canonicalHost(flow.target.host), flow.target.port
-        compiled = self._compiled[place]
-        special = any(pattern.special and pattern.matches(host, port) for pattern in route.match.targets)
-        return compiled.special if special else compiled.plain
+        if compiled.named and not compiled.plain.allowSpecial:
+            host, port = canonicalHost(flow.target.host), flow.target.port
+            if any(pattern.matches(host, port) for pattern in compiled.named):
+                return compiled.special
+        return compiled.plain
 
     def explain(self, flow: Flow, head: RequestHead | None = None) -> list[str]:
         """

@@ -163,7 +163,7 @@ class Match:
         @param head: of the request; L{None} where C{flow} is none.
         @raise BadRequest: where that depends on how somebody reads the path.
         """
-        if not self._takesFlow(flow):
+        if not self.takesSender(flow) or (self.targets and not self._takesTarget(flow)):
             return False
         if not self.requestsOnly:
             return True
@@ -204,7 +204,10 @@ class Match:
         """
         return self._targetRefusal(flow) or self._flowRefusal(flow) or self._requestRefusal(flow, head)
 
-    def _takesFlow(self, flow: Flow) -> bool:
+    def takesSender(self, flow: Flow) -> bool:
+        """
+        Whether all but the target, and what is asked of an HTTP request, holds.
+        """
         identity = flow.identity
         return (
             (flow.protocol in self.protocols if self.protocols else flow.protocol != LISTEN)
@@ -212,7 +215,6 @@ class Match:
             and (not self.users or identity.user in self.users)
             and (not self.nodes or identity.node in self.nodes)
             and (not self.sources or fromSource(flow, self.sources))
-            and (not self.targets or self._takesTarget(flow))
         )
 
     def _takesTarget(self, flow: Flow) -> bool:
