@@ -16,6 +16,14 @@ import attrs
 
 from hermes.admin.metrics import FlowMetrics
 from hermes.config.actions import HeadersConfig, MirrorConfig, RedirectConfig, RespondConfig, RewriteConfig
+from hermes.config.direct import (
+    EndpointConfig,
+    EndpointTLSConfig,
+    HealthConfig,
+    LimitsConfig,
+    OutlierConfig,
+    PoolConfig,
+)
 from hermes.config.reference import describeType, keyDocumentation, summary
 from hermes.config.retry import BackoffConfig, HedgeConfig, ResumeConfig, RetryConfig
 from hermes.config.routes import MatchConfig, RouteConfig
@@ -23,6 +31,15 @@ from hermes.config.schema import AccessLogConfig, AdminConfig, IdentityConfig, N
 from hermes.config.upstreams import UPSTREAM_TYPES
 from hermes.httplistener import CertificateOptions, HTTPLimits
 from hermes.listeners import listenerTypes
+
+DIRECT_PARTS: dict[str, Any] = {
+    "endpoints": EndpointConfig,
+    "tls": EndpointTLSConfig,
+    "pool": PoolConfig,
+    "health": HealthConfig,
+    "outlier": OutlierConfig,
+    "limits": LimitsConfig,
+}
 
 REFERENCE = Path(__file__).parent / "reference"
 OURS = ("http", "proxy", "tcp", "tunnel", "udp")
@@ -94,6 +111,9 @@ def configuration() -> str:
     parts += ["## upstreams", "An upstream has a `type`, and the keys of that type.\n"]
     for name, cls in UPSTREAM_TYPES.items():
         parts += [f"### type: {name}", summary(cls) + "\n", keys(cls)]
+        if name == "direct":
+            for key, part in DIRECT_PARTS.items():
+                parts += [f"#### {key}", summary(part) + "\n", keys(part)]
     for title, cls in (
         ("## routes", RouteConfig),
         ("### match", MatchConfig),

@@ -10,7 +10,9 @@ from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from hermes.config import DirectUpstream, HermesUpstream, IdentityConfig, MasqueUpstream
 from hermes.config.upstreams import UpstreamConfig
 from hermes.fabric.balance import Balancer
-from hermes.fabric.direct import DirectDialer, EndpointsDialer
+from hermes.fabric.direct import DirectDialer
+from hermes.fabric.endpoints import EndpointsDialer, Group
+from hermes.fabric.reach import Reach
 from hermes.http1.client import HTTP1Client
 from hermes.http2.pool import Pool
 from hermes.interfaces import IDialer, IHop, INetwork
@@ -84,8 +86,8 @@ class UpstreamMaker:
     def _direct(self, config: DirectUpstream) -> IDialer:
         if not config.endpoints:
             return DirectDialer(self.network, False)
-        balancer = Balancer(config.endpoints, config.balance, self.clock)
-        return EndpointsDialer(self.network, balancer, config.proxyProtocol)
+        balancer = Balancer(config.addresses, config.balance, self.clock)
+        return EndpointsDialer(self.network, Group(balancer), Reach(self.network, proxyProtocol=config.proxyProtocol))
 
     def _hermes(self, name: str, config: HermesUpstream) -> Upstream:
         assert self.identity is not None  # as the loader has checked

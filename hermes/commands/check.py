@@ -90,8 +90,9 @@ def _listeners(config: NodeConfig) -> Table:
 def _upstreams(config: NodeConfig) -> Table:
     table = _table("upstreams", "name", "type", "endpoints", "options")
     for name, upstream in config.upstreams.items():
-        endpoints = ", ".join(upstream.endpoints) or "the flow's own target"
-        table.add_row(name, _upstreamType(upstream), endpoints, _upstreamOptions(name, upstream))
+        endpoints = upstream.addresses if isinstance(upstream, DirectUpstream) else upstream.endpoints
+        text = ", ".join(endpoints) or "the flow's own target"
+        table.add_row(name, _upstreamType(upstream), text, _upstreamOptions(name, upstream))
     return table
 
 
@@ -102,16 +103,24 @@ def _upstreamType(upstream: UpstreamConfig) -> str:
 
 
 def _upstreamOptions(name: str, upstream: UpstreamConfig) -> str:
-    values = {
-        attribute.name: getattr(upstream, attribute.name)
-        for attribute in attrs.fields(type(upstream))
-        if attribute.name != "endpoints"
-        and attribute.repr
-        and getattr(upstream, attribute.name) not in (None, attribute.default)
-    }
+    values = _given(upstream, "endpoints")
     if isinstance(upstream, HermesUpstream):
         values["node"] = upstream.node or name
     return _pairs(values)
+
+
+def _given(options: Any, *without: str) -> dict[str, Any]:
+    """
+    The keys whose values are not what they are when left out; the secret ones are not among them.
+    """
+    values: dict[str, Any] = {}
+    for attribute in attrs.fields(type(options)):
+        value, usual = getattr(options, attribute.name), attribute.default
+        if isinstance(usual, attrs.Factory):  # type: ignore[arg-type]
+            usual = usual.factory()
+        if attribute.name not in without and attribute.repr and value not in (None, usual):
+            values[attribute.name] = f"({_pairs(_given(value))})" if attrs.has(type(value)) else value
+    return values
 
 
 def _routes(config: NodeConfig) -> Table:

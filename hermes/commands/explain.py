@@ -84,7 +84,7 @@ def outcome(config: NodeConfig, decision: Decision, flow: Flow) -> str:
         hops.append(route.to)
         upstream = None
     if isinstance(upstream, DirectUpstream) and upstream.endpoints:
-        end = f"one of {', '.join(upstream.endpoints)}" if len(upstream.endpoints) > 1 else upstream.endpoints[0]
+        end = f"one of {', '.join(upstream.addresses)}" if len(upstream.endpoints) > 1 else upstream.addresses[0]
         end += (
             f" (upstream {route.to}, {upstream.balance})" if len(upstream.endpoints) > 1 else f" (upstream {route.to})"
         )

@@ -17,6 +17,7 @@ from cattrs import BaseValidationError, Converter
 from cattrs.errors import AttributeValidationNote, ClassValidationError, IterableValidationError, IterableValidationNote
 
 from hermes.config import types
+from hermes.config.direct import EndpointConfig, EndpointKind, EndpointTLSConfig, TLSKind
 from hermes.config.problems import KeyPath, Misfit, nearest
 from hermes.config.retry import ResumeConfig
 from hermes.config.routes import MatchConfig
@@ -120,6 +121,8 @@ class Structurer:
             (lambda kind: get_origin(kind) is dict, self._mapping),
             (lambda kind: get_origin(kind) is Literal, _choice),
             (lambda kind: kind == types.Network, _ignoringType(lambda value: types.parseNetwork(_text(value)))),
+            (lambda kind: kind == EndpointKind, _ignoringType(self._endpoint)),
+            (lambda kind: kind == TLSKind, _ignoringType(self._tls)),
             (lambda kind: kind == UpstreamConfig, _ignoringType(self._upstream)),
             (lambda kind: kind is TargetPattern, _ignoringType(lambda value: types.parseTargetPattern(_text(value)))),
             (lambda kind: kind is HostPattern, _ignoringType(lambda value: HostPattern.fromText(_text(value)))),
@@ -183,7 +186,7 @@ class Structurer:
             single = True
         else:
             single = False
-        if not value and element is types.SocketAddress:
+        if not value and element in (types.SocketAddress, EndpointKind):
             raise Misfit("the list is empty: name at least one")
         result: list[Any] = []
         errors: list[Exception] = []
@@ -232,6 +235,20 @@ class Structurer:
     def _upstream(self, value: object) -> Any:
         _, cls = self._typed(value, UPSTREAM_TYPES, "a type of upstream")
         return self.structureClass(value, cls, ignore=("type",))
+
+    def _endpoint(self, value: object) -> EndpointKind:
+        if isinstance(value, dict):
+            endpoint: EndpointConfig = self.structureClass(value, EndpointConfig)
+            return endpoint
+        return types.SocketAddress(self._socketAddress(value))
+
+    def _tls(self, value: object) -> TLSKind:
+        if isinstance(value, dict):
+            tls: EndpointTLSConfig = self.structureClass(value, EndpointTLSConfig)
+            return tls
+        if not isinstance(value, bool):
+            raise Misfit(f"expected true, false or a mapping, found {describe(value)}")
+        return value
 
     def _listener(self, value: object) -> ListenerConfig:
         name, listenerType = self._typed(value, self.listenerTypes, "a type of listener")

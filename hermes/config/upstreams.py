@@ -8,31 +8,14 @@ from typing import Literal, TypeAlias
 
 from attrs import field, frozen
 
+from hermes.config.direct import DirectUpstream
 from hermes.config.problems import Misfit
 from hermes.config.types import ExistingFile, Name, Secret, SocketAddress
 from hermes.wire.template import PathTemplate
 
+__all__ = ["UPSTREAM_TYPES", "Balance", "DirectUpstream", "HermesUpstream", "MasqueUpstream", "UpstreamConfig"]
+
 Balance: TypeAlias = Literal["round-robin", "least-request", "random"]
-
-
-@frozen
-class DirectUpstream:
-    """
-    Servers that this node connects to itself.
-
-    @ivar endpoints: one or more C{HOST:PORT} or C{unix:PATH}. Left out, a flow goes to the target it asked for.
-    @ivar balance: which endpoint a flow gets: C{round-robin}, C{least-request} or C{random}. One that can't be
-        reached is passed over.
-    @ivar proxyProtocol: tell the server who the client is: C{v1} or C{v2} (the PROXY protocol).
-    """
-
-    endpoints: tuple[SocketAddress, ...] = ()
-    balance: Balance = "round-robin"
-    proxyProtocol: Literal["v1", "v2"] | None = None
-
-    def __attrs_post_init__(self) -> None:
-        if self.proxyProtocol is not None and not self.endpoints:
-            raise Misfit("goes only with 'endpoints'", below=("proxyProtocol",))
 
 
 @frozen

@@ -11,6 +11,7 @@ from __future__ import annotations
 from bisect import bisect
 from collections.abc import Collection, Sequence
 from hashlib import blake2b
+from operator import itemgetter
 from random import Random
 from typing import Final
 
@@ -65,11 +66,12 @@ class Ring:
         least = min(endpoint.weight for endpoint in endpoints)
         each = POINTS / least
         each *= min(1.0, MAX_POINTS / (each * sum(endpoint.weight for endpoint in endpoints)))
-        self._points = sorted(
+        points = [
             (point, endpoint.address, endpoint)
             for endpoint in endpoints
             for point in _pointsOf(endpoint.address, max(1, round(each * endpoint.weight)))
-        )
+        ]
+        self._points = sorted(points, key=itemgetter(0, 1))
         self._rng = rng
         self._kept: frozenset[Endpoint] = frozenset()
         self.keep(endpoints)

@@ -16,8 +16,10 @@ from hermes.errors import HopUnavailable, NameNotFound, NotImplementedHere, Targ
 from hermes.fabric.attended import AttendedProtocol, AttendedReceiver
 from hermes.fabric.balance import Balancer
 from hermes.fabric.datagrams import DatagramSplice
-from hermes.fabric.direct import DirectDialer, EndpointsDialer, isOverlayName
+from hermes.fabric.direct import DirectDialer, isOverlayName
+from hermes.fabric.endpoints import EndpointsDialer, Group
 from hermes.fabric.paths import IEndpoints
+from hermes.fabric.reach import Reach
 from hermes.fabric.record import FlowRecord
 from hermes.fabric.splice import StreamSplice
 from hermes.interfaces import IBorrowingProtocol, IDatagramReceiver, IDialer
@@ -83,7 +85,7 @@ class EndpointsCase(SynchronousTestCase):
 
     def dialer(self, *addresses: str, proxyProtocol: Any = None) -> EndpointsDialer:
         balancer = Balancer(addresses, "round-robin", self.clock, InOrder())
-        return EndpointsDialer(self.network, balancer, proxyProtocol)
+        return EndpointsDialer(self.network, Group(balancer), Reach(self.network, proxyProtocol=proxyProtocol))
 
     def connect(self, dialer: IDialer, flow: Flow = NAMED) -> FakeStream:
         protocol = far()
@@ -106,13 +108,13 @@ class Endpoints(EndpointsCase):
         for _ in range(2):
             self.connect(dialer)
         self.assertEqual(["10.0.0.1:1", "10.0.0.2:1", "10.0.0.2:1"], self.network.tried)
-        self.assertEqual([0, 2], [endpoint.active for endpoint in dialer.balancer.endpoints])
+        self.assertEqual([0, 2], [endpoint.active for endpoint in dialer.group.balancer.endpoints])
 
     def test_theLastErrorIsToldWhereNoneCanBeReached(self) -> None:
         dialer = self.dialer("10.0.0.1:1", "10.0.0.2:1")
         self.network.refusing |= {"10.0.0.1:1": TargetRefused("no"), "10.0.0.2:1": TargetTimeout("slow")}
         self.failureResultOf(dialer.connectStream(NAMED, far()), TargetTimeout)
-        self.assertEqual([0, 0], [endpoint.active for endpoint in dialer.balancer.endpoints])
+        self.assertEqual([0, 0], [endpoint.active for endpoint in dialer.group.balancer.endpoints])
 
     def test_flowsAreCountedOnTheirEndpointUntilTheyEnd(self) -> None:
         dialer = self.dialer("10.0.0.1:1", "10.0.0.2:1")
@@ -130,9 +132,9 @@ class Endpoints(EndpointsCase):
         self.assertEqual([True, True], self.network.special)
         [(address, channel)] = self.network.channels
         self.assertEqual("10.0.0.2:53", address)
-        self.assertEqual(1, dialer.balancer.endpoints[2].active)
+        self.assertEqual(1, dialer.group.balancer.endpoints[2].active)
         channel.lose(ConnectionDone())
-        self.assertEqual(0, dialer.balancer.endpoints[2].active)
+        self.assertEqual(0, dialer.group.balancer.endpoints[2].active)
 
     def test_unixSocketsTakeNoDatagrams(self) -> None:
         self.failureResultOf(self.dialer("unix:/x").connectDatagrams(NAMED, farDatagrams()), NotImplementedHere)
@@ -141,10 +143,10 @@ class Endpoints(EndpointsCase):
         carrier = FakeDialer(self.clock, hold=True)
         dialer = self.dialer("10.0.0.1:1")
         waiting: Deferred[Any] = dialer.through(carrier).connectStream(NAMED, far())
-        self.assertEqual(1, dialer.balancer.endpoints[0].active)
+        self.assertEqual(1, dialer.group.balancer.endpoints[0].active)
         waiting.cancel()
         self.failureResultOf(waiting, CancelledError)
-        self.assertEqual((0, 1), (dialer.balancer.endpoints[0].active, carrier.cancelled))
+        self.assertEqual((0, 1), (dialer.group.balancer.endpoints[0].active, carrier.cancelled))
 
 
 class Through(EndpointsCase):
@@ -166,7 +168,7 @@ class Through(EndpointsCase):
         self.carrier.failures[""] = HopUnavailable("down")
         self.failureResultOf(upstream.through(self.carrier).connectStream(NAMED, far()), HopUnavailable)
         self.assertEqual(1, len(self.carrier.flows))
-        self.assertEqual([0, 0], [endpoint.failures for endpoint in upstream.balancer.endpoints])
+        self.assertEqual([0, 0], [endpoint.failures for endpoint in upstream.group.balancer.endpoints])
 
     def test_unixSocketsAreNotBehindAHop(self) -> None:
         dialer = self.dialer("unix:/x").through(self.carrier)

@@ -12,8 +12,9 @@ from zope.interface.verify import verifyObject
 
 from hermes.errors import FlowError, HopUnavailable, NoRoute, Overloaded, ShuttingDown, TargetRefused
 from hermes.fabric.balance import Balancer
-from hermes.fabric.direct import EndpointsDialer
+from hermes.fabric.endpoints import EndpointsDialer, Group
 from hermes.fabric.handler import FlowHandler
+from hermes.fabric.reach import Reach
 from hermes.fabric.record import FlowRecord
 from hermes.fabric.router import Route, Router
 from hermes.interfaces import IFlowHandler, IHop
@@ -43,7 +44,9 @@ class HandlerCase(SynchronousTestCase):
             **self.hops,
             "db": self.db,
             "pair": EndpointsDialer(
-                self.network, Balancer(["10.1.0.5:3306", "10.1.0.6:3306"], "least-request", self.clock)
+                self.network,
+                Group(Balancer(["10.1.0.5:3306", "10.1.0.6:3306"], "least-request", self.clock)),
+                Reach(self.network),
             ),
         }
 

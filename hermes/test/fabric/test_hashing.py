@@ -99,6 +99,10 @@ class Shares(SynchronousTestCase):
             spread = self.spread(table, weighted)
             self.assertTrue(all(abs(share - 1) < off for share in spread), (table, spread))
 
+    def test_theSameAddressTwiceIsNoHarm(self) -> None:
+        for table in TABLES:
+            self.assertEqual("a:1", table([Endpoint("a:1"), Endpoint("a:1")], Random()).pick(b"x").address)
+
     def test_tablesAreBounded(self) -> None:
         wild = [Endpoint("a:1", 1), *(Endpoint(f"b{number}:1", 1000) for number in range(20))]
         self.assertLessEqual(len(Ring(wild, Random())._points), MAX_POINTS + len(wild))

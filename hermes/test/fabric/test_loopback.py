@@ -17,8 +17,10 @@ from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
 from hermes.fabric.balance import Balancer
-from hermes.fabric.direct import DirectDialer, EndpointsDialer
+from hermes.fabric.direct import DirectDialer
+from hermes.fabric.endpoints import EndpointsDialer, Group
 from hermes.fabric.handler import FlowHandler
+from hermes.fabric.reach import Reach
 from hermes.fabric.router import Route, Router
 from hermes.fabric.tcp import TCPListener, TCPOptions
 from hermes.fabric.udp import UDPListener, UDPOptions
@@ -106,7 +108,8 @@ class Loopback(TestCase):
 
     async def test_aTCPFlowPassesWithHalfCloseBothWays(self) -> None:
         server, port = await self.server()
-        upstream = EndpointsDialer(self.network, Balancer([f"127.0.0.1:{port}"], "round-robin", clock))
+        balancer = Balancer([f"127.0.0.1:{port}"], "round-robin", clock)
+        upstream = EndpointsDialer(self.network, Group(balancer), Reach(self.network))
         client = await self.client(
             TCPListener("t", TCPOptions("127.0.0.1:0", Target("db.hermes", 1)), self.context(upstream))
         )
@@ -123,7 +126,7 @@ class Loopback(TestCase):
         await self.closed()
         record = self.observer.events[-1][1]
         self.assertEqual((len(question), len(answer), None), (record.bytesIn, record.bytesOut, record.error))
-        self.assertEqual(0, upstream.balancer.endpoints[0].active)
+        self.assertEqual(0, balancer.endpoints[0].active)
 
     async def closed(self) -> None:
         """
