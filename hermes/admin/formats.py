@@ -94,7 +94,12 @@ class JSONLines:
         head = record.head
         method, scheme, authority, protocol = (
             quoted(readable(value))
-            for value in (head.method, head.scheme, withoutUserinfo(head.authority), head.protocol or b"http")
+            for value in (
+                head.method,
+                head.scheme,
+                withoutUserinfo(head.authority),
+                b"http" if head.protocol is None else head.protocol,
+            )
         )
         return _keep(
             self._heads,

@@ -67,6 +67,7 @@ class SpanExport:
         counted: Callable[[str, int], object],
         headers: Mapping[str, str] | None = None,
         trust: str | None = None,
+        timeout: float = EXPORT_TIMEOUT,
     ) -> None:
         """
         @param endpoint: the collector's URL.
@@ -76,6 +77,7 @@ class SpanExport:
         @param counted: told how many spans were C{"exported"} or C{"lost"}; from any thread.
         @param headers: of each request to the collector.
         @param trust: the file of certificates (PEM) that the collector is checked against.
+        @param timeout: seconds for one batch, tries included.
         """
         self.waiting = 0
         self._reactor = reactor
@@ -84,7 +86,7 @@ class SpanExport:
         self._failing = False
         self._resource = Resource.create({"service.name": node, "service.namespace": "hermes"})
         self._scope = InstrumentationScope("hermes", version)
-        sender = OTLPSpanExporter(endpoint, certificate_file=trust, headers=dict(headers or {}), timeout=EXPORT_TIMEOUT)
+        sender = OTLPSpanExporter(endpoint, certificate_file=trust, headers=dict(headers or {}), timeout=timeout)
         self._exporter = _Exporter(sender, lambda *told: reactor.callFromThread(self._told, *told))
         self._processor = BatchSpanProcessor(
             self._exporter,
