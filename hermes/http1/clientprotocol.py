@@ -31,6 +31,19 @@ class ClientExchange(Exchange):
     _connection: HTTP1ClientProtocol
     _answer: ResponseHead | Failure | None = None
     _waiting: Deferred[ResponseHead] | None = None
+    _informational: Callable[[ResponseHead], None] | None = None
+    reused = False
+
+    def notifyInformational(self, callback: Callable[[ResponseHead], None]) -> None:
+        self._informational = callback
+
+    def informed(self, head: ResponseHead) -> None:
+        """
+        An informational head.
+        """
+        self.reused = False
+        if self._informational is not None:
+            self._informational(head)
 
     def response(self) -> Deferred[ResponseHead]:
         self._waiting = Deferred(lambda _: self.reset(CANCEL))
@@ -62,6 +75,7 @@ class ClientExchange(Exchange):
             if self._resetCode is not None:
                 reason = Failure(StreamReset(self._resetCode))
             elif not reason.check(StreamReset):
+                self.reused = self.reused and not self._connection.begun
                 self.answered(Failure(HopUnavailable("the next hop closed the connection before it answered")))
                 reason = Failure(StreamReset(INTERNAL_ERROR, "the connection was lost"))
             self.answered(reason)
@@ -85,6 +99,7 @@ class HTTP1ClientProtocol(Connection):
         @param absolute: the peer is a proxy that takes its targets in absolute-form.
         """
         super().__init__(ClientEngine(limits, absolute), clock, limits)
+        self._used = False
 
     @property
     def usable(self) -> bool:
@@ -105,11 +120,19 @@ class HTTP1ClientProtocol(Connection):
         data = self._engine.request(head, end)
         self._stopTimer()
         exchange = ClientExchange(self, head, self.identity, self.source)
+        exchange.reused, self._used = self._used, True
         self._exchange = exchange
         self.transport.write(data)
         if self._engine.writer is None and not self._engine.asking:
             exchange.writeFinished()
         return exchange
+
+    @property
+    def begun(self) -> bool:
+        """
+        Whether something has come that is not read yet: the start of a response.
+        """
+        return len(self._engine.inbox) > 0
 
     def drain(self) -> None:
         """
@@ -143,6 +166,8 @@ class HTTP1ClientProtocol(Connection):
         if isinstance(event, Response):
             if event.head.status >= 200:
                 self._responded(exchange, event)
+            else:
+                exchange.informed(event.head)
         elif isinstance(event, memoryview):
             self._bodyReceived(exchange, event)
         elif isinstance(event, BodyEnd):
@@ -183,6 +208,7 @@ class HTTP1ClientProtocol(Connection):
         self._exchange = None
         self.transport.abortConnection()
         if isinstance(exchange, ClientExchange):
+            exchange.reused = False
             exchange.answered(
                 Failure(error if isinstance(error, FlowError) else HopUnavailable(f"not HTTP/1.1: {error}"))
             )

@@ -150,6 +150,7 @@ class ClientConnection(Connection):
             lane.informational += 1
             if ended or lane.informational > MAX_INFORMATIONAL:
                 raise ValueError("an informational response that ends the stream, or one too many")
+            exchange.informed(head)
             return
         exchange.responseReceived(head, ended)
         if ended:

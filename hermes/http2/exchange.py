@@ -209,6 +209,9 @@ class ClientExchange(Exchange):
     The client's end of a stream.
     """
 
+    reused = False
+    _informational: Callable[[ResponseHead], None] | None = None
+
     def __init__(self, connection: Connection, lane: Lane, request: RequestHead, window: int, ended: bool) -> None:
         super().__init__(connection, lane, request, window)
         self._ending = self._ended = ended
@@ -216,6 +219,16 @@ class ClientExchange(Exchange):
         self._answered = False
         self._asked = False
         self._unasked: Failure | None = None
+
+    def notifyInformational(self, callback: Callable[[ResponseHead], None]) -> None:
+        self._informational = callback
+
+    def informed(self, head: ResponseHead) -> None:
+        """
+        An informational head.
+        """
+        if self._informational is not None:
+            self._tell(self._informational, head)
 
     def response(self) -> Deferred[ResponseHead]:
         self._asked = True

@@ -73,6 +73,17 @@ class IClientExchange(IExchange):
         came. Called once.
         """
 
+    def notifyInformational(callback: Callable[[ResponseHead], None]) -> None:
+        """
+        Call C{callback} with each 1xx head that comes before the final one, save 101. It is asked for as soon as the
+        exchange is there, or what came is not told.
+        """
+
+    reused = Attribute(
+        "C{bool}: whether it is on a connection of HTTP/1.1 that had waited for it, which the peer may have closed just "
+        "then. Its C{response} then errbacks with L{hermes.errors.HopUnavailable}, and nothing of one has come."
+    )
+
 
 class IExchangeHandler(Interface):
     """

@@ -292,10 +292,13 @@ class MemoryClientExchange(MemoryExchange):
     The client's end.
     """
 
+    reused = False
+
     def __init__(self, request: RequestHead, identity: Identity, source: Address | None, version: str) -> None:
         super().__init__(request, identity, source, version)
         self._head: ResponseHead | None = None
         self._waiting: Deferred[ResponseHead] | None = None
+        self._informational: Callable[[ResponseHead], None] | None = None
 
     def response(self) -> Deferred[ResponseHead]:
         if self._head is not None:
@@ -305,8 +308,13 @@ class MemoryClientExchange(MemoryExchange):
         self._waiting = Deferred()
         return self._waiting
 
+    def notifyInformational(self, callback: Callable[[ResponseHead], None]) -> None:
+        self._informational = callback
+
     def _responded(self, head: ResponseHead) -> None:
         if head.status < 200:
+            if self._informational is not None:
+                self._informational(head)
             return
         self._head = head
         waiting, self._waiting = self._waiting, None

@@ -184,6 +184,36 @@ class ResponseTests(ClientCase):
                 self.assertIs(reader.lost.type, ConnectionDone)
             self.assertEqual(self.transport.writeClosed, closes)
 
+    def test_informationalResponsesAreTold(self) -> None:
+        exchange = self.ask()
+        told: list[tuple[int, bytes | None]] = []
+        exchange.notifyInformational(lambda head: told.append((head.status, head.get(b"link"))))
+        self.transport.receive(b"HTTP/1.1 100 Go on\r\n\r\nHTTP/1.1 103 Hints\r\nLink: x\r\n\r\n")
+        self.assertEqual(told, [(100, None), (103, b"x")])
+        self.assertNoResult(self.answer)
+        self.transport.receive(EMPTY)
+        self.assertEqual((self.successResultOf(self.answer).status, len(told)), (200, 2))
+
+    def test_aKeptConnectionThatIsLostBeforeAnythingCameIsKnown(self) -> None:
+        self.assertFalse(self.ask().reused)
+        for came, reused in (
+            (b"", True),
+            (b"H", False),
+            (b"HTTP/1.1 100 Go on\r\n\r\n", False),
+            (b"nonsense\r\n\r\n", False),
+        ):
+            self.ask()
+            self.transport.receive(EMPTY)
+            self.turn()
+            exchange = self.ask()
+            self.assertTrue(exchange.reused)
+            if came:
+                self.transport.receive(came)
+            self.transport.lose()
+            self.failureResultOf(self.answer, HopUnavailable)
+            self.assertEqual(exchange.reused, reused, came)
+            self.turn()
+
     def test_nothingOfABodyIsDeliveredBeforeAProtocolIsAttached(self) -> None:
         exchange = self.ask()
         self.transport.receive(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe")

@@ -52,6 +52,8 @@ class ExchangeTests(SynchronousTestCase):
     def test_aRequestAndItsResponseCarryHeadBodyAndTrailers(self) -> None:
         pair = Pair()
         exchange = pair.client.open(GET)
+        early: list[ResponseHead] = []
+        exchange.notifyInformational(early.append)
         exchange.write(b"question")
         exchange.writeTrailers(((b"x-sum", b"1"),))
         pair.pump(7)
@@ -67,6 +69,7 @@ class ExchangeTests(SynchronousTestCase):
         server.loseWriteConnection()
         pair.pump(7)
         self.assertEqual(self.successResultOf(exchange.response()).status, 200)
+        self.assertEqual(early, [ResponseHead(103)])
         answer = Reader()
         exchange.attach(answer)
         self.assertEqual(bytes(answer.data), b"answer")
