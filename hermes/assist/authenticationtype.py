@@ -24,7 +24,7 @@ from hermes.assist.options import httpURL, ownFieldNames, positive
 from hermes.assist.passwords import PasswordChecker, threadsOf
 from hermes.assist.signingkeys import PUBLIC_ALGORITHMS, SECRET_ALGORITHMS, SigningKey, parseKeys
 from hermes.assist.tokens import MAX_REMEMBERED, Keys, TokenChecker, TokenRules
-from hermes.config.types import ExistingFile, Seconds, Secret
+from hermes.config.types import ExistingFile, FieldName, Seconds, Secret
 from hermes.errors import HermesError
 from hermes.interfaces import IAssistant, IAssistantContext, IAssistantType
 
@@ -51,7 +51,7 @@ def _algorithms(instance: object, attribute: Any, value: tuple[str, ...]) -> Non
             raise ValueError(f"{each!r} is not an algorithm of signatures: there are {', '.join(sorted(known))}")
 
 
-def _claimFields(instance: object, attribute: Any, value: dict[str, str]) -> None:
+def _claimFields(instance: object, attribute: Any, value: dict[str, FieldName]) -> None:
     ownFieldNames(instance, attribute, tuple(value.values()))
 
 
@@ -86,7 +86,7 @@ class TokenOptions:
     expires: bool = True
     user: str = field(default="sub", validator=min_len(1))
     prefix: str = ""
-    claims: dict[str, str] = field(factory=dict, validator=_claimFields)
+    claims: dict[str, FieldName] = field(factory=dict, validator=_claimFields)
     refresh: Seconds = field(default=Seconds(300.0), validator=positive)
     trust: ExistingFile | None = None
 
@@ -261,5 +261,5 @@ def _rules(jwt: TokenOptions) -> TokenRules:
         jwt.expires,
         jwt.user,
         jwt.prefix,
-        {claim: name.lower().encode("ascii") for claim, name in jwt.claims.items()},
+        {claim: name.encode("ascii") for claim, name in jwt.claims.items()},
     )

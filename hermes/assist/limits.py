@@ -16,9 +16,9 @@ from zope.interface import implementer
 
 from hermes.assist.buckets import Buckets
 from hermes.assist.keys import By, keyOf
-from hermes.assist.options import fieldName
 from hermes.assist.pacing import PacedBody, WatchedBody
 from hermes.assist.refusals import Quota, TooMany, refusal, retryAfter
+from hermes.config.types import FieldName
 from hermes.interfaces import IAssistant, IAssistantContext, IAssistantType
 from hermes.messages import Request, Response
 
@@ -46,7 +46,7 @@ class LimitsOptions:
     """
 
     by: tuple[By, ...] = ("source",)
-    header: str | None = field(default=None, validator=fieldName)
+    header: FieldName | None = None
     prefix4: int = field(default=32, validator=[ge(1), le(32)])
     prefix6: int = field(default=64, validator=[ge(1), le(128)])
     rate: float | None = field(default=None, validator=optional(gt(0)))
@@ -78,7 +78,7 @@ class Limits:
         self.refused = 0
         self._clock = reactor
         self._nodeName = nodeName
-        header = (options.header or "").lower().encode("ascii")
+        header = (options.header or "").encode("ascii")
         self._key = keyOf(options.by, header, options.prefix4, options.prefix6)
         self._buckets: Buckets | None = None
         if options.rate is not None:

@@ -51,7 +51,10 @@ def refusal(request: Request, nodeName: str, error: FlowError, headers: Headers 
     dropBody(request)
     request.record.failed(error)
     status = proxyStatus(nodeName, error.proxyStatus, str(error))
-    return textResponse(error.status, f"{error}\n", (*headers, (b"proxy-status", status), _NO_STORE))
+    response = textResponse(error.status, f"{error}\n", (*headers, (b"proxy-status", status), _NO_STORE))
+    if request.head.method == b"HEAD":
+        response.body = None
+    return response
 
 
 def retryAfter(seconds: float) -> tuple[bytes, bytes]:

@@ -4,7 +4,11 @@ way, in a module of its own beside this one.
 """
 
 from hermes.assist.authenticationtype import AuthenticationType
+from hermes.assist.authorizer import AuthorizerType
 from hermes.assist.limits import LimitsType
+from hermes.assist.rules import RulesType
 
 authentication = AuthenticationType()
+authorizer = AuthorizerType()
 limits = LimitsType()
+rules = RulesType()
