@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 from hermes.config import AdminConfig, ListenerConfig, NodeConfig
 from hermes.errors import HermesError
 from hermes.generation import Assembly, CurrentUsers, ListenerContext
-from hermes.interfaces import IDialer, IHop, IListener
+from hermes.interfaces import IAssistant, IDialer, IHop, IListener
 
 ADMIN = "(admin)"
 """
@@ -111,6 +111,13 @@ class Node:
         The upstreams that new flows are opened with, by name.
         """
         return self._generation.upstreams
+
+    @property
+    def assistants(self) -> Mapping[str, IAssistant]:
+        """
+        The assisting components of new requests, by name.
+        """
+        return self._generation.assistants
 
     def addresses(self) -> dict[str, object]:
         """

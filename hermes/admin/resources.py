@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
-from hermes.admin.status import SHOWN_FLOWS, Status
+from hermes.admin.status import SHOWN, Status
 
 
 class Page(Resource):
@@ -59,13 +59,14 @@ def _json(value: Any) -> bytes:
 
 def _limit(request: Request) -> int:
     given = (request.args or {}).get(b"limit", [b""])[0]
-    return min(int(given), 10_000) if given.isdigit() else SHOWN_FLOWS
+    return min(int(given), 10_000) if given.isdigit() else SHOWN
 
 
 _INDEX = b"""Hermes admin
 /metrics   Prometheus metrics
 /status    listeners, upstreams, counts (JSON)
 /flows     open flows, newest first, ?limit=N (JSON)
+/requests  HTTP exchanges that go on, newest first, ?limit=N (JSON)
 /healthz   "ok", or 503 while the node drains
 """
 
@@ -74,6 +75,7 @@ def site(
     metrics: Callable[[], Deferred[bytes]],
     summary: Callable[[], Deferred[dict[str, Any]]],
     flows: Callable[[int], Deferred[list[dict[str, Any]]]],
+    requests: Callable[[int], Deferred[list[dict[str, Any]]]],
 ) -> Site:
     """
     The site of an admin listener.
@@ -92,10 +94,8 @@ def site(
     root.putChild(b"", Page("text/plain; charset=utf-8", lambda request: succeed(_INDEX)))
     root.putChild(b"metrics", Page(CONTENT_TYPE_LATEST, lambda request: metrics()))
     root.putChild(b"status", Page("application/json", lambda request: summary().addCallback(_json)))
-    root.putChild(
-        b"flows",
-        Page("application/json", lambda request: flows(_limit(request)).addCallback(_json)),
-    )
+    root.putChild(b"flows", Page("application/json", lambda request: flows(_limit(request)).addCallback(_json)))
+    root.putChild(b"requests", Page("application/json", lambda request: requests(_limit(request)).addCallback(_json)))
     root.putChild(b"healthz", Page("text/plain; charset=utf-8", health))
     made = Site(root, timeout=30)
     made.displayTracebacks = False
@@ -111,4 +111,5 @@ def nodeSite(registry: CollectorRegistry, status: Status) -> Site:
         lambda: succeed(generate_latest(registry)),
         lambda: succeed(status.summary()),
         lambda limit: succeed(status.openFlows(limit)),
+        lambda limit: succeed(status.openRequests(limit)),
     )

@@ -5,12 +5,16 @@ What a node is doing, as one JSON object: the status API and C{hermes status} sh
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
-from hermes.admin.entries import describe
+from hermes.admin.entries import describe, describeRequest
 
-SHOWN_FLOWS = 100
+SHOWN = 100
+"""
+How many flows, or exchanges, are shown where nobody says how many.
+"""
 
 
 class StatusSource(Protocol):
@@ -27,7 +31,13 @@ class StatusSource(Protocol):
     def flows(self) -> Any: ...
 
     @property
+    def requests(self) -> Any: ...
+
+    @property
     def upstreams(self) -> Mapping[str, Any]: ...
+
+    @property
+    def assistants(self) -> Mapping[str, Any]: ...
 
     @property
     def listeners(self) -> Mapping[str, Any]: ...
@@ -61,31 +71,36 @@ class Status:
 
     def summary(self) -> dict[str, Any]:
         """
-        Everything but the flows themselves.
+        Everything but the flows and exchanges themselves.
         """
         node = self._node
-        flows = node.flows
-        records = flows.openFlows()
-        perListener: dict[str, int] = {}
-        for record in records:
-            perListener[record.flow.listener] = perListener.get(record.flow.listener, 0) + 1
+        flows, requests = node.flows, node.requests
+        records, exchanges = flows.openFlows(), requests.openRequests()
+        flowsOf = Counter(record.flow.listener for record in records)
+        requestsOf = Counter(record.flow.listener for record in exchanges)
         return {
             "node": node.config.node,
             "version": self._version,
             "uptimeSeconds": round(self._seconds() - self._startedAt, 1),
             "draining": node.draining,
             "flows": {"open": len(records), "opened": flows.opened, "refused": flows.refused},
+            "requests": {"open": len(exchanges), "taken": requests.started},
             "listeners": [
                 {
                     "name": name,
                     "type": node.config.listeners[name].type if name in node.config.listeners else "",
                     "address": addressText(address),
-                    "flows": perListener.get(name, 0),
+                    "flows": flowsOf[name],
+                    "requests": requestsOf[name],
                 }
                 for name, address in node.addresses().items()
             ],
             "upstreams": [
                 {"name": name, **self._upstream(upstream)} for name, upstream in sorted(node.upstreams.items())
+            ],
+            "assist": [
+                {"name": name, "type": node.config.assist[name].type, **assistant.status()}
+                for name, assistant in sorted(node.assistants.items())
             ],
         }
 
@@ -93,10 +108,18 @@ class Status:
         status = getattr(upstream, "status", None)
         return dict(status()) if status is not None else {}
 
-    def openFlows(self, limit: int = SHOWN_FLOWS) -> list[dict[str, Any]]:
+    def openFlows(self, limit: int = SHOWN) -> list[dict[str, Any]]:
         """
         The open flows, newest first, at most C{limit}.
         """
         records: Iterable[Any] = reversed(self._node.flows.openFlows()[-limit:])
         now = self._seconds()
         return [describe(record) | {"seconds": round(now - record.startedAt, 3)} for record in records]
+
+    def openRequests(self, limit: int = SHOWN) -> list[dict[str, Any]]:
+        """
+        The exchanges that go on, newest first, at most C{limit}.
+        """
+        records: Iterable[Any] = reversed(self._node.requests.openRequests()[-limit:])
+        now = self._seconds()
+        return [describeRequest(record) | {"seconds": round(now - record.startedAt, 3)} for record in records]

@@ -99,16 +99,24 @@ class Workers:
         """
         The newest flows of all.
         """
+        return self._newest("flows", limit)
 
+    def requests(self, limit: int) -> Deferred[list[dict[str, Any]]]:
+        """
+        The newest exchanges of all.
+        """
+        return self._newest("requests", limit)
+
+    def _newest(self, page: str, limit: int) -> Deferred[list[dict[str, Any]]]:
         def joined(bodies: list[bytes]) -> list[dict[str, Any]]:
-            flows: list[dict[str, Any]] = [flow for body in bodies for flow in json.loads(body)]
-            flows.sort(key=lambda flow: flow["seconds"])
-            return flows[:limit]
+            entries: list[dict[str, Any]] = [entry for body in bodies for entry in json.loads(body)]
+            entries.sort(key=lambda entry: entry["seconds"])
+            return entries[:limit]
 
-        return self._ask(f"flows?limit={limit}").addCallback(joined)
+        return self._ask(f"{page}?limit={limit}").addCallback(joined)
 
     def site(self) -> Site:
         """
         The site of the supervisor.
         """
-        return site(self.metrics, self.summary, self.flows)
+        return site(self.metrics, self.summary, self.flows, self.requests)

@@ -11,6 +11,7 @@ from http.client import HTTPConnection, HTTPException
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from hermes.config import ConfigError, loadNode
@@ -28,7 +29,9 @@ def arguments(parser: ArgumentParser) -> None:
         "--admin", metavar="ADDRESS", default=DEFAULT, help=f"HOST:PORT or unix:PATH (default {DEFAULT})"
     )
     where.add_argument("--config", "-c", metavar="FILE", help="the node's YAML file, which names its admin listener")
-    parser.add_argument("--flows", action="store_true", help="list the open flows, newest first")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--flows", action="store_true", help="list the open flows, newest first")
+    what.add_argument("--requests", action="store_true", help="list the HTTP exchanges that go on, newest first")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -90,7 +93,7 @@ def run(options: Namespace, console: Console) -> int:
             return 2
         address = config.admin.bind
     try:
-        answer = ask(address, "flows" if options.flows else "status")
+        answer = ask(address, "flows" if options.flows else "requests" if options.requests else "status")
     except (OSError, ValueError) as error:
         print(f"no node answers at {address}: {error}", file=console.file)
         return 1
@@ -98,23 +101,27 @@ def run(options: Namespace, console: Console) -> int:
         print(json.dumps(answer, indent=2), file=console.file)
     elif options.flows:
         console.print(_flows(answer))
+    elif options.requests:
+        console.print(_requests(answer))
     else:
         _show(answer, console)
     return 0
 
 
 def _show(status: dict[str, Any], console: Console) -> None:
-    flows = status.get("flows", {})
+    flows, requests = status.get("flows", {}), status.get("requests", {})
     state = "[yellow]draining[/yellow]" if status.get("draining") else "[green]running[/green]"
     workers = f", {status['workers']} workers" if status.get("workers") else ""
     console.print(
         f"{status.get('node', '?')}: {state} for {_time(status.get('uptimeSeconds', 0))}{workers}; "
-        f"flows: {flows.get('open', 0)} open, {flows.get('opened', 0)} opened, {flows.get('refused', 0)} refused",
+        f"flows: {flows.get('open', 0)} open, {flows.get('opened', 0)} opened, {flows.get('refused', 0)} refused; "
+        f"requests: {requests.get('open', 0)} open, {requests.get('taken', 0)} taken",
         highlight=False,
     )
-    listeners = Table("listener", "type", "address", "flows", box=None, header_style="bold")
+    listeners = Table("listener", "type", "address", "flows", "requests", box=None, header_style="bold")
     for each in status.get("listeners", ()):
-        listeners.add_row(each["name"], each["type"], each["address"], str(each["flows"]))
+        counts = (str(each.get(what, 0)) for what in ("flows", "requests"))
+        listeners.add_row(each["name"], each["type"], each["address"], *counts)
     console.print(listeners)
     if status.get("upstreams"):
         upstreams = Table("upstream", "endpoint", "connections", "streams", "round trip", box=None, header_style="bold")
@@ -135,12 +142,11 @@ def _show(status: dict[str, Any], console: Console) -> None:
 def _flows(flows: list[dict[str, Any]]) -> Table:
     table = Table("listener", "from", "who", "to", "by", "in", "out", "age", box=None, header_style="bold")
     for flow in flows:
-        who = "+".join(name for name in (flow["node"], flow["user"]) if name) or "-"
         path = " > ".join(flow["hops"]) or flow["upstream"] or "direct"
         table.add_row(
             flow["listener"],
             flow["source"] or "-",
-            who,
+            _who(flow),
             f"{flow['protocol']} {flow['target']}",
             path,
             _bytes(flow["bytesIn"]),
@@ -148,6 +154,28 @@ def _flows(flows: list[dict[str, Any]]) -> Table:
             _time(flow["seconds"]),
         )
     return table
+
+
+def _requests(requests: list[dict[str, Any]]) -> Table:
+    table = Table("listener", "from", "who", "request", "by", "status", "out", "age", box=None, header_style="bold")
+    for each in requests:
+        # A client wrote it: it draws nothing on this terminal.
+        request = f"{each['method']} {each['scheme']}://{each['authority']}{each['path']}"
+        table.add_row(
+            each["listener"],
+            each["source"] or "-",
+            _who(each),
+            escape("".join(c if c.isprintable() else "?" for c in request)),
+            " > ".join(each["hops"]) or each["upstream"] or "-",
+            str(each["status"] or "-"),
+            _bytes(each["bytesOut"]),
+            _time(each["seconds"]),
+        )
+    return table
+
+
+def _who(entry: dict[str, Any]) -> str:
+    return "+".join(name for name in (entry["node"], entry["user"]) if name) or "-"
 
 
 def _bytes(count: float) -> str:

@@ -29,13 +29,29 @@ FLOW = {
     "bytesOut": 5,
     "seconds": 61.0,
 }
+REQUEST: dict[str, Any] = {
+    "listener": "web",
+    "source": "192.0.2.7:4000",
+    "node": None,
+    "user": "alice",
+    "method": "GET",
+    "scheme": "https",
+    "authority": "shop.example",
+    "path": "/\x1b[31m[bold]",
+    "hops": [],
+    "upstream": "stock",
+    "status": 0,
+    "bytesOut": 0,
+    "seconds": 2.0,
+}
 STATUS = {
     "node": "edge",
     "uptimeSeconds": 3700.0,
     "draining": True,
     "workers": 2,
     "flows": {"open": 1, "opened": 5, "refused": 2},
-    "listeners": [{"name": "apps", "type": "proxy", "address": "127.0.0.1:3128", "flows": 1}],
+    "requests": {"open": 3, "taken": 70},
+    "listeners": [{"name": "apps", "type": "proxy", "address": "127.0.0.1:3128", "flows": 1, "requests": 3}],
     "upstreams": [
         {
             "name": "exit",
@@ -92,8 +108,11 @@ class StatusTests(SynchronousTestCase):
         self.serve(path, {"/status": (200, STATUS)})
         status, lines = self.run_("--admin", f"unix:{path}")
         self.assertEqual(status, 0)
-        self.assertIn("edge: draining for 1 h 1 min, 2 workers; flows: 1 open, 5 opened, 2 refused", lines)
-        self.assertIn("apps proxy 127.0.0.1:3128 1", lines)
+        self.assertIn(
+            "edge: draining for 1 h 1 min, 2 workers; flows: 1 open, 5 opened, 2 refused; requests: 3 open, 70 taken",
+            lines,
+        )
+        self.assertIn("apps proxy 127.0.0.1:3128 1 3", lines)
         self.assertIn("exit h:8443 1 9 1.20 ms", lines)
 
     def test_flowsAreShown(self) -> None:
@@ -102,6 +121,14 @@ class StatusTests(SynchronousTestCase):
         status, lines = self.run_("--admin", f"unix:{path}", "--flows")
         self.assertEqual(status, 0)
         row = "apps 192.0.2.7:4000 edge+alice tcp db.hermes:3306 relay > exit 2.0 KiB 5 B 1 min 1 s"
+        self.assertIn(row, lines)
+
+    def test_requestsAreShownAndDrawNothingOnTheTerminal(self) -> None:
+        path = self.path()
+        self.serve(path, {"/requests": (200, [REQUEST])})
+        status, lines = self.run_("--admin", f"unix:{path}", "--requests")
+        self.assertEqual(status, 0)
+        row = "web 192.0.2.7:4000 alice GET https://shop.example/?[31m[bold] stock - 0 B 2.0 s"
         self.assertIn(row, lines)
 
     def test_theFileOfTheNodeTellsWhereItIs(self) -> None:

@@ -1,5 +1,5 @@
 """
-Metrics, status, and their sums over workers.
+Metrics of flows, and the sums of metrics and status over workers.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class MetricsTests(SynchronousTestCase):
             self.assertEqual(found["flows_created{}"], created)
 
 
-class StatusTests(SynchronousTestCase):
+class SumTests(SynchronousTestCase):
     """
     L{sumStatus}.
     """
