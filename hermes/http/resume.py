@@ -148,6 +148,7 @@ class ResumedBody:
         self._sink: Any = None
         self._next = known.first
         self._end = known.end
+        self._bound = known.end
         self._lastByte = b""
         self._overlap = b""
         retries = policy.tries - 1
@@ -205,9 +206,9 @@ class ResumedBody:
             if not data:
                 return
         after = self._next + len(data)
-        if self._end is None:
+        if self._bound is None:
             self._lastByte = bytes(data[-1:])
-        elif after > self._end:
+        elif after > self._bound:
             self._fail(RequestBroken("the body is longer than was announced"))
             return
         self._next = after
@@ -278,6 +279,7 @@ class ResumedBody:
             return
         if self._end is None:
             self._end = part.total
+        self._bound = part.last + 1
         self._request.record.resumed += 1
         self._heard = True
         if self._paused:

@@ -37,6 +37,9 @@ Asked before a request is sent again: gives what is called once that try is over
 """
 
 NO_RETRIES: Final = RetryPolicy(reasons=frozenset(), statuses=frozenset(), tries=1)
+"""
+Of whoever has no policy: what is left of the budget is for others to spend.
+"""
 
 
 class DeadlineExceeded(ResponseTimeout):
@@ -101,8 +104,11 @@ class Tries:
         if request.body is not None and policy.tries > 1:
             self._kept = KeptBody(request.body, policy.bodyLimit)
         self._spentBefore = request.record.spent
-        self._own = policy.tries - 1
-        self._total = self._own if request.retriesLeft is None else request.retriesLeft
+        # The smaller of the two bounds holds; whoever has no policy passes on what there is, be it nothing.
+        self._total = request.retriesLeft
+        if policy is not NO_RETRIES:
+            own = policy.tries - 1
+            self._total = own if self._total is None else min(own, self._total)
         self._open: list[_Try] = []
         self._retries = 0
         self._hedges = 0
@@ -133,10 +139,12 @@ class Tries:
         How often the request may still be sent again, by us or by the nodes beyond, besides what they have been given.
         """
         spent = self._request.record.spent - self._spentBefore
-        return self._total - spent - sum(one.given for one in self._open)
+        return (self._total or 0) - spent - sum(one.given for one in self._open)
 
     def _permitted(self) -> tuple[bool, Callable[[], None] | None]:
-        if self._own <= 0 or self._available() <= 0 or (self._kept is not None and not self._kept.replayable):
+        if self._policy is NO_RETRIES or self._available() <= 0:
+            return False, None
+        if self._kept is not None and not self._kept.replayable:
             return False, None
         if self._permit is None:
             return True, None
@@ -144,7 +152,6 @@ class Tries:
         return release is not None, release
 
     def _spend(self, reason: str) -> None:
-        self._own -= 1
         record = self._request.record
         record.spent += 1
         record.retries += (reason,)
@@ -155,10 +162,10 @@ class Tries:
         request, policy = self._request, self._policy
         kept = self._kept
         given = None
-        if policy.tries > 1 or request.retriesLeft is not None:
+        if self._total is not None:
             # Half of it stays here: what the next node was given is lost where that node is.
-            available = self._available()
-            given = max(0, available // 2 if policy.tries > 1 else available)
+            available = max(0, self._available())
+            given = available if policy is NO_RETRIES else available // 2
         one = _Try(given or 0, None if kept is None else kept.replay(), release=release)
         again = evolve(
             request,

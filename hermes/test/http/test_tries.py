@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hermes.errors import RequestBroken, ResponseTimeout, TargetRefused
 from hermes.http.retry import REASONS, Backoff, Hedging, RetryPolicy
-from hermes.http.tries import DeadlineExceeded, Permit, Tries
+from hermes.http.tries import NO_RETRIES, DeadlineExceeded, Permit, Tries
 from hermes.messages import Request, Response
 from hermes.test.http.delivery import FakeBody, FakeSender, Sink, Steered, request, response
 
@@ -191,17 +191,28 @@ class BudgetTests(Trying):
         answer = self.send(request(retriesLeft=100), tries=2)
         self.clock.pump([1, 2])
         self.assertEqual(self.successResultOf(answer).head.status, 503)
-        self.assertEqual([sent.retriesLeft for sent in self.sender.sent], [50, 49])
+        self.assertEqual([sent.retriesLeft for sent in self.sender.sent], [0, 0])
 
-    def test_whoeverDoesNotRetryPassesItAllOn(self) -> None:
-        self.sender.outcomes = [response(503)]
+    def test_oneTryIsOneForAllBeyondToo(self) -> None:
+        self.sender.outcomes = [response(503), response(503)]
         self.successResultOf(self.send(request(retriesLeft=5), tries=1))
-        self.assertEqual(self.sender.sent[0].retriesLeft, 5)
+        self.successResultOf(self.send(request(), tries=1))
+        self.assertEqual([sent.retriesLeft for sent in self.sender.sent], [0, 0])
+
+    def unruled(self, asked: Request) -> Request:
+        """
+        How a request is sent where there is no policy.
+        """
+        sender = FakeSender([response(503)])
+        tries = Tries(sender, NO_RETRIES, self.clock, cast(Random, Steered()), None, asked)
+        self.successResultOf(tries.begin())
+        return sender.sent[0]
+
+    def test_whoeverHasNoPolicyPassesItAllOn(self) -> None:
+        self.assertEqual(self.unruled(request(retriesLeft=5)).retriesLeft, 5)
 
     def test_whereNobodyHasSaidAnythingNothingIsSaid(self) -> None:
-        self.sender.outcomes = [response(200)]
-        self.successResultOf(self.send(request(), tries=1))
-        self.assertIsNone(self.sender.sent[0].retriesLeft)
+        self.assertIsNone(self.unruled(request()).retriesLeft)
 
 
 class HedgeTests(Trying):
