@@ -9,9 +9,11 @@ from typing import Any
 
 import attrs
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from hermes.config import ConfigError, DirectUpstream, HermesUpstream, MatchConfig, NodeConfig, RouteConfig, loadNode
+from hermes.config import ConfigError, DirectUpstream, HermesUpstream, NodeConfig, loadNode
+from hermes.config.routetext import actionText, matchText
 from hermes.config.upstreams import UpstreamConfig
 from hermes.errors import HermesError
 
@@ -126,31 +128,9 @@ def _given(options: Any, *without: str) -> dict[str, Any]:
 def _routes(config: NodeConfig) -> Table:
     table = _table("routes", "", "match", "action")
     for index, route in enumerate(config.routes):
-        table.add_row(route.name or str(index), matchText(route.match), actionText(route))
+        table.add_row(route.name or str(index), escape(matchText(route.match)), escape(actionText(route)))
     table.add_row("", "(nothing matched)", "deny")
     return table
-
-
-def matchText(match: MatchConfig) -> str:
-    """
-    A match as a line of text.
-    """
-    if match.any:
-        return "any"
-    given = ((key, getattr(match, key)) for key in ("target", "user", "node", "listener", "protocol", "source"))
-    return " and ".join(f"{key} {' | '.join(str(value) for value in values)}" for key, values in given if values)
-
-
-def actionText(route: RouteConfig) -> str:
-    """
-    What a route does, as a line of text.
-    """
-    if route.deny is not None:
-        return f"deny: {route.deny}"
-    text = f"to {route.to}" if route.to else "to the target"
-    if route.via:
-        text += f" via {' > '.join(route.via)}{' (nested)' if route.nested else ''}"
-    return text + (", special-purpose addresses allowed" if route.allowSpecial else "")
 
 
 def _pairs(values: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from attrs import frozen
 
-from hermes.errors import NoRoute
+from hermes.errors import BadRequest, NoRoute
 from hermes.fabric.requestindex import NOWHERE, RequestIndex
 from hermes.matching import LISTEN, IPAddress, Match, TargetPattern, canonicalHost
 from hermes.values import Flow, RequestHead
@@ -27,7 +27,8 @@ class Route:
     @ivar nested: whether the tunnel through the last hop runs inside the one through the hop before it, and so on.
     @ivar deny: the reason why such flows are refused, or L{None}.
     @ivar allowSpecial: whether special-purpose targets (loopback, private) may be dialed from here.
-    @ivar actions: what is done to HTTP requests beside: L{hermes.http.actions.RequestActions}; or L{None}.
+    @ivar actions: what is done to HTTP requests beside: L{hermes.http.actions.RequestActions}; or L{None}. Not looked
+        at here, save for C{instead}: what is done in place of sending them on, in words.
     @ivar split: names of upstreams and their weights, in place of C{to}.
     @ivar requestsOnly: whether nothing but HTTP requests is taken, whatever the match says, because what is done is
         done to them.
@@ -271,13 +272,17 @@ class Router:
         that they are not reached.
 
         @param head: of the request, where the flow is one.
-        @raise BadRequest: see L{decideRequest}.
         """
         lines: list[str] = []
         decided = False
         for place, route in enumerate(self.routes):
             called = _called(route, place)
-            refusal = route.match.refusal(flow, head)
+            try:
+                refusal = route.match.refusal(flow, head)
+            except BadRequest as error:
+                lines.append(f"{called}: {'can not be told' if decided else 'the request is refused'}: {error}")
+                decided = True
+                continue
             if refusal is None and route.requestsOnly and head is None:
                 refusal = "it takes HTTP requests only"
             if refusal is not None:
@@ -299,7 +304,13 @@ def _called(route: Route, place: int) -> str:
 def _action(route: Route) -> str:
     if route.deny is not None:
         return f"denied: {route.deny}"
-    action = f"to {route.to}" if route.to is not None else "to the target as asked for"
+    instead = getattr(route.actions, "instead", None)
+    if instead is not None:
+        return str(instead)
+    if route.split:
+        action = "to " + " or ".join(f"{name} ({weight})" for name, weight in route.split)
+    else:
+        action = f"to {route.to}" if route.to is not None else "to the target as asked for"
     if route.via:
         action += f" via {', '.join(route.via)}" + (", nested" if route.nested else "")
     return action

@@ -137,6 +137,15 @@ class RequestActions:
     delivery: Delivery | None = None
     assist: tuple[str, ...] = ()
 
+    @property
+    def instead(self) -> str | None:
+        """
+        What is done in place of sending a request on, in words; or L{None}.
+        """
+        if self.redirect is not None:
+            return f"redirected with status {self.redirect.status}"
+        return f"answered from here with status {self.respond.status}" if self.respond is not None else None
+
 
 def rewriteRequest(actions: RequestActions, request: Request, captures: Captures = NO_CAPTURES) -> None:
     """
