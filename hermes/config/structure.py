@@ -107,6 +107,7 @@ class Structurer:
             types.RetryReason: types.parseRetryReason,
             types.WorkerCount: lambda value: types.parseWorkerCount(_integer(value)),
             types.Secret: self._secret,
+            types.FieldName: lambda value: parseFieldName(_text(value)).decode(),
             types.Method: lambda value: parseMethod(_text(value)).decode(),
             types.ExistingFile: self._existingFile,
             types.NewFile: self._newFile,
