@@ -5,10 +5,12 @@ way, in a module of its own beside this one.
 
 from hermes.assist.authenticationtype import AuthenticationType
 from hermes.assist.authorizer import AuthorizerType
+from hermes.assist.cache.cachetype import CacheType
 from hermes.assist.limits import LimitsType
 from hermes.assist.rules import RulesType
 
 authentication = AuthenticationType()
 authorizer = AuthorizerType()
+cache = CacheType()
 limits = LimitsType()
 rules = RulesType()
