@@ -28,6 +28,7 @@ _KEPT: Final = frozenset(_PLAIN + b";") - {ord("/")}
 _ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})?|[^A-Za-z0-9._~!$&'()*+,;=:@/\\-]")
 _SLASHES: Final = re.compile(rb"//+")
 _PARAMETERS: Final = re.compile(rb";[^/]*")
+_ENCODED_SLASH: Final = re.compile(rb"%2F|%5C")
 _CAPTURE: Final = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -60,20 +61,26 @@ def _readings(path: bytes) -> tuple[bytes, tuple[bytes, ...]]:
         return path, ()
     if b"#" in path:
         raise BadRequest("the path holds a fragment")
-    escaped = _escaped(path)
-    # To the letter a backslash is no character of a path, and should have been encoded.
-    found = [escaped.replace(b"\\", b"%5C")]
-    slashed = escaped.replace(b"\\", b"/").replace(b"%5C", b"/").replace(b"%2F", b"/")
-    if slashed != escaped:
-        found.append(slashed)
-    if b";" in path or b"%3" in path:
-        found += [_PARAMETERS.sub(b"", one) for one in found]
+    # To the letter, a backslash is no character of a path, and should have been encoded.
+    written = [path.replace(b"\\", b"%5C")]
+    if b"\\" in path:
+        written.append(path.replace(b"\\", b"/"))
+    found = [_escaped(one) for one in _andWithout(_PARAMETERS, b"", written)]
+    found = _andWithout(_ENCODED_SLASH, b"/", found)
+    found = _andWithout(_PARAMETERS, b"", found)
     # Whoever resolves dots behind merged slashes goes up further than whoever does it first.
     found = [_SLASHES.sub(b"/", _withoutDots(one)) for one in found] + [
         _withoutDots(_SLASHES.sub(b"/", one)) for one in found
     ]
     normal, *others = dict.fromkeys(found)
     return normal, tuple(others)
+
+
+def _andWithout(pattern: re.Pattern[bytes], replacement: bytes, paths: list[bytes]) -> list[bytes]:
+    """
+    The paths as they are, and as they are for whoever takes what matches for something else.
+    """
+    return list(dict.fromkeys([*paths, *(pattern.sub(replacement, path) for path in paths)]))
 
 
 def _escaped(path: bytes) -> bytes:

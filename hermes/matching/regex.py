@@ -41,7 +41,7 @@ class Regex:
         """
         The names of its groups.
         """
-        return frozenset(self._compiled.groupindex)
+        return frozenset(name.decode() for name in self._compiled.groupindex)
 
     @property
     def groups(self) -> int:
@@ -58,7 +58,7 @@ class Regex:
         if found is None:
             return None
         groups = found.groupdict() if self._compiled.groupindex else {}
-        return {name: value.decode("utf-8", "replace") for name, value in groups.items() if value is not None}
+        return {name.decode(): value.decode("utf-8", "replace") for name, value in groups.items() if value is not None}
 
     def matches(self, data: bytes) -> bool:
         """

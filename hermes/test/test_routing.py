@@ -221,7 +221,8 @@ class MakingTests(SynchronousTestCase):
     def test_everythingInAMatchIsTaken(self) -> None:
         router = self.load(
             "  - match: {host: [a.example, '*.b.example'], path: [/x/, {prefix: /y}], method: [get, POST],\n"
-            "      protocol: http, header: {X-A: [b, {prefix: c}], x-c: false}, query: {'f[x]': 1, g: true}, source: 10.0.0.0/8}"
+            "      protocol: http, header: {X-A: [b, {prefix: c}], x-c: false},\n"
+            "      query: {'f[x]': 1, g: true}, source: 10.0.0.0/8}"
         )
         self.assertEqual(
             router.routes[0].match,
