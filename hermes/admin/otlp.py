@@ -39,9 +39,9 @@ EXPORT_TIMEOUT: Final = 5.0
 Seconds for one batch, tries included.
 """
 
-_EXPORT_DELAY = 1000.0
+EXPORT_DELAY: Final = 1.0
 """
-Milliseconds that a span waits at most before it is sent.
+Seconds that a span waits at most before it is sent.
 """
 
 _UNSET = Status(StatusCode.UNSET)
@@ -68,6 +68,7 @@ class SpanExport:
         headers: Mapping[str, str] | None = None,
         trust: str | None = None,
         timeout: float = EXPORT_TIMEOUT,
+        delay: float = EXPORT_DELAY,
     ) -> None:
         """
         @param endpoint: the collector's URL.
@@ -78,6 +79,7 @@ class SpanExport:
         @param headers: of each request to the collector.
         @param trust: the file of certificates (PEM) that the collector is checked against.
         @param timeout: seconds for one batch, tries included.
+        @param delay: seconds that a span waits at most before it is sent.
         """
         self.waiting = 0
         self._reactor = reactor
@@ -91,7 +93,7 @@ class SpanExport:
         self._processor = BatchSpanProcessor(
             self._exporter,
             max_queue_size=MAX_SPANS,
-            schedule_delay_millis=_EXPORT_DELAY,
+            schedule_delay_millis=delay * 1000,
             max_export_batch_size=BATCH,
         )
 
@@ -173,9 +175,13 @@ class SpanExport:
 
     def close(self) -> Deferred[None]:
         """
-        Send what waits, for at most two times L{EXPORT_TIMEOUT}; then end. The process does not end before.
+        Send what waits, until a batch fails; then end. The process does not end before. To be called once: later calls
+        fire at once.
         """
         closed: Deferred[None] = Deferred()
+        if self._exporter.closing:
+            closed.callback(None)
+            return closed
 
         def finish() -> None:
             self._processor.shutdown()

@@ -8,20 +8,17 @@ from collections import Counter
 from random import Random
 from typing import Any
 
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from twisted.internet import reactor as installedReactor
 from twisted.internet.defer import Deferred
-from twisted.internet.task import Clock
 from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import TestCase
-from twisted.web.resource import Resource
-from twisted.web.server import NOT_DONE_YET, Request, Site
 
 from hermes.admin.otlp import MAX_SPANS, SpanExport
 from hermes.admin.tracing import Trace, Tracing
 from hermes.errors import TargetRefused
 from hermes.messages import RequestRecord
+from hermes.test.admin.collector import Collector, Reactor, serve, told
 from hermes.test.admin.records import requestRecord
 
 reactor: Any = installedReactor
@@ -29,79 +26,6 @@ reactor: Any = installedReactor
 NOW = 1_700_000_000.0
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 SPAN = "b7ad6b7169203331"
-
-
-class Collector(Resource):
-    """
-    Reads what is exported.
-
-    @ivar batches: what came.
-    @ivar status: what is answered; L{None} to answer nothing.
-    """
-
-    isLeaf = True
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.batches: list[ExportTraceServiceRequest] = []
-        self.headers: dict[str, str] = {}
-        self.status: int | None = 200
-        self.unanswered: list[Request] = []
-        self._waiting: list[Deferred[None]] = []
-
-    def render_POST(self, request: Any) -> Any:
-        self.batches.append(ExportTraceServiceRequest.FromString(request.content.read()))
-        self.headers = {
-            name.decode().lower(): values[0].decode() for name, values in request.requestHeaders.getAllRawHeaders()
-        }
-        waiting, self._waiting = self._waiting, []
-        for each in waiting:
-            each.callback(None)
-        if self.status is None:
-            self.unanswered.append(request)
-            return NOT_DONE_YET
-        request.setResponseCode(self.status)
-        return b""
-
-    def asked(self) -> Deferred[None]:
-        """
-        Fires with the next batch.
-        """
-        waiting: Deferred[None] = Deferred()
-        self._waiting.append(waiting)
-        return waiting
-
-    def spans(self) -> list[Any]:
-        """
-        All spans that came.
-        """
-        return [
-            span
-            for batch in self.batches
-            for resource in batch.resource_spans
-            for scope in resource.scope_spans
-            for span in scope.spans
-        ]
-
-
-class Reactor(Clock):
-    """
-    Time of its own, and the real reactor's threads.
-    """
-
-    callFromThread = staticmethod(reactor.callFromThread)
-
-
-def told(attributes: Any) -> dict[str, Any]:
-    """
-    Attributes as plain values.
-    """
-    found: dict[str, Any] = {}
-    for attribute in attributes:
-        kind = attribute.value.WhichOneof("value")
-        value = getattr(attribute.value, kind)
-        found[attribute.key] = [each.string_value for each in value.values] if kind == "array_value" else value
-    return found
 
 
 class SpanExportTests(TestCase):
@@ -113,8 +37,7 @@ class SpanExportTests(TestCase):
 
     def setUp(self) -> None:
         self.collector = Collector()
-        self.port: Any = reactor.listenTCP(0, Site(self.collector), interface="127.0.0.1")
-        self.addCleanup(self.port.stopListening)
+        self.port = serve(self, self.collector)
         self.clock = Reactor()
         self.counted: Counter[str] = Counter()
         self.said: list[str] = []
@@ -132,7 +55,9 @@ class SpanExportTests(TestCase):
         What is tested.
         """
         endpoint = f"http://127.0.0.1:{self.port.getHost().port}/v1/traces"
-        return SpanExport(endpoint, "edge", "1.2", self.clock, lambda: NOW, self._count, timeout=timeout, **options)
+        return SpanExport(
+            endpoint, "edge", "1.2", self.clock, lambda: NOW, self._count, timeout=timeout, delay=0.01, **options
+        )
 
     def _count(self, result: str, number: int) -> None:
         self.counted[result] += number
