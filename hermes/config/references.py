@@ -10,7 +10,7 @@ from typing import Any
 
 from hermes.config.problems import KeyPath, Misfit, nearest
 from hermes.config.schema import NodeConfig
-from hermes.config.upstreams import HermesUpstream, MasqueUpstream
+from hermes.config.upstreams import DirectUpstream, HermesUpstream, MasqueUpstream
 
 
 def danglingReferences(document: object) -> Iterator[tuple[KeyPath, Misfit]]:
@@ -83,7 +83,21 @@ def missingParts(config: NodeConfig) -> Iterator[tuple[KeyPath, Misfit]]:
     """
     if config.identity is None:
         yield from _identityNeeded(config)
+    yield from _endpointsNeeded(config)
     yield from _boundTwice(config)
+
+
+def _endpointsNeeded(config: NodeConfig) -> Iterator[tuple[KeyPath, Misfit]]:
+    bare = {
+        name
+        for name, upstream in config.upstreams.items()
+        if isinstance(upstream, DirectUpstream) and not upstream.endpoints
+    }
+    for number, route in enumerate(config.routes):
+        copied = () if route.mirror is None else (route.mirror.to,)
+        for key, names in (("split", tuple(route.split)), ("mirror", copied)):
+            for name in bare.intersection(names):
+                yield ("routes", number, key), Misfit(f"the upstream {name!r} has no endpoints to send requests to")
 
 
 def _identityNeeded(config: NodeConfig) -> Iterator[tuple[KeyPath, Misfit]]:
