@@ -45,7 +45,7 @@ from hermes.net.network import Network
 from hermes.node import ADMIN, Node, NodeError
 from hermes.routing import makeRouter
 from hermes.sites import SiteListener
-from hermes.upstreams import Upstream, UpstreamMaker
+from hermes.upstreams import Upstream, UpstreamMaker, reachedStraight
 from hermes.users import Users, UserSecret
 from hermes.values import Identity
 from hermes.watchers import Watchers, Watching
@@ -190,8 +190,10 @@ class Assembly:
                 self._credentials = CurrentCredentials(generation.credentials)
             else:
                 self._credentials.credentials = generation.credentials
-        for upstream in generation.made.values():
+        straight = reachedStraight(generation.config)
+        for name, upstream in generation.made.items():
             upstream.readFiles()
+            upstream.start(name in straight)
         self._watchers.commit(generation.watching)
 
     def discard(self, generation: Generation, kept: Generation | None) -> None:
@@ -203,6 +205,10 @@ class Assembly:
 
     def retire(self, generation: Generation, successor: Generation) -> None:
         self._closeAssistants(generation.assistants, successor.assistants)
+        assert isinstance(generation, RealGeneration) and isinstance(successor, RealGeneration)
+        # Hops are the flows' to close: some may still be being opened.
+        direct = {name: each for name, each in generation.made.items() if not IHop.providedBy(each.dialer)}
+        self._close(direct, successor.made)
 
     def _closeAssistants(self, assistants: Mapping[str, IAssistant], kept: Mapping[str, IAssistant]) -> None:
         for name, assistant in assistants.items():
@@ -211,8 +217,8 @@ class Assembly:
 
     def _close(self, made: Mapping[str, Upstream], kept: Mapping[str, Upstream]) -> None:
         for name, upstream in made.items():
-            if kept.get(name) is not upstream and IHop.providedBy(upstream.dialer):
-                upstream.dialer.close().addErrback(self._closeFailed, name)
+            if kept.get(name) is not upstream:
+                upstream.close().addErrback(self._closeFailed, name)
 
     def _closeFailed(self, failure: Failure, name: str) -> None:
         self.log.failure("closing {name} failed", failure, name=name)

@@ -53,6 +53,11 @@ class PooledClient(Protocol):
         Open nothing more. Fires when what is open has ended.
         """
 
+    def abort(self) -> None:
+        """
+        Open nothing more, and end what is open.
+        """
+
 
 class _ClientChooser(Chooser):
     """
@@ -240,3 +245,12 @@ class NegotiatedClient:
         if self._connecting is not None:
             self._connecting.cancel()
         return succeed(None) if self._client is None else maybeDeferred(self._client.close)
+
+    def abort(self) -> None:
+        """
+        Open nothing more, and end what is open.
+        """
+        closed = self.close()
+        closed.addErrback(lambda failure: self.log.failure("closing connections failed", failure))
+        if self._client is not None:
+            self._client.abort()

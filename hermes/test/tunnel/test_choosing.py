@@ -144,6 +144,7 @@ class Client:
     connections: list[Any] = field(factory=list)
     heads: list[RequestHead] = field(factory=list)
     closed: bool = False
+    aborted: bool = False
     pending: int = 3
 
     @property
@@ -167,6 +168,9 @@ class Client:
     def close(self) -> Deferred[None]:
         self.closed = True
         return succeed(None)
+
+    def abort(self) -> None:
+        self.aborted = True
 
 
 class Factory:
@@ -260,6 +264,17 @@ class NegotiatedClientTests(SynchronousTestCase):
         self.assertEqual((0, 1), (self.client.size, self.client.pending))
         self.endpoint.up(b"h2")
         self.successResultOf(opening)
+
+    def test_abortEndsWhatIsOpenAndOpensNothingMore(self) -> None:
+        self.client.exchange(self.head)
+        self.endpoint.up(b"h2")
+        self.client.abort()
+        ((_, client),) = self.clients
+        self.assertTrue(client.closed and client.aborted)
+        self.setUp()
+        opening = self.client.exchange(self.head)
+        self.client.abort()
+        self.failureResultOf(opening, ShuttingDown)
 
     def test_afterCloseNothingIsOpened(self) -> None:
         opening = self.client.exchange(self.head)

@@ -1,62 +1,28 @@
 """
-From an upstream in a configuration to a dialer or a hop.
+From an upstream in a configuration to what it is: hops here, endpoints of our own in L{hermes.upstreams.direct}.
 """
 
 from __future__ import annotations
 
-from attrs import evolve, frozen
+from attrs import frozen
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 
-from hermes.config import DirectUpstream, HermesUpstream, IdentityConfig, MasqueUpstream
+from hermes.config import HermesUpstream, IdentityConfig, MasqueUpstream
 from hermes.config.upstreams import UpstreamConfig
 from hermes.fabric.balance import Balancer
 from hermes.fabric.direct import DirectDialer
-from hermes.fabric.endpoints import EndpointsDialer, Group
-from hermes.fabric.reach import Reach
 from hermes.http1.client import HTTP1Client
 from hermes.http2.pool import Pool
-from hermes.interfaces import IDialer, IHop, INetwork
+from hermes.interfaces import INetwork
 from hermes.negotiated import NegotiatedClient, PooledClient
 from hermes.nested import NestedTLSEndpoint
 from hermes.net.certificates import ClientCredentials
 from hermes.tunnel.client import Credentials, TunnelOptions
 from hermes.tunnel.hop import Hop, HopClient, HopParts
+from hermes.upstreams.direct import H2, HTTP1, DirectMaker
+from hermes.upstreams.upstream import Upstream
 from hermes.values import Target
 from hermes.wire.template import PathTemplate
-
-H2 = b"h2"
-HTTP1 = b"http/1.1"
-
-
-@frozen(eq=False)
-class Upstream:
-    """
-    An upstream, and what it was made of.
-
-    @ivar config: its configuration.
-    @ivar identity: the node's, which it shows.
-    @ivar dialer: opens flows.
-    @ivar credentials: what it reads from files, to be read again.
-    """
-
-    config: UpstreamConfig
-    identity: IdentityConfig | None
-    dialer: IDialer | IHop
-    credentials: tuple[ClientCredentials, ...] = ()
-
-    def checkFiles(self) -> None:
-        """
-        @raise HermesError: where L{readFiles} would not work.
-        """
-        for each in self.credentials:
-            evolve(each)
-
-    def readFiles(self) -> None:
-        """
-        Read its files again, for the connections that it opens from now on.
-        """
-        for each in self.credentials:
-            each.reload()
 
 
 @frozen
@@ -81,13 +47,9 @@ class UpstreamMaker:
             return self._hermes(name, config)
         if isinstance(config, MasqueUpstream):
             return self._masque(name, config)
-        return Upstream(config, self.identity, self._direct(config))
-
-    def _direct(self, config: DirectUpstream) -> IDialer:
-        if not config.endpoints:
-            return DirectDialer(self.network, False)
-        balancer = Balancer(config.addresses, config.balance, self.clock)
-        return EndpointsDialer(self.network, Group(balancer), Reach(self.network, proxyProtocol=config.proxyProtocol))
+        if config.endpoints:
+            return DirectMaker(self.network, self.clock, self.identity).make(config)
+        return Upstream(config, self.identity, DirectDialer(self.network, False))
 
     def _hermes(self, name: str, config: HermesUpstream) -> Upstream:
         assert self.identity is not None  # as the loader has checked
