@@ -149,7 +149,7 @@ def parseRange(value: bytes, length: int) -> Part:
         suffix = int(match[3][:20])
         return (max(0, length - suffix), length) if suffix and length else False
     start = int(match[1][:20])
-    last = int(match[2][:20]) if match[2] else length
+    last = int(match[2][:20]) if match[2] else max(start, length - 1)
     if last < start:
         return None
     return False if start >= length else (start, min(last + 1, length))
