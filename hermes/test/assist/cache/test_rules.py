@@ -41,7 +41,7 @@ def fresh(
     """
     What follows from a response.
     """
-    return assess(response(status, **said), EPOCH + requested, EPOCH + received, rules)
+    return assess(response(status, **headers), EPOCH + requested, EPOCH + received, rules)
 
 
 class LifetimeTests(SynchronousTestCase):
@@ -282,7 +282,7 @@ class StoringTests(SynchronousTestCase):
             b"y": b"kept",
             b"z": b"1",
         }
-        self.assertEqual(dict(merged(stored, ResponseHead(304, told))), expected)
+        self.assertEqual(dict(merged(stored, told)), expected)
 
 
 class VaryTests(SynchronousTestCase):
