@@ -100,8 +100,10 @@ class RouteTests(SynchronousTestCase):
             "respond: {}, redirect: {to: /}": "redirect: answers, and 'respond' is for what is sent on",
             "redirect: {to: /}, rewrite: {host: a}": "redirect: answers, and 'rewrite' is for what is sent on",
             "split: {v1: 1}, to: v2": "split: goes not with 'to': it stands in place of it",
-            "deny: no, rewrite: {host: a}": "deny: goes with no other action, and 'rewrite' is one: the flow is refused",
-            "rewrite: {path: /a, prefix: /b}": "rewrite.prefix: goes not with 'path': the path can be rewritten in one way",
+            "deny: no, rewrite: {host: a}": "deny: goes with no other action, and 'rewrite' is one: "
+            "the flow is refused",
+            "rewrite: {path: /a, prefix: /b}": "rewrite.prefix: goes not with 'path': "
+            "the path can be rewritten in one way",
         }.items():
             self.assertEqual(message, self.refusal(f"{{match: {{path: /x/}}, {actions}}}"), actions)
 
@@ -115,7 +117,8 @@ class RouteTests(SynchronousTestCase):
             "rewrite: {regex: '(a)', substitution: '\\n'}": "rewrite.substitution: "
             "a backslash stands before the number of a group",
             "rewrite: {path: b}": "rewrite.path: 'b' does not begin with a slash",
-            "rewrite: {path: '/{id}'}": "rewrite.path: {id} stands for nothing: known are user, node, source, host, path",
+            "rewrite: {path: '/{id}'}": "rewrite.path: {id} stands for nothing: "
+            "known are user, node, source, host, path",
             "rewrite: {host: 'a b'}": "rewrite.host: 'a b' is not HOST or HOST:PORT",
             "headers: {}": "headers: changes nothing: give 'set', 'add' or 'remove'",
             "headers: {set: {Host: a}}": "headers.set.host: 'host' can't be set by a route: use 'rewrite' for it",
@@ -124,9 +127,10 @@ class RouteTests(SynchronousTestCase):
             "responseHeaders: {add: {Content-Length: '5'}}": "responseHeaders.add.content-length: "
             "'content-length' can't be set by a route: the proxy itself says what it holds",
             'headers: {set: {a: "b\\nc"}}': "headers.set.a: a value can't hold line breaks or other control characters",
-            "headers: {set: {a: '{usr}'}}": "headers.set.a: {usr} stands for nothing: known are user, node, source, host, "
-            "path; did you mean 'user'?",
-            "headers: {set: {a: '{'}}": "headers.set.a: '{' has a brace that names nothing: write {{ for one that is meant",
+            "headers: {set: {a: '{usr}'}}": "headers.set.a: {usr} stands for nothing: "
+            "known are user, node, source, host, path; did you mean 'user'?",
+            "headers: {set: {a: '{'}}": "headers.set.a: '{' has a brace that names nothing: "
+            "write {{ for one that is meant",
             "redirect: {status: 301}": "redirect: leads nowhere: give 'to', 'scheme', 'host' or 'path'",
             "redirect: {to: /, status: 200}": "redirect.status: a redirect is 301, 302, 303, 307 or 308",
             "redirect: {to: /, host: a}": "redirect.host: is a part of what 'to' is the whole of",
@@ -141,31 +145,30 @@ class RouteTests(SynchronousTestCase):
         message = "rewrite.prefix: the match has no prefix to replace: give it a 'path' such as /a/ or {prefix: /a}"
         for match in ("host: a", "path: /a", "path: [/a/, /b]", "path: {regex: /a/.*}"):
             self.assertEqual(message, self.refusal(f"{{match: {{{match}}}, rewrite: {{prefix: /n/}}}}"), match)
-        self.load(
-            f"{UPSTREAMS}routes:\n  - {{match: {{path: [/a/, {{prefix: '/b/{{c}}'}}]}}, rewrite: {{prefix: /n/}}}}\n"
-        )
+        route = "{match: {path: [/a/, {prefix: '/b/{c}'}]}, rewrite: {prefix: /n/}}"
+        self.load(f"{UPSTREAMS}routes:\n  - {route}\n")
 
     def test_aPlaceIsFilledByEveryPathOrNotAtAll(self) -> None:
         route = "{match: {path: ['/a/{id}', %s]}, rewrite: {path: '/{id}'}}"
-        self.load(f"{UPSTREAMS}routes:\n  - {route % '{regex: /b(?P<id>[0-9]+)}'}\n")
+        expression = route % "{regex: '/b(?P<id>[0-9]+)'}"
+        self.load(f"{UPSTREAMS}routes:\n  - {expression}\n")
         self.assertIn("{id} stands for nothing", self.refusal(route % "/b"))
 
     def test_whatIsForRequestsIsNotSilentlyPassedByWithAnotherFlow(self) -> None:
-        for action in ("split: {v1: 1}", "redirect: {to: /}", "respond: {}", "assist: []"):
-            route = f"{{match: {{any: true}}, {action}}}"
-            if action == "assist: []":
-                self.load(f"{UPSTREAMS}routes:\n  - {route}\n")
-                continue
-            key = action.partition(":")[0]
-            self.assertEqual(
-                f"{key}: is for HTTP requests, and the match takes other flows too: give it 'protocol: http'",
-                self.refusal(route),
+        assist = "assist: {x: {type: rule, allow: []}}\n"
+        for action in ("split: {v1: 1}", "redirect: {to: /}", "respond: {}", "assist: x"):
+            error = self.assertRaises(
+                ConfigError, self.load, f"{UPSTREAMS}{assist}routes:\n  - {{match: {{any: true}}, {action}}}\n"
             )
+            key = action.partition(":")[0]
+            message = "is for HTTP requests, and the match takes other flows too: give it 'protocol: http'"
+            self.assertTrue(str(error).endswith(f"routes[0].{key}: {message}"), error)
+            self.load(f"{UPSTREAMS}{assist}routes:\n  - {{match: {{protocol: http}}, {action}}}\n")
 
     def test_namesThatNameNothingAreToldWithTheNearest(self) -> None:
         self.assertEqual(
-            "split.v3: no upstream is called 'v3'; did you mean 'v1'?",
-            self.refusal("{match: {path: /}, split: {v3: 1}}"),
+            "split.askd: no upstream is called 'askd'; did you mean 'asked'?",
+            self.refusal("{match: {path: /}, split: {askd: 1}}"),
         )
         self.assertEqual(
             "mirror.to: no upstream is called 'askd'; did you mean 'asked'?",
@@ -190,7 +193,8 @@ class RouteTests(SynchronousTestCase):
 
     def test_anOptionCanBeAMatch(self) -> None:
         config = self.load(
-            "node: edge\nassist:\n  a: {type: rule, allow: [{path: /a/, user: alice}, {any: true}], but: {method: put}}\n"
+            "node: edge\nassist:\n"
+            "  a: {type: rule, allow: [{path: /a/, user: alice}, {any: true}], but: {method: put}}\n"
         )
         self.assertEqual(
             config.assist["a"].options,
