@@ -18,6 +18,7 @@ from zope.interface import implementer
 
 import hermes
 from hermes.admin.metrics import FlowMetrics
+from hermes.admin.pools import UpstreamMetrics
 from hermes.admin.requests import RequestMetrics
 from hermes.admin.resources import nodeSite
 from hermes.admin.status import Status
@@ -32,6 +33,7 @@ from hermes.interfaces import (
     IAssistant,
     IAssistantType,
     IAuthenticator,
+    IDialer,
     IHop,
     IListener,
     IListenerType,
@@ -45,7 +47,7 @@ from hermes.net.network import Network
 from hermes.node import ADMIN, Node, NodeError
 from hermes.routing import makeRouter
 from hermes.sites import SiteListener
-from hermes.upstreams import Upstream, UpstreamMaker, reachedStraight
+from hermes.upstreams import OriginTLS, Upstream, UpstreamMaker, reachedStraight
 from hermes.users import Users, UserSecret
 from hermes.values import Identity
 from hermes.watchers import Watchers, Watching
@@ -125,6 +127,8 @@ class Assembly:
         self._credentials: CurrentCredentials | None = None
         self._registry = CollectorRegistry()
         self._watchers = Watchers(reactor, self._registry)
+        self._upstreams: Mapping[str, IDialer | IHop] = {}
+        UpstreamMetrics(lambda: self._upstreams, self._registry)
 
     def credentials(self) -> IServerCredentials | None:
         return self._credentials
@@ -195,6 +199,7 @@ class Assembly:
             upstream.readFiles()
             upstream.start(name in straight)
         self._watchers.commit(generation.watching)
+        self._upstreams = generation.upstreams
 
     def discard(self, generation: Generation, kept: Generation | None) -> None:
         assert isinstance(generation, RealGeneration)
@@ -244,12 +249,13 @@ class Assembly:
         return requests
 
     def plans(self, generation: Generation) -> Plans:
+        secure = OriginTLS(self._reactor)
         return Plans(
             generation.router,
             generation.upstreams,
             generation.assistants,
             lambda allowSpecial: DirectDialer(self.network, allowSpecial),
-            lambda dialer: Origins(dialer, self._reactor),
+            lambda dialer: Origins(dialer, self._reactor, secure),
             self._reactor,
         )
 

@@ -11,13 +11,15 @@ from prometheus_client.core import Metric
 from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from hermes.admin.pools import ROUND_TRIP
+
 # What only grows; gauges and what is told about a process end with it.
 _CUMULATIVE = frozenset({"counter", "histogram", "summary"})
 _CREATED = "_created"
 _STARTED = "process_start_time_seconds"
 
 # Where a sum would say something else than each does.
-_LARGEST = frozenset({"process_start_time_seconds", "process_max_fds", "hermes_build_info"})
+_LARGEST = frozenset({"process_start_time_seconds", "process_max_fds", "hermes_build_info", ROUND_TRIP})
 
 
 class _Families:
