@@ -91,7 +91,7 @@ class Request:
     @ivar retriesLeft: how often it may still be sent again by whoever it passes, all hops together; L{None} where
         nobody has said.
     @ivar name: what a node that sends it again calls it, so that the next one knows it again; L{None} where none did.
-    @ivar informational: takes the heads of 1xx responses, save 100 and 101; L{None} where nobody wants them.
+    @ivar informational: takes the heads of 1xx responses, save 101; L{None} where nobody wants them.
     """
 
     head: RequestHead

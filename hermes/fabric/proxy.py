@@ -19,6 +19,7 @@ from hermes.fabric.sniff import Choices, SniffingProtocol
 from hermes.fabric.socks import SOCKSProtocol
 from hermes.http1.server import HTTP1ServerProtocol
 from hermes.interfaces import IAdmission, IExchangeHandler, IListener, IListenerContext, IListenerType
+from hermes.values import Forwarded
 
 FIRST_BYTES_TIME: Final = 10.0
 """
@@ -47,6 +48,8 @@ class ProxyOptions:
     @ivar tls: whether connections begin with TLS, with the node's certificate.
     @ivar proxyProtocol: whether connections begin, before TLS, with a PROXY protocol header.
     @ivar assist: the assisting components that each HTTP request passes before it is routed, in order.
+    @ivar forwarded: what the C{Forwarded} field (RFC 7239) tells about the client to whoever is beyond: its address, a
+        word that stands for it, nothing.
     """
 
     bind: str
@@ -54,6 +57,7 @@ class ProxyOptions:
     tls: bool = False
     proxyProtocol: bool = False
     assist: tuple[str, ...] = ()
+    forwarded: Forwarded = "none"
 
 
 class ProxyListener(StreamListener):
@@ -72,7 +76,7 @@ class ProxyListener(StreamListener):
         http2Protocol: HTTP2Protocol,
     ) -> None:
         super().__init__(name, options.bind, context, options.tls, options.proxyProtocol)
-        forward = context.requests.listener(name, options.assist, options.anonymous)
+        forward = context.requests.listener(name, options.assist, options.anonymous, forwarded=options.forwarded)
         admission = context.requests.admission(name, options.assist)
         self.handler = exchangeHandlers(name, context, options.anonymous, forward, admission)
         self._flows = context.flows if admission is None else AdmittedFlows(context.flows, admission)

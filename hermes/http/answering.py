@@ -4,9 +4,10 @@ One exchange, from its request to the end of its response.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -21,6 +22,12 @@ from hermes.wire.fields import proxyStatus
 if TYPE_CHECKING:
     from hermes.http.handler import RequestHandler
 
+EXPECT_TIME: Final = 1.0
+"""
+Seconds after which a client that waits for 100 is told to go on, whatever is known from further on: not everybody knows
+of 100.
+"""
+
 
 class Answering:
     """
@@ -32,7 +39,7 @@ class Answering:
 
     log = Logger()
 
-    __slots__ = ("_body", "_handler", "_pending", "_responded", "_response", "exchange", "record")
+    __slots__ = ("_body", "_handler", "_pending", "_responded", "_response", "_timer", "exchange", "record")
 
     def __init__(self, handler: RequestHandler, exchange: IServerExchange, record: RequestRecord) -> None:
         self._handler = handler
@@ -42,6 +49,7 @@ class Answering:
         self._response: IBody | None = None
         self._responded = False
         self._body: RequestBody | None = None
+        self._timer: IDelayedCall | None = None
         exchange.notifyLost(self._lost)
 
     def body(self) -> IBody | None:
@@ -50,11 +58,41 @@ class Answering:
         """
         if self.exchange.bodyless:
             return None
-        length = fieldValue(self.exchange.request.headers, b"content-length")
+        headers = self.exchange.request.headers
+        length = fieldValue(headers, b"content-length")
         self._body = RequestBody(
-            self.exchange, self._lost, int(length) if length is not None and length.isdigit() else None
+            self.exchange,
+            self._lost,
+            self._unwanted,
+            self._waited,
+            int(length) if length is not None and length.isdigit() else None,
+            (fieldValue(headers, b"expect") or b"").lower() == b"100-continue",
         )
         return self._body
+
+    def informed(self, head: ResponseHead) -> None:
+        """
+        An informational response has come: pass it on.
+        """
+        if self._responded:
+            return
+        if head.status != 100:
+            self.exchange.respond(self._handler.heads.informational(head))
+        elif self._body is not None:
+            self._body.proceed()
+
+    def _waited(self) -> None:
+        body = self._body
+        assert body is not None
+        self._timer = self._handler.clock.callLater(EXPECT_TIME, body.proceed)
+
+    def _unwanted(self) -> None:
+        """
+        Nobody takes the rest of the request's body.
+        """
+        if self.record.seconds is not None:
+            # The response is written: what still comes is read away, within the connection's bounds.
+            self.exchange.loseConnection()
 
     def follow(self, pending: Deferred[Response]) -> None:
         """
@@ -87,7 +125,7 @@ class Answering:
             self._end()
         else:
             exchange.respond(head)
-            body.start(ResponseSink(exchange, body, record, self._sent))
+            body.start(ResponseSink(exchange, body, record, self._sent, self._body is None))
 
     def _sent(self, failure: Failure | None) -> None:
         if failure is not None:
@@ -150,9 +188,14 @@ class Answering:
 
     def _end(self) -> None:
         self._handler.ended(self)
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
         body = self._body
-        if body is not None and not body.started:
-            body.stopProducing()
+        if body is not None:
+            if not body.started:
+                body.stopProducing()
+            elif body.unwanted:
+                self.exchange.loseConnection()
 
 
 class _CutShort(Exception):

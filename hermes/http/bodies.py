@@ -14,7 +14,7 @@ from zope.interface import implementer
 
 from hermes.interfaces import IBody, IBodySink, IBorrowingProtocol, IExchange
 from hermes.messages import RequestRecord
-from hermes.values import Buffer, Headers
+from hermes.values import Buffer, Headers, ResponseHead
 
 INTERNAL_ERROR: Final = 0x2
 CANCEL: Final = 0x8
@@ -106,7 +106,32 @@ class ResponseBody(ExchangeBody):
     The body of a response, on a client's exchange.
     """
 
-    __slots__ = ()
+    __slots__ = ("_declined", "_over")
+
+    def __init__(
+        self,
+        exchange: IExchange,
+        length: int | None = None,
+        over: Callable[[], None] | None = None,
+        declined: bool = False,
+    ) -> None:
+        """
+        @param over: called when the exchange is over.
+        @param declined: the request's body will not be sent: the exchange ends with the response.
+        """
+        super().__init__(exchange, length)
+        self._over = over
+        self._declined = declined
+
+    def readConnectionLost(self) -> None:
+        super().readConnectionLost()
+        if self._declined:
+            self._exchange.reset(CANCEL)
+
+    def connectionLost(self, reason: Failure) -> None:
+        super().connectionLost(reason)
+        if self._over is not None:
+            self._over()
 
     def _stopped(self) -> None:
         self._exchange.reset(CANCEL)
@@ -115,22 +140,65 @@ class ResponseBody(ExchangeBody):
 class RequestBody(ExchangeBody):
     """
     The body of a request, on a server's exchange.
+
+    A client that waits for 100 (RFC 9110 section 10.1.1) is told to go on when somebody further on wants the body, and
+    not before.
+
+    @ivar held: the client waits, and has not been told to go on.
+    @ivar unwanted: this was stopped before its end.
     """
 
-    __slots__ = ("_lost",)
+    __slots__ = ("_lost", "_stoppedEarly", "_waited", "held", "unwanted")
 
-    def __init__(self, exchange: IExchange, lost: Callable[[Failure], None], length: int | None = None) -> None:
+    def __init__(
+        self,
+        exchange: IExchange,
+        lost: Callable[[Failure], None],
+        stopped: Callable[[], None],
+        waited: Callable[[], None],
+        length: int | None = None,
+        held: bool = False,
+    ) -> None:
         """
         @param lost: called when the exchange is over, once this has been started.
+        @param stopped: called when this is stopped before its end.
+        @param waited: called when this is started and the client has not been told to go on: somebody is to call
+            L{proceed}, soon.
         """
         super().__init__(exchange, length)
         self._lost = lost
+        self._stoppedEarly = stopped
+        self._waited = waited
+        self.held = held
+        self.unwanted = False
+
+    def start(self, sink: IBodySink) -> None:
+        if self.held:
+            self._sink = sink
+            self._waited()
+        else:
+            super().start(sink)
+
+    def proceed(self) -> None:
+        """
+        Tell the client to go on. An exchange of HTTP/1.1 does so itself once there is a reader.
+        """
+        if not self.held:
+            return
+        self.held = False
+        sink = self._sink
+        if sink is not None and not self.ended:
+            if self._exchange.version != "1.1":
+                self._exchange.respond(ResponseHead(100))
+            super().start(sink)
 
     def _stopped(self) -> None:
-        # The response goes on; what still comes is not listened to, within the connection's bounds.
+        # The response goes on; what still comes is not listened to.
         if self.started and self._paused:
             self._paused = False
             self._exchange.resumeProducing()
+        self.unwanted = True
+        self._stoppedEarly()
 
     def connectionLost(self, reason: Failure) -> None:
         super().connectionLost(reason)
@@ -142,20 +210,33 @@ class RequestSink:
     """
     Sends a request's body on, on a client's exchange.
 
+    @ivar begun: whether something of it has come.
     @ivar ended: whether all of it, or what there is, was written.
     """
 
-    __slots__ = ("__provides__", "_exchange", "_record", "ended")
+    __slots__ = ("__provides__", "_body", "_exchange", "_record", "begun", "ended")
 
     def __init__(self, exchange: IExchange, body: IBody, record: RequestRecord) -> None:
         self._exchange: Any = exchange
+        self._body = body
         self._record = record
+        self.begun = False
         self.ended = False
         exchange.registerProducer(body, True)
 
     def dataReceived(self, data: Buffer) -> None:
+        self.begun = True
         self._record.bytesIn += len(data)
         self._exchange.write(data)
+
+    def over(self) -> None:
+        """
+        Nobody takes any more of it.
+        """
+        if not self.ended:
+            self.ended = True
+            self._exchange.unregisterProducer()
+            self._body.stopProducing()
 
     def bodyEnded(self, trailers: Headers) -> None:
         self.ended = True
@@ -177,16 +258,23 @@ class ResponseSink:
     Sends a response's body to the client, on a server's exchange.
     """
 
-    __slots__ = ("__provides__", "_ended", "_exchange", "_record")
+    __slots__ = ("__provides__", "_alone", "_ended", "_exchange", "_record")
 
     def __init__(
-        self, exchange: IExchange, body: IBody, record: RequestRecord, ended: Callable[[Failure | None], None]
+        self,
+        exchange: IExchange,
+        body: IBody,
+        record: RequestRecord,
+        ended: Callable[[Failure | None], None],
+        alone: bool,
     ) -> None:
         """
         @param ended: called once all of the body was written, or with why it was not.
+        @param alone: nobody reads a body of the request.
         """
         self._exchange: Any = exchange
         self._record = record
+        self._alone = alone
         self._ended = ended
         exchange.registerProducer(body, True)
 
@@ -198,11 +286,10 @@ class ResponseSink:
         self._exchange.unregisterProducer()
         if trailers:
             self._exchange.writeTrailers(trailers)
-        if self._exchange.request.method == b"CONNECT":
-            self._exchange.loseWriteConnection()
-        else:
-            # Whatever is still to come of the request is of no use.
+        if self._alone:
             self._exchange.loseConnection()
+        elif not trailers:
+            self._exchange.loseWriteConnection()
         self._ended(None)
 
     def bodyFailed(self, reason: Failure) -> None:

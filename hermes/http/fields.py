@@ -162,6 +162,12 @@ class Heads:
         append(self._via[version])
         return ResponseHead(head.status, tuple(fields))
 
+    def informational(self, head: ResponseHead) -> ResponseHead:
+        """
+        The head of an informational response as it is sent on.
+        """
+        return ResponseHead(head.status, tuple([pair for pair in head.headers if pair[0][:_PREFIX] != _OURS]))
+
     def date(self) -> tuple[bytes, bytes]:
         """
         C{Date}, for a response that has none (RFC 9110 section 6.6.1).

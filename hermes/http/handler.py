@@ -223,6 +223,9 @@ class ListenerRequests:
             self._admit(answering, head)
         except FlowError as error:
             answering.refuse(error)
+        except Exception:
+            requests.log.failure("taking a request failed")
+            answering.refuse(FlowError("internal error"))
 
     def _admit(self, answering: Answering, head: RequestHead) -> None:
         """
@@ -248,6 +251,7 @@ class ListenerRequests:
             flow,
             record,
             answering.body(),
+            informational=answering.informed,
             gateway=self._gateway,
         )
         if fromNode:

@@ -12,11 +12,21 @@ from zope.interface import implementer
 
 from hermes.errors import FlowError, HopUnavailable, RequestBroken, StreamRefused, StreamReset
 from hermes.http.bodies import CANCEL, RequestSink, ResponseBody
+from hermes.http.retry import IDEMPOTENT
 from hermes.interfaces import IClientExchange, IExchangeClient, IRequestSender
 from hermes.messages import Request, Response
 from hermes.values import ResponseHead, fieldValue
 
 REFUSED_STREAM: Final = 0x7
+
+
+class OriginConfused(FlowError):
+    """
+    The origin asks for what only a proxy may ask for.
+    """
+
+    proxyStatus = "http_protocol_error"
+    sent = True
 
 
 @implementer(IRequestSender)
@@ -34,7 +44,7 @@ class ExchangeSender:
         self._client = client
 
     def send(self, request: Request) -> Deferred[Response]:
-        return _Sending(request).begin(self._client)
+        return _Sending(self._client, request).begin()
 
 
 class _Sending:
@@ -42,27 +52,36 @@ class _Sending:
     One request, until its response is there.
     """
 
-    __slots__ = ("_exchange", "_opening", "_request", "_responded")
+    __slots__ = ("_client", "_exchange", "_expects", "_head", "_opening", "_request", "_responded", "_sink")
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, client: IExchangeClient, request: Request) -> None:
+        self._client = client
         self._request = request
+        self._head = request.head
+        self._sink: RequestSink | None = None
+        # Whether the body waits for the peer's 100.
+        self._expects = False
         self._exchange: Any = None
         self._opening: Deferred[Any] | None = None
         self._responded: Deferred[Response] = Deferred(self._cancel)
 
-    def begin(self, client: IExchangeClient) -> Deferred[Response]:
-        request = self._request
-        record, head = request.record, request.head
+    def begin(self) -> Deferred[Response]:
+        record = self._request.record
         record.tries += 1
         notes = record.notes
         if notes is not None and "trace" in notes:
-            head = notes["trace"].outgoing(head)
-        self._opening = opening = client.exchange(head, request.body is None)
-        opening.addCallbacks(self._opened, self._notOpened)
+            self._head = notes["trace"].outgoing(self._head)
+        self._open()
         return self._responded
+
+    def _open(self) -> None:
+        self._opening = opening = self._client.exchange(self._head, self._request.body is None)
+        opening.addCallbacks(self._opened, self._notOpened)
 
     def _cancel(self, _: Deferred[Response]) -> None:
         if self._exchange is not None:
+            if self._sink is not None:
+                self._sink.over()
             self._exchange.reset(CANCEL)
         elif self._opening is not None:
             self._opening.cancel()
@@ -75,19 +94,45 @@ class _Sending:
             exchange.reset(CANCEL)
             return
         self._exchange = exchange
-        body = self._request.body
+        request = self._request
+        if request.informational is not None or request.body is not None:
+            exchange.notifyInformational(self._informed)
+        body = request.body
         if body is not None:
-            body.start(RequestSink(exchange, body, self._request.record))
+            self._expects = (fieldValue(request.head.headers, b"expect") or b"").lower() == b"100-continue"
+            sink = self._sink = RequestSink(exchange, body, request.record)
+            body.start(sink)
         exchange.response().addCallbacks(self._answered, self._broken)
+
+    def _informed(self, head: ResponseHead) -> None:
+        if head.status == 100:
+            self._expects = False
+        if self._request.informational is not None and not self._responded.called:
+            self._request.informational(head)
 
     def _answered(self, head: ResponseHead) -> None:
         if self._responded.called:
             return
-        exchange = self._exchange
-        body = None
-        if not exchange.bodyless:
+        exchange, sink, body = self._exchange, self._sink, None
+        if head.status == 407:
+            exchange.reset(CANCEL)
+            self._fail(Failure(OriginConfused("the origin asked for what only a proxy may ask for")))
+            return
+        # The request's head told of a body, and nothing of it will come.
+        declined = self._expects and sink is not None and not sink.begun and not sink.ended
+        # With an upload that goes on, somebody has to hear when it is wanted no more.
+        if not exchange.bodyless or (sink is not None and not sink.ended and not declined):
             length = fieldValue(head.headers, b"content-length")
-            body = ResponseBody(exchange, int(length) if length is not None and length.isdigit() else None)
+            body = ResponseBody(
+                exchange,
+                int(length) if length is not None and length.isdigit() else None,
+                None if sink is None or sink.ended else sink.over,
+                declined,
+            )
+        if declined and sink is not None:
+            sink.over()
+            if body is None:
+                exchange.reset(CANCEL)
         self._responded.callback(Response(head, body, exchange.version))
 
     def _broken(self, failure: Failure) -> None:
@@ -98,10 +143,26 @@ class _Sending:
             else:
                 failure = Failure(RequestBroken("the request was broken off before it was answered"))
         elif isinstance(error, HopUnavailable):
+            if self._mayOpenAgain():
+                self._open()
+                return
             failure = Failure(RequestBroken(str(error)))
         elif isinstance(error, FlowError):
             error.sent = True
         self._fail(failure)
+
+    def _mayOpenAgain(self) -> bool:
+        """
+        A connection that waited may have been closed by the peer just as the request went out (RFC 9112 section 9.3.1).
+        Nothing was done then, or can be done again.
+        """
+        request = self._request
+        return (
+            not self._responded.called
+            and self._exchange.reused
+            and request.body is None
+            and request.head.method in IDEMPOTENT
+        )
 
     def _fail(self, failure: Failure) -> None:
         if not self._responded.called:

@@ -21,7 +21,7 @@ from hermes.test.fabric.fakenetwork import FakeContext, FakePort
 from hermes.test.fabric.fakes import FakeFlows, FakeStream
 from hermes.test.fabric.loopbackproxy import tunnels
 from hermes.users import Users, UserSecret
-from hermes.values import Flow, Identity, Target
+from hermes.values import Flow, Identity, ResponseHead, Target
 from hermes.wire.proxyprotocol import ProxyHeader, writeV2
 from hermes.wire.socks import COMMAND_CONNECT, SocksRequest, writeRequest
 
@@ -91,7 +91,8 @@ class Listening(SynchronousTestCase):
         )
         self.assertEqual(self.asked(), Flow("udp", Target("dns.hermes", 53), SOURCE, listener="apps"))
         self.connect(port, b"GET http://db.hermes/ HTTP/1.1\r\nHost: db.hermes\r\n\r\n")
-        self.assertEqual(self.asked(), Flow("http", Target("db.hermes", 80), SOURCE, listener="apps"))
+        (exchange,) = self.context.requests.received
+        self.assertEqual((exchange.request.authority, exchange.source), (b"db.hermes", SOURCE))
         self.connect(port, HTTP2_PREFACE)
         self.assertEqual([speaker.data for speaker in self.http2], [HTTP2_PREFACE])
 
@@ -103,28 +104,27 @@ class Listening(SynchronousTestCase):
         stream.deliver(b"hello")
         self.assertEqual(near.data, b"hello")
 
+    def test_requestsThatAreNoTunnelsAreHandedOn(self) -> None:
+        _, port = self.start(anonymous=False, assist=("who", "limit"), forwarded="obfuscated")
+        self.assertEqual(self.context.requests.asked, [("apps", ("who", "limit"), False, False, "obfuscated")])
+        stream = self.connect(port, b"GET http://db.hermes/ HTTP/1.1\r\nHost: db.hermes\r\n\r\n")
+        self.context.requests.received[0].respond(ResponseHead(204), end=True)
+        self.assertTrue(bytes(stream.taken).startswith(b"HTTP/1.1 204 "))
+
     def test_refusalsAreTold(self) -> None:
         _, port = self.start()
-        for request in (
-            b"CONNECT db.hermes:2 HTTP/1.1\r\nHost: db.hermes:2\r\n\r\n",
-            b"GET http://db.hermes/ HTTP/1.1\r\nHost: db.hermes\r\n\r\n",
-        ):
-            stream = self.connect(port, request)
-            self.flows.asked[-1][1].errback(NoRoute("no route"))
-            self.assertTrue(bytes(stream.taken).startswith(b"HTTP/1.1 403 "))
-            self.assertIn(b"proxy-status: edge", bytes(stream.taken))
+        stream = self.connect(port, b"CONNECT db.hermes:2 HTTP/1.1\r\nHost: db.hermes:2\r\n\r\n")
+        self.flows.asked[-1][1].errback(NoRoute("no route"))
+        self.assertTrue(bytes(stream.taken).startswith(b"HTTP/1.1 403 "))
+        self.assertIn(b"proxy-status: edge", bytes(stream.taken))
 
     def test_whereNobodyAnonymousIsTakenACredentialIsNeeded(self) -> None:
         _, port = self.start(anonymous=False)
-        for request in (
-            b"CONNECT db.hermes:2 HTTP/1.1\r\nHost: db.hermes:2\r\n",
-            b"GET http://db.hermes/ HTTP/1.1\r\nHost: db.hermes\r\n",
-        ):
-            stream = self.connect(port, request + b"\r\n")
-            self.assertTrue(bytes(stream.taken).startswith(b"HTTP/1.1 407 "))
-            asked = len(self.flows.asked)
-            self.connect(port, request + ALICE + b"\r\n")
-            self.assertEqual((len(self.flows.asked), self.asked().identity), (asked + 1, Identity(user="alice")))
+        request = b"CONNECT db.hermes:2 HTTP/1.1\r\nHost: db.hermes:2\r\n"
+        stream = self.connect(port, request + b"\r\n")
+        self.assertTrue(bytes(stream.taken).startswith(b"HTTP/1.1 407 "))
+        self.connect(port, request + ALICE + b"\r\n")
+        self.assertEqual((len(self.flows.asked), self.asked().identity), (1, Identity(user="alice")))
         stream = self.connect(port, b"\x05\x01\x00")
         self.assertEqual(bytes(stream.taken), b"\x05\xff")
 
@@ -139,7 +139,7 @@ class Listening(SynchronousTestCase):
     def test_drainingAsksEachConnectionToFinish(self) -> None:
         listener, port = self.start()
         idle = self.connect(port, b"GET http://db.hermes/ HTTP/1.1\r\nHost: db.hermes\r\n\r\n")
-        self.flows.asked[0][1].errback(NoRoute("no"))
+        self.context.requests.received[0].respond(ResponseHead(204), end=True)
         self.connect(port, HTTP2_PREFACE)
         listener.drain()
         self.assertEqual(self.http2[0].drained, 1)

@@ -32,8 +32,7 @@ class CurlTests(Loopback):
         origin, proxy = await self.start()
         text, status = await self.fetch("-x", f"http://{proxy}", f"{origin}/a", f"{origin}/b")
         self.assertEqual((text, status), ("GET /a via 1.1: GET /b via 1.1: ", 0))
-        # One flow for both: the connection to the origin was kept.
-        self.assertEqual(self.protocols(), ["http"])
+        self.assertEqual((self.protocols(), len(self.dialer.transports)), (["http", "http"], 1))
 
     async def test_anUpload(self) -> None:
         origin, proxy = await self.start()

@@ -14,7 +14,7 @@ from twisted.internet.task import deferLater
 from hermes.http2.connection import ClientConnection
 from hermes.net.network import Network
 from hermes.test.fabric.loopbackproxy import Loopback, clock
-from hermes.test.fabric.test_relay import Body
+from hermes.test.http.forwarding import Body
 from hermes.values import RequestHead
 
 
@@ -48,5 +48,6 @@ class HTTP2Tests(Loopback):
         self.assertEqual(status, 502)
         status, body = await self.exchange(connection, evolve(head, method=b"HEAD"))
         self.assertEqual((status, body.data), (200, b""))
-        self.assertEqual(self.protocols(), ["http"])
+        self.assertEqual([record.status for record in self.watching.ended], [200, 200, 502, 200])
+        self.assertEqual(len(self.dialer.transports), 1)
         connection.abort()

@@ -1,5 +1,5 @@
 """
-Requests in absolute-form reach their origin.
+Requests reach their origin, and what comes back reaches the client.
 """
 
 from __future__ import annotations
@@ -8,81 +8,14 @@ from base64 import b64encode
 from typing import Any
 
 from twisted.internet.error import ConnectionDone
-from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from hermes.errors import HopRefused, NoRoute, TargetRefused
-from hermes.fabric.forward import DIAL_TIME, IDLE_TIME, ForwardHandler
-from hermes.fabric.record import FlowRecord
-from hermes.fabric.splice import StreamSplice
+from hermes.http.answering import EXPECT_TIME
+from hermes.http1.client import IDLE_TIME
 from hermes.interfaces import IExchangeHandler
-from hermes.test.fabric.fakenetwork import FakeContext
-from hermes.test.fabric.fakes import FakeFlows, FakeStream
-from hermes.test.fabric.test_relay import Body
-from hermes.testing import MemoryClientExchange, MemoryNetwork, MemoryServerExchange
-from hermes.users import Users, UserSecret
-from hermes.values import Flow, Headers, Identity, RequestHead, Target
-
-SOURCE = ("192.0.2.1", 4000)
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-
-
-class Forwarding(SynchronousTestCase):
-    def setUp(self) -> None:
-        self.context = FakeContext()
-        self.flows: FakeFlows = self.context.flows
-        self.context.authenticator = Users({"alice": UserSecret(password="secret")})
-        self.network = MemoryNetwork()
-        self.handler = self.newHandler()
-        self.via = self.handler.heads._pseudonym
-
-    def newHandler(self, anonymous: bool = True) -> ForwardHandler:
-        return ForwardHandler(self.context, "apps", anonymous)
-
-    def ask(
-        self,
-        method: bytes = b"GET",
-        headers: Headers = (),
-        authority: bytes = b"origin.example",
-        path: bytes = b"/a?b",
-        scheme: bytes = b"http",
-        ended: bool = True,
-        **options: Any,
-    ) -> tuple[MemoryClientExchange, MemoryServerExchange, Body]:
-        request = RequestHead(method, scheme, authority, path, None, headers)
-        browser, server = self.network.pair(request, **options)
-        browser.attach(body := Body())
-        if ended:
-            browser.loseWriteConnection()
-        self.handler.exchangeReceived(server)
-        self.pump()
-        return browser, server, body
-
-    def pump(self) -> None:
-        self.network.pump()
-        self.context.reactor.advance(0)
-        self.network.pump()
-
-    def up(self, which: int = -1) -> FakeStream:
-        """
-        The flow is open: what the origin reads and writes.
-        """
-        flow, opening = self.flows.asked[which]
-        splice = StreamSplice(FlowRecord(flow, 0.0), lambda splice: None)
-        origin = FakeStream(self.context.reactor)
-        origin.attach(splice.far)
-        opening.callback(splice.near)
-        self.pump()
-        return origin
-
-    def answer(self, origin: FakeStream, data: bytes) -> None:
-        origin.deliver(data)
-        self.pump()
-
-    def assertRefused(self, exchange: MemoryServerExchange, status: int, error: bytes) -> None:
-        head = exchange.responses[-1]
-        self.assertEqual(head.status, status)
-        self.assertIn(error, head.get(b"proxy-status") or b"")
+from hermes.test.http.forwarding import OK, Forwarding
+from hermes.values import Identity, Target
 
 
 class ForwardTests(Forwarding):
@@ -91,8 +24,7 @@ class ForwardTests(Forwarding):
 
     def test_aRequestGoesToItsOriginAndTheResponseComesBack(self) -> None:
         _, server, body = self.ask(headers=((b"accept", b"*/*"),))
-        flow = Flow("http", Target("origin.example", 80), SOURCE, listener="apps")
-        self.assertEqual([asked for asked, _ in self.flows.asked], [flow])
+        self.assertEqual([flow.target for flow in self.dialer.flows], [Target("origin.example", 80)])
         origin = self.up()
         self.assertEqual(
             bytes(origin.taken),
@@ -107,7 +39,7 @@ class ForwardTests(Forwarding):
 
     def test_anOtherPortIsDialed(self) -> None:
         self.ask(authority=b"[2001:db8::1]:8080")
-        self.assertEqual(self.flows.asked[0][0].target, Target("2001:db8::1", 8080))
+        self.assertEqual(self.dialer.flows[0].target, Target("2001:db8::1", 8080))
 
     def test_bodiesOfAKnownAndOfAnUnknownLengthAreStreamed(self) -> None:
         for headers, sent in (
@@ -139,17 +71,109 @@ class ForwardTests(Forwarding):
         self.answer(origin, b"0\r\n\r\n")
         self.assertTrue(body.ended)
 
-    def test_aClientThatExpectsA100GetsItAndTheOriginIsNotAsked(self) -> None:
+    # 100 and other informational responses
+
+    def expecting(self) -> tuple[Any, Any, Any, Any]:
         headers = ((b"expect", b"100-continue"), (b"content-length", b"2"))
-        browser, server, _ = self.ask(b"PUT", headers, ended=False)
-        self.assertEqual([head.status for head in server.responses], [100])
+        browser, server, body = self.ask(b"PUT", headers, ended=False)
         origin = self.up()
+        self.assertIn(b"\r\nexpect: 100-continue\r\n", bytes(origin.taken))
+        self.assertEqual(server.responses, [])
+        return browser, server, body, origin
+
+    def statuses(self, server: Any) -> list[int]:
+        return [head.status for head in server.responses]
+
+    def test_theOriginSaysWhenToGoOn(self) -> None:
+        browser, server, body, origin = self.expecting()
         browser.write(b"xy")
         browser.loseWriteConnection()
         self.pump()
-        self.assertNotIn(b"expect", bytes(origin.taken))
+        self.assertTrue(bytes(origin.taken).endswith(b"\r\n\r\n"))
+        self.answer(origin, b"HTTP/1.1 100 Go on\r\n\r\n")
+        self.assertEqual(self.statuses(server), [100])
+        self.assertTrue(bytes(origin.taken).endswith(b"\r\n\r\nxy"))
         self.answer(origin, OK)
-        self.assertEqual([head.status for head in server.responses], [100, 200])
+        self.assertEqual((self.statuses(server), body.data), ([100, 200], b"ok"))
+        self.assertEqual(self.clock.getDelayedCalls(), self.idleTimers())
+
+    def idleTimers(self) -> list[Any]:
+        # The connection waits for a next request.
+        return [call for call in self.clock.getDelayedCalls() if call.getTime() - self.clock.seconds() > EXPECT_TIME]
+
+    def test_anOriginThatKnowsNothingOf100GetsTheBodyAllTheSame(self) -> None:
+        browser, server, body, origin = self.expecting()
+        self.clock.advance(EXPECT_TIME)
+        browser.write(b"xy")
+        browser.loseWriteConnection()
+        self.pump()
+        self.assertEqual(self.statuses(server), [100])
+        self.assertTrue(bytes(origin.taken).endswith(b"\r\n\r\nxy"))
+        self.answer(origin, OK)
+        self.assertEqual((self.statuses(server), body.ended), ([100, 200], True))
+
+    def test_anOriginThatDeclinesIsNotSentTheBody(self) -> None:
+        for answer, text in (
+            (b"HTTP/1.1 417 No\r\nContent-Length: 0\r\n\r\n", b""),
+            (b"HTTP/1.1 401 Who\r\nContent-Length: 3\r\n\r\nwho", b"who"),
+        ):
+            _, server, body, origin = self.expecting()
+            self.answer(origin, answer)
+            self.assertEqual((self.statuses(server), body.data, body.ended), ([int(answer[9:12])], text, True))
+            self.assertTrue(bytes(origin.taken).endswith(b"\r\n\r\n"))
+            # What it would read next would be taken for the body.
+            self.assertIn("abortConnection", origin.calls)
+            self.clock.advance(EXPECT_TIME)
+            self.assertEqual(len(server.responses), 1)
+
+    def test_aClientThatWaitsAndGoesAwayLeavesNothing(self) -> None:
+        browser, _, _, origin = self.expecting()
+        browser.reset(8)
+        self.pump()
+        self.assertIn("abortConnection", origin.calls)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_hintsArePassedOn(self) -> None:
+        _, server, _ = self.ask()
+        origin = self.up()
+        self.answer(origin, b"HTTP/1.1 103 Hints\r\nLink: </a>\r\nHermes-X: y\r\n\r\n")
+        self.answer(origin, b"HTTP/1.1 102 Processing\r\n\r\n" + OK)
+        self.assertEqual(self.statuses(server), [103, 102, 200])
+        self.assertEqual(server.responses[0].headers, ((b"link", b"</a>"),))
+
+    # Early answers
+
+    def test_anOriginThatAnswersAndTakesNoMoreEndsTheUpload(self) -> None:
+        browser, server, body = self.ask(b"POST", ended=False)
+        origin = self.up()
+        browser.write(b"begin")
+        self.pump()
+        self.answer(origin, b"HTTP/1.1 413 No\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno")
+        self.assertEqual((self.statuses(server), body.data, body.ended), ([413], b"no", True))
+        taken = bytes(origin.taken)
+        browser.write(b"in vain")
+        browser.loseWriteConnection()
+        self.pump()
+        self.assertEqual(bytes(origin.taken), taken)
+        self.assertTrue(browser.disconnected)
+        self.assertIsNone(browser.resetWith)
+
+    def test_anAnswerBeforeTheEndOfTheUploadDoesNotEndIt(self) -> None:
+        for answer in (OK, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", b"HTTP/1.1 204 None\r\n\r\n"):
+            self.setUp()
+            browser, _, body = self.ask(b"POST", ended=False)
+            origin = self.up()
+            self.answer(origin, answer)
+            self.assertTrue(body.ended)
+            browser.write(b"more")
+            browser.loseWriteConnection()
+            self.pump()
+            self.assertTrue(bytes(origin.taken).endswith(b"4\r\nmore\r\n0\r\n\r\n"))
+            self.assertTrue(browser.disconnected)
+            self.assertEqual((browser.resetWith, len(self.watching.ended)), (None, 1))
+            # The connection is good for a next request.
+            self.ask()
+            self.assertIn(b"GET /a?b", bytes(origin.taken))
 
     def test_anEmptyPostHasALength(self) -> None:
         self.ask(b"POST")
@@ -166,7 +190,7 @@ class ForwardTests(Forwarding):
         for name in names:
             self.assertNotIn(b"\n" + name, sent)
         self.assertIn(b"authorization: mine\r\n", sent)
-        self.assertIn(b"via: 1.0 x, 2 " + self.via, sent)
+        self.assertIn(b"via: 1.0 x\r\nvia: 2 " + self.via, sent)
 
     def test_cookiesThatHTTP2CutUpAreOneField(self) -> None:
         self.ask(headers=((b"cookie", b"a=1"), (b"x", b"y"), (b"cookie", b"b=2")))
@@ -174,7 +198,7 @@ class ForwardTests(Forwarding):
 
     def test_optionsCountsItsProxies(self) -> None:
         _, server, _ = self.ask(b"OPTIONS", ((b"max-forwards", b"0"),), path=b"*")
-        self.assertEqual((server.responses[0].status, self.flows.asked), (200, []))
+        self.assertEqual((server.responses[0].status, self.dialer.flows), (200, []))
         self.ask(b"OPTIONS", ((b"max-forwards", b"3"),), path=b"*")
         sent = bytes(self.up().taken)
         self.assertTrue(sent.startswith(b"OPTIONS * HTTP/1.1\r\n"))
@@ -182,37 +206,32 @@ class ForwardTests(Forwarding):
 
     # Connections to the origin
 
-    def test_theNextRequestOfTheSameClientUsesTheSameFlow(self) -> None:
+    def test_theNextRequestUsesTheSameConnectionWhoeverAsks(self) -> None:
         self.ask()
         origin = self.up()
         self.answer(origin, OK)
-        _, _, body = self.ask()
-        self.assertEqual(bytes(origin.taken).count(b"GET "), 2)
-        self.answer(origin, OK)
-        self.assertEqual((body.data, len(self.flows.asked)), (b"ok", 1))
+        others: list[dict[str, Any]] = [{}, {"source": ("192.0.2.9", 1)}, {"identity": Identity(node="relay")}]
+        for number, options in enumerate(others):
+            _, _, body = self.ask(**options)
+            self.assertEqual(bytes(origin.taken).count(b"GET "), number + 2)
+            self.answer(origin, OK)
+            self.assertEqual((body.data, len(self.dialer.flows)), (b"ok", 1))
 
-    def test_anotherClientNeverUsesIt(self) -> None:
+    def test_anotherTargetNeverDoes(self) -> None:
         self.ask()
         self.answer(self.up(), OK)
-        self.ask(source=("192.0.2.1", 4001))
-        self.ask(identity=Identity(node="edge"))
-        self.ask(headers=((b"proxy-authorization", b"Basic " + b64encode(b"alice:secret")),))
         self.ask(authority=b"other.example")
-        self.assertEqual(len(self.flows.asked), 5)
+        self.ask(authority=b"origin.example:81")
+        self.assertEqual(
+            [str(flow.target) for flow in self.dialer.flows[1:]], ["other.example:80", "origin.example:81"]
+        )
 
-    def test_aFlowThatIsNotUsedAgainIsClosed(self) -> None:
+    def test_aConnectionThatIsNotUsedAgainIsClosed(self) -> None:
         self.ask()
         origin = self.up()
         self.answer(origin, OK)
-        self.context.reactor.advance(IDLE_TIME)
-        self.pump()
-        self.assertIn("loseWriteConnection", origin.calls)
-
-    def test_drainingKeepsNoFlowForLater(self) -> None:
-        self.ask()
-        origin = self.up()
-        self.answer(origin, OK)
-        self.handler.drain()
+        for _ in range(2):
+            self.clock.advance(IDLE_TIME)
         self.pump()
         self.assertIn("loseWriteConnection", origin.calls)
 
@@ -223,7 +242,7 @@ class ForwardTests(Forwarding):
         _, server, body = self.ask()
         origin.fail(ConnectionDone())
         self.pump()
-        self.assertEqual((len(self.flows.asked), server.responses), (2, []))
+        self.assertEqual((len(self.dialer.flows), server.responses), (2, []))
         self.answer(self.up(), OK)
         self.assertEqual(body.data, b"ok")
 
@@ -234,24 +253,22 @@ class ForwardTests(Forwarding):
         _, server, _ = self.ask(b"POST")
         origin.fail(ConnectionDone())
         self.pump()
-        self.assertRefused(server, 502, b"destination_unavailable")
-        self.assertEqual(len(self.flows.asked), 1)
+        self.assertRefused(server, 502, b"http_response_incomplete")
+        self.assertEqual(len(self.dialer.flows), 1)
 
     # What goes wrong
 
     def test_aRefusedFlowIsTold(self) -> None:
         for error, status, kind in ((NoRoute("no"), 403, b"denied"), (TargetRefused("no"), 502, b"refused")):
             _, server, body = self.ask()
-            self.flows.asked[-1][1].errback(error)
-            self.pump()
+            self.refuse(error)
             self.assertRefused(server, status, kind)
             self.assertEqual(body.data, b"no\n")
 
     def test_whatTheProxiesBeyondHaveToldComesBeforeWhatWeTell(self) -> None:
         _, server, _ = self.ask()
         told = b"exit;error=dns_error, relay;error=http_upgrade_failed"
-        self.flows.asked[-1][1].errback(HopRefused("the next hop answered 502", 502, told, "dns_error"))
-        self.pump()
+        self.refuse(HopRefused("the next hop answered 502", 502, told, "dns_error"))
         own = b'%s;error=http_upgrade_failed;received-status=502;details="the next hop answered 502"'
         self.assertEqual(server.responses[-1].get(b"proxy-status"), told + b", " + own % b"edge")
 
@@ -259,7 +276,7 @@ class ForwardTests(Forwarding):
         browser, server, body = self.ask(b"POST", ended=False)
         browser.write(b"x" * 1000)
         self.pump()
-        self.flows.asked[0][1].errback(NoRoute("no"))
+        self.refuse(NoRoute("no"))
         browser.write(b"x" * 1000)
         self.pump()
         self.assertRefused(server, 403, b"denied")
@@ -267,8 +284,7 @@ class ForwardTests(Forwarding):
 
     def test_aRefusalOfHeadHasNoBody(self) -> None:
         _, server, body = self.ask(b"HEAD")
-        self.flows.asked[0][1].errback(NoRoute("no"))
-        self.pump()
+        self.refuse(NoRoute("no"))
         self.assertRefused(server, 403, b"denied")
         self.assertEqual(body.data, b"")
 
@@ -276,7 +292,7 @@ class ForwardTests(Forwarding):
         _, server, _ = self.ask()
         self.up().fail(ConnectionDone())
         self.pump()
-        self.assertRefused(server, 502, b"destination_unavailable")
+        self.assertRefused(server, 502, b"http_response_incomplete")
 
     def test_anOriginThatSpeaksNoHTTPIsABadGateway(self) -> None:
         _, server, _ = self.ask()
@@ -294,11 +310,11 @@ class ForwardTests(Forwarding):
 
     def test_aClientThatGoesAwayCancelsTheDial(self) -> None:
         browser, _, _ = self.ask(ended=False)
-        self.context.reactor.advance(0)
+        self.clock.advance(0)
         browser.reset(8)
         self.pump()
-        self.assertEqual(self.flows.cancelled, 1)
-        self.assertEqual(self.context.reactor.getDelayedCalls(), [])
+        self.assertEqual(self.dialer.cancelled, 1)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_aClientThatGoesAwayLaterEndsItsFlow(self) -> None:
         browser, _, _ = self.ask()
@@ -307,20 +323,15 @@ class ForwardTests(Forwarding):
         self.pump()
         self.assertIn("abortConnection", origin.calls)
 
-    def test_aDialThatTakesTooLongIsATimeout(self) -> None:
-        _, server, _ = self.ask()
-        self.context.reactor.advance(DIAL_TIME)
-        self.pump()
-        self.assertRefused(server, 504, b"connection_timeout")
-        self.assertEqual(self.flows.cancelled, 1)
+    def test_aMistakeOfOursIsLoggedAndNotTold(self) -> None:
+        def decide(request: object) -> Any:
+            raise ZeroDivisionError("a secret")
 
-    def test_aMistakeOfOursIsLogged(self) -> None:
-        _, server, _ = self.ask()
-        self.flows.asked[0][1].errback(ZeroDivisionError())
-        self.pump()
+        self.patch(self.requests.plans, "decide", decide)
+        _, server, body = self.ask()
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
-        self.assertNotIn(b"Zero", server.responses[0].get(b"proxy-status") or b"")
-        self.assertEqual(server.responses[0].status, 502)
+        self.assertRefused(server, 502, b"proxy_internal_error")
+        self.assertEqual(body.data, b"internal error\n")
 
     def test_anOriginDoesNotAskForOurCredentials(self) -> None:
         _, server, _ = self.ask()
@@ -340,13 +351,14 @@ class ForwardTests(Forwarding):
             arguments: Any = options
             _, server, _ = self.ask(**arguments)
             self.assertEqual(server.responses[0].status, status, options)
-        self.assertEqual(self.flows.asked, [])
+        self.assertEqual(self.dialer.flows, [])
 
     # Who asks
 
     def test_aCredentialNamesTheUser(self) -> None:
         self.ask(headers=((b"proxy-authorization", b"Basic " + b64encode(b"alice:secret")),))
-        self.assertEqual(self.flows.asked[0][0].identity, Identity(user="alice"))
+        self.answer(self.up(), OK)
+        self.assertEqual(self.watching.ended[0].flow.identity, Identity(user="alice"))
 
     def test_aWrongCredentialIsRefusedWithAChallenge(self) -> None:
         _, server, _ = self.ask(headers=((b"proxy-authorization", b"Basic " + b64encode(b"alice:wrong")),))
@@ -354,8 +366,8 @@ class ForwardTests(Forwarding):
         self.assertIn(b"Basic realm=", server.responses[0].get(b"proxy-authenticate") or b"")
 
     def test_whereNobodyAnonymousIsTakenACredentialIsAskedFor(self) -> None:
-        self.handler = self.newHandler(anonymous=False)
+        self.handler = self.requests.listener("apps", anonymous=False)
         _, server, _ = self.ask()
         self.assertRefused(server, 407, b"http_request_denied")
         self.ask(identity=Identity(node="edge"))
-        self.assertEqual(len(self.flows.asked), 1)
+        self.assertEqual(len(self.dialer.flows), 1)
