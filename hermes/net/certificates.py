@@ -8,6 +8,7 @@ is.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from ipaddress import ip_address
 from typing import Any
 
@@ -341,12 +342,22 @@ class ClientCredentials:
         context.set_verify(SSL.VERIFY_PEER, self._verify)
         return context
 
+    def named(self, serverName: str) -> ClientCredentials:
+        """
+        The same towards another server. To read what is trusted takes milliseconds: this does not read it again.
+        """
+        other = copy(self)
+        other.expectedNode, other.serverName = None, serverName
+        other._expected = _serviceID(None, serverName)
+        return other
+
     def _verify(self, connection: SSL.Connection, certificate: Any, error: int, depth: int, valid: int) -> bool:
         if not valid:
             raise _untrusted("the server's", error)
         if depth == 0:
-            # Here and not after the handshake: a stranger never sees our certificate.
-            self._checkName(certificate.to_cryptography())
+            # Here and not after the handshake: a stranger never sees our certificate. The context may be another's.
+            whose: ClientCredentials = connection.get_app_data()
+            whose._checkName(certificate.to_cryptography())
         return True
 
     def _checkName(self, certificate: x509.Certificate) -> None:
@@ -368,6 +379,7 @@ class ClientCredentials:
         A connection for one handshake, between two buffers.
         """
         connection = SSL.Connection(self._context)
+        connection.set_app_data(self)
         if self.serverName is not None and isinstance(self._expected, DNS_ID):
             connection.set_tlsext_host_name(self._expected.hostname)
         connection.set_connect_state()

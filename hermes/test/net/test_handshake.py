@@ -101,6 +101,14 @@ class HandshakeTests(TLSCase):
         client, _ = self.refused(ClientCredentials(trustFile=self.trust, serverName="other.example"))
         self.assertEqual(str(client), "the server's certificate is not that of other.example")
 
+    def test_eachOfThoseThatShareWhatTheyTrustChecksItsOwnName(self) -> None:
+        base = ClientCredentials(trustFile=self.trust, serverName="base.example", protocols=[b"x", b"http/1.1"])
+        named, wrong = base.named("localhost"), base.named("wrong.example")
+        self.assertEqual(self.connected(client=named)[2].negotiatedProtocol, b"http/1.1")
+        self.assertEqual(str(self.refused(wrong)[0]), "the server's certificate is not that of wrong.example")
+        self.assertEqual(str(self.refused(base)[0]), "the server's certificate is not that of base.example")
+        self.connected(client=base.named("127.0.0.1"))
+
     def test_anotherAuthorityIsRefused(self) -> None:
         other = OverlayAuthority.create(self.mktemp(), "Another")
         client, _ = self.refused(ClientCredentials(trustFile=other.trustFile, expectedNode="relay"))
