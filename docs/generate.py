@@ -13,8 +13,11 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import attrs
+from prometheus_client import CollectorRegistry
 
 from hermes.admin.metrics import FlowMetrics
+from hermes.admin.pools import UpstreamMetrics
+from hermes.admin.requests import RequestMetrics
 from hermes.config.actions import HeadersConfig, MirrorConfig, RedirectConfig, RespondConfig, RewriteConfig
 from hermes.config.direct import (
     EndpointConfig,
@@ -27,10 +30,18 @@ from hermes.config.direct import (
 from hermes.config.reference import describeType, keyDocumentation, summary
 from hermes.config.retry import BackoffConfig, HedgeConfig, ResumeConfig, RetryConfig
 from hermes.config.routes import MatchConfig, RouteConfig
-from hermes.config.schema import AccessLogConfig, AdminConfig, IdentityConfig, NodeConfig, UserConfig
+from hermes.config.schema import (
+    AccessLogConfig,
+    AdminConfig,
+    IdentityConfig,
+    NodeConfig,
+    TracingConfig,
+    UserConfig,
+)
 from hermes.config.upstreams import UPSTREAM_TYPES
 from hermes.httplistener import CertificateOptions, HTTPLimits
 from hermes.listeners import listenerTypes
+from hermes.watchers import Watchers
 
 DIRECT_PARTS: dict[str, Any] = {
     "endpoints": EndpointConfig,
@@ -129,6 +140,7 @@ def configuration() -> str:
         ("## users", UserConfig),
         ("## admin", AdminConfig),
         ("## accessLog", AccessLogConfig),
+        ("## tracing", TracingConfig),
     ):
         parts += [title, summary(cls) + "\n", keys(cls)]
     return "\n".join(part if part.endswith("\n") else part + "\n" for part in parts)
@@ -138,13 +150,18 @@ def families() -> Iterator[tuple[str, str, str, str]]:
     """
     Name, type, labels and meaning of each metric, as they are shown.
     """
-    metrics = FlowMetrics(lambda: (), "node", "version")
-    labels = {family.name: tuple(getattr(family, "_labelnames", ())) for family in metrics.collect()}
-    for collector in list(metrics.registry._collector_to_names):
+    registry = CollectorRegistry()
+    FlowMetrics(lambda: (), "node", "version", registry)
+    RequestMetrics(lambda: (), registry)
+    UpstreamMetrics(dict, registry)
+    Watchers(None, registry)
+    labels: dict[str, tuple[str, ...]] = {}
+    for collector in list(registry._collector_to_names):
         if hasattr(collector, "_labelnames"):
-            for family in collector.describe():
-                labels[family.name] = collector._labelnames
-    for family in metrics.registry.collect():
+            labels |= {family.name: collector._labelnames for family in collector.describe()}
+        else:
+            labels |= {family.name: tuple(getattr(family, "_labelnames", ())) for family in collector.collect()}
+    for family in registry.collect():
         name = family.name + ("_total" if family.type == "counter" else "")
         told = ", ".join(f"`{label}`" for label in labels.get(family.name, ()))
         yield f"`{name}`", family.type, told, family.documentation

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
-from typing import Any
+from typing import Any, get_args
 
 import attrs
 from twisted.internet.task import Clock
@@ -18,12 +18,14 @@ from twisted.trial.unittest import SynchronousTestCase
 
 import hermes.assembly
 import hermes.proxylistener
-from hermes.admin.entries import describe
+from hermes.admin.entries import describe, describeRequest
 from hermes.cli import commands
+from hermes.config.schema import AccessLogConfig
 from hermes.endpoints import ProxyAddress
 from hermes.errors import FlowError, HopRefused
 from hermes.fabric.record import FlowRecord
 from hermes.http2.handler import EngineSettings
+from hermes.test.admin.records import requestRecord
 from hermes.test.docs.pages import DOCS, MISSING, blocks
 from hermes.tunnel import tcpcapsules
 from hermes.tunnel.request import ACCEPT_TEMPLATE, LISTEN_TEMPLATE, TCP_TEMPLATE, UDP_TEMPLATE
@@ -144,15 +146,27 @@ class ReferenceTests(SynchronousTestCase):
             self.assertIn(f"### hermes {name}", text)
 
     def test_everyFieldOfTheAccessLogIsDescribed(self) -> None:
-        record = FlowRecord(Flow("udp", Target("dns.hermes", 53), None, Identity("edge", "alice"), "dns"), 0.0)
-        record.failed(ValueError("no"))
+        flow = FlowRecord(Flow("udp", Target("dns.hermes", 53), None, Identity("edge", "alice"), "dns"), 0.0)
+        request = requestRecord()
+        for record in (flow, request):
+            record.failed(ValueError("no"))
         page = DOCS / "reference" / "access-log.md"
         text = page.read_text()
-        for name in [*describe(record, 0.0), "event"]:
-            self.assertRegex(text, rf"(?m)^\|.*`{name}`.*\|")
-        record = FlowRecord(Flow("tcp", Target("db.hermes", 3306)), Clock().seconds())
-        (example,) = [json.loads(block.body) for block in blocks(page) if block.info == "json"]
-        self.assertEqual([*describe(record, 0.0), "event"], list(example))
+        requests, flows = text.index("## HTTP exchanges"), text.index("## Flows")
+        for names, part in ((describeRequest(request, 0.0), text[requests:flows]), (describe(flow, 0.0), text[flows:])):
+            for name in [*names, "event"]:
+                self.assertRegex(part, rf"(?m)^\|.*`{name}`.*\|")
+        flow = FlowRecord(Flow("tcp", Target("db.hermes", 3306)), Clock().seconds())
+        examples = [list(json.loads(block.body)) for block in blocks(page) if block.info == "json"]
+        self.assertEqual(examples, [[*describeRequest(requestRecord(), 0.0), "event"], [*describe(flow, 0.0), "event"]])
+
+    def test_theKeysOfTheAccessLogAreDescribed(self) -> None:
+        text = (DOCS / "reference" / "access-log.md").read_text()
+        (formats,) = [
+            get_args(each.type) for each in attrs.fields(attrs.resolve_types(AccessLogConfig)) if each.name == "format"
+        ]
+        for name in formats:
+            self.assertIn(f"| `format: {name}` |", text)
 
     def test_everyParameterOfAnEndpointIsDescribed(self) -> None:
         text = (DOCS / "reference" / "endpoint-strings.md").read_text()
