@@ -80,7 +80,7 @@ class Bucket:
                     table = tables.get(kinds)
                     if table is None:
                         table = tables[kinds] = _Table(kinds, place)
-                    table.rows.setdefault(tuple(value for _, value in values), []).append((place, rest))
+                    table.add(tuple(value for _, value in values), (place, rest))
             self._tables = tuple(tables.values())
         self._matches = []
 
@@ -93,9 +93,8 @@ class Bucket:
         for table in self._tables:
             if table.first >= best:
                 break
-            for key in product(*[values(flow, head) for values in table.getters]):
-                rows = table.rows.get(key)
-                if rows is not None and rows[0][0] < best:
+            for rows in table.find(flow, head):
+                if rows[0][0] < best:
                     best = _first(rows, best, flow, head)
         return best
 
@@ -105,16 +104,38 @@ class _Table:
     Routes that ask for the same kinds of values.
 
     @ivar first: the place of the first of them.
-    @ivar getters: find the values of each kind in a request: usually one, none where it is absent.
-    @ivar rows: routes by the values that they ask for.
+    @ivar rows: routes by the values that they ask for; by the one, where there is one kind.
     """
 
-    __slots__ = ("first", "getters", "rows")
+    __slots__ = ("_getters", "_only", "_parameter", "first", "rows")
 
     def __init__(self, kinds: tuple[Any, ...], first: int) -> None:
         self.first = first
-        self.getters = [_getter(kind) for kind in kinds]
-        self.rows: dict[tuple[Any, ...], list[Candidate]] = {}
+        self.rows: dict[Any, list[Candidate]] = {}
+        # A parameter may have any number of values; it comes last.
+        self._parameter: bytes | None = kinds[-1][1] if kinds and kinds[-1][0] == "query" else None
+        self._getters = tuple(_getter(kind) for kind in (kinds if self._parameter is None else kinds[:-1]))
+        self._only = self._getters[0] if len(kinds) == 1 and self._parameter is None else None
+
+    def add(self, values: tuple[Any, ...], candidate: Candidate) -> None:
+        """
+        File a route.
+        """
+        self.rows.setdefault(values if self._only is None else values[0], []).append(candidate)
+
+    def find(self, flow: Flow, head: RequestHead) -> Sequence[list[Candidate]]:
+        """
+        The routes whose values a request has.
+        """
+        if self._only is not None:
+            rows = self.rows.get(self._only(flow, head))
+            return () if rows is None else (rows,)
+        values = tuple([getter(flow, head) for getter in self._getters])
+        if self._parameter is None:
+            rows = self.rows.get(values)
+            return () if rows is None else (rows,)
+        given = queryParameters(head.path).get(self._parameter, ())
+        return [self.rows[key] for one in given if (key := (*values, one)) in self.rows]
 
 
 def _first(candidates: Sequence[Candidate], best: int, flow: Flow, head: RequestHead) -> int:
@@ -190,18 +211,18 @@ def _exactValues(match: Match) -> Iterator[tuple[Any, list[Value]]]:
         if all(pattern.how == "exact" for pattern in criterion.values):
             name = ("header", criterion.name)
             yield name, [(name, pattern.text.encode()) for pattern in criterion.values]
-    # A request may have any number of values for each parameter: one is enough to look up.
-    for criterion in match.query:
-        if all(pattern.how == "exact" for pattern in criterion.values):
-            name = ("query", criterion.name)
-            yield name, [(name, pattern.text.encode()) for pattern in criterion.values]
-            break
     if match.sources:
         yield "source", [_networkValue(network) for network in match.sources]
     if match.methods:
         yield "method", [("method", method) for method in sorted(match.methods)]
     if match.listeners:
         yield "listener", [("listener", listener) for listener in sorted(match.listeners)]
+    # A request may have any number of values for each parameter: one of them is enough to look up.
+    for criterion in match.query:
+        if all(pattern.how == "exact" for pattern in criterion.values):
+            name = ("query", criterion.name)
+            yield name, [(name, pattern.text.encode()) for pattern in criterion.values]
+            break
 
 
 def _networkValue(network: IPNetwork) -> Value:
@@ -209,24 +230,22 @@ def _networkValue(network: IPNetwork) -> Value:
     return ("source", network.version, shift), int(network.network_address) >> shift
 
 
-def _getter(kind: Any) -> Callable[[Flow, RequestHead], Sequence[Any]]:
+def _getter(kind: Any) -> Callable[[Flow, RequestHead], Any]:
     if kind == "user":
-        return lambda flow, head: (flow.identity.user,)
+        return lambda flow, head: flow.identity.user
     if kind == "node":
-        return lambda flow, head: (flow.identity.node,)
+        return lambda flow, head: flow.identity.node
     if kind == "method":
-        return lambda flow, head: (head.method,)
+        return lambda flow, head: head.method
     if kind == "listener":
-        return lambda flow, head: (flow.listener,)
-    name = kind[1]
+        return lambda flow, head: flow.listener
     if kind[0] == "header":
-        return lambda flow, head: (head.get(name),)
-    if kind[0] == "query":
-        return lambda flow, head: queryParameters(head.path).get(name, ())
+        name = kind[1]
+        return lambda flow, head: head.get(name)
     version, shift = kind[1:]
 
-    def network(flow: Flow, head: RequestHead) -> Sequence[Any]:
+    def network(flow: Flow, head: RequestHead) -> int | None:
         source = None if flow.source is None else canonicalHost(flow.source[0])
-        return () if source is None or isinstance(source, str) or source.version != version else (int(source) >> shift,)
+        return None if source is None or isinstance(source, str) or source.version != version else int(source) >> shift
 
     return network

@@ -103,6 +103,7 @@ class RequestIndex:
         self._suffixes: dict[str, PathIndex] = {}
         self._everything: PathIndex | None = None
         self._targets = _Targets()
+        self._targeted = False
         self._all: list[PathIndex] = []
 
     def add(self, place: int, match: Match) -> None:
@@ -149,6 +150,7 @@ class RequestIndex:
         """
         All are filed.
         """
+        self._targeted = bool(self._targets)
         for index in self._all:
             index.seal()
 
@@ -185,12 +187,15 @@ class RequestIndex:
         index = self._hosts.get(host)
         if index is not None:
             found.append(index)
-        if self._suffixes and isinstance(host, str):
-            for suffix in suffixesOf(host):
-                index = self._suffixes.get(suffix)
+        suffixes = self._suffixes
+        if suffixes and isinstance(host, str):
+            dot = host.find(".")
+            while dot >= 0:
+                index = suffixes.get(host[dot:])
                 if index is not None:
                     found.append(index)
-        if self._targets:
+                dot = host.find(".", dot + 1)
+        if self._targeted:
             self._targets.find(flow, found)
         if self._everything is not None:
             found.append(self._everything)

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Literal, TypeAlias
-from urllib.parse import parse_qsl
+from urllib.parse import unquote_to_bytes
 
 from attrs import field, frozen
 
@@ -117,6 +117,10 @@ def queryParameters(path: bytes) -> Mapping[bytes, Sequence[bytes]]:
     read only.
     """
     found: dict[bytes, list[bytes]] = {}
-    for name, value in parse_qsl(path.partition(b"?")[2], keep_blank_values=True):
-        found.setdefault(name, []).append(value)
+    for pair in path.partition(b"?")[2].split(b"&"):
+        if pair:
+            name, _, value = pair.partition(b"=")
+            if b"%" in pair or b"+" in pair:
+                name, value = (unquote_to_bytes(one.replace(b"+", b" ")) for one in (name, value))
+            found.setdefault(name, []).append(value)
     return found
