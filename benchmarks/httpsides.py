@@ -72,7 +72,8 @@ class HermesHTTP(Hermes):
             origin["limits"] = {**limits, "connections": TO_ORIGIN}
         web: dict[str, Any] = {"type": "http", "bind": f"127.0.0.1:{near}", "tls": False}
         if entry:
-            web["tls"] = {"certificate": str(self.directory / "shop.pem"), "key": str(self.directory / "shop.key")}
+            files = {"certificate": str(self.directory / "shop.pem"), "key": str(self.directory / "shop.key")}
+            web |= {"tls": True, "certificates": [files]}
         overlay: dict[str, Any] = (
             {"type": "tunnel", "bind": f"127.0.0.1:{middle}"}
             if tls
