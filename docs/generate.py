@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry
 from hermes.admin.metrics import FlowMetrics
 from hermes.admin.pools import UpstreamMetrics
 from hermes.admin.requests import RequestMetrics
+from hermes.assist.cache.metrics import metricsIn
 from hermes.config.actions import HeadersConfig, MirrorConfig, RedirectConfig, RespondConfig, RewriteConfig
 from hermes.config.direct import (
     EndpointConfig,
@@ -155,6 +156,7 @@ def families() -> Iterator[tuple[str, str, str, str]]:
     RequestMetrics(lambda: (), registry)
     UpstreamMetrics(dict, registry)
     Watchers(None, registry)
+    metricsIn(registry)
     labels: dict[str, tuple[str, ...]] = {}
     for collector in list(registry._collector_to_names):
         if hasattr(collector, "_labelnames"):
