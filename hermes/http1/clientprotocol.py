@@ -122,7 +122,7 @@ class HTTP1ClientProtocol(Connection):
         exchange = ClientExchange(self, head, self.identity, self.source)
         exchange.reused, self._used = self._used, True
         self._exchange = exchange
-        self.transport.write(data)
+        self._emit((data,))
         if self._engine.writer is None and not self._engine.asking:
             exchange.writeFinished()
         return exchange

@@ -8,8 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.internet.error import ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol, IProtocol, IReactorTime
-from twisted.internet.protocol import Protocol
+from twisted.internet.interfaces import IHalfCloseableProtocol, IProtocol, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -21,13 +20,17 @@ from hermes.http1.exchange import Exchange
 from hermes.http1.handover import PlainTransport, Successor, dataTaker
 from hermes.http1.held import Held
 from hermes.http1.limits import Limits
+from hermes.http1.wire import Wire
 from hermes.interfaces import IAttachable, IBorrowingProtocol, IStreamTransport
 from hermes.proxied import sourceOf
 from hermes.values import ANONYMOUS, Address, Buffer, Headers, Identity
 
+# Exchanges end in order by the thousand.
+_DONE = Failure(ConnectionDone())
+
 
 @implementer(IBorrowingProtocol, IHalfCloseableProtocol)
-class Connection(Protocol):
+class Connection(Wire):
     """
     Moves bytes between a transport and an L{Engine}, one exchange at a time.
 
@@ -39,24 +42,21 @@ class Connection(Protocol):
     """
 
     log = Logger()
-    transport: Any
     finished: Callable[[Connection], object] | None = None
 
     def __init__(self, engine: Engine, clock: IReactorTime, limits: Limits) -> None:
+        super().__init__(clock)
         self._engine = engine
-        self._clock = clock
         self._limits = limits
         self._exchange: Exchange | None = None
         self._pumping = False
         self._reading = True
         self._readEnded = False
-        self._lost = False
         self._closing = False
         self._handedOver = False
         self._relay: Any = None
         self._held = Held()
         self._discarded = 0
-        self._timer: IDelayedCall | None = None
 
     # What the peer is.
 
@@ -116,7 +116,8 @@ class Connection(Protocol):
 
     def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008 as Twisted has it
         self._lost = True
-        self._stopTimer()
+        self._corked.clear()
+        self._dropTimer()
         relay, self._relay = self._relay, None
         exchange, self._exchange = self._exchange, None
         if relay is not None:
@@ -240,6 +241,7 @@ class Connection(Protocol):
         """
         engine = self._engine
         if engine.phase is Phase.TUNNEL:
+            self._uncork()
             self.transport.writeSequence(buffers)
         elif engine.asking:
             self._held.add(buffers, exchange.producer)
@@ -251,7 +253,7 @@ class Connection(Protocol):
                 exchange.abortConnection()
                 return
             if framed:
-                self.transport.writeSequence(framed)
+                self._emit(framed)
 
     def endBody(self, exchange: Exchange, trailers: Headers) -> None:
         """
@@ -259,6 +261,7 @@ class Connection(Protocol):
         """
         engine = self._engine
         if engine.phase is Phase.TUNNEL:
+            self._uncork()
             self.transport.loseWriteConnection()
             return
         if engine.asking:
@@ -272,7 +275,7 @@ class Connection(Protocol):
             exchange.abortConnection()
             return
         if data:
-            self.transport.write(data)
+            self._emit((data,))
         exchange.writeFinished()
         self._bodyWritten()
 
@@ -290,8 +293,11 @@ class Connection(Protocol):
         if exchange is not None and exchange.readEnded and exchange.writeEnded:
             self._exchange = None
             self._stopTimer()
-            # Not from within its own call.
-            self._clock.callLater(0, exchange.lost, Failure(ConnectionDone()))
+            if exchange.protocol is None:
+                exchange.ended(_DONE)
+            else:
+                # Not from within its own call.
+                self._clock.callLater(0, exchange.lost, _DONE)
             self._exchangeEnded()
 
     def _exchangeEnded(self) -> None:
@@ -306,9 +312,10 @@ class Connection(Protocol):
 
         @param connect: whether the protocol is still to be connected; it is then connected to the transport itself.
         """
+        self._uncork()
         transport = self.transport
         paused = self._exchange is not None and self._exchange.readPaused
-        self._stopTimer()
+        self._dropTimer()
         if not self._reading:
             # Before anything else, because a transport in memory may deliver at once: to us, who put it in order.
             pumping, self._pumping = self._pumping, True
@@ -349,6 +356,7 @@ class Connection(Protocol):
         if self._closing or self._lost or self._handedOver:
             return
         self._closing = True
+        self._uncork()
         self._engine.inbox.clear()
         self._stopTimer()
         if self._readEnded:
@@ -357,18 +365,3 @@ class Connection(Protocol):
         self.transport.loseWriteConnection()
         self._startTimer(self._limits.lingerTime, self.transport.abortConnection)
         self.steer()
-
-    # Time.
-
-    def _startTimer(self, delay: float, expired: Callable[[], object]) -> None:
-        self._stopTimer()
-        self._timer = self._clock.callLater(delay, self._expire, expired)
-
-    def _expire(self, expired: Callable[[], object]) -> None:
-        self._timer = None
-        expired()
-
-    def _stopTimer(self) -> None:
-        timer, self._timer = self._timer, None
-        if timer is not None:
-            timer.cancel()

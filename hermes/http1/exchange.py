@@ -148,7 +148,7 @@ class Exchange:
         self._connection.writeBody(self, buffers)
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
-        if self.lostReason is not None:
+        if self.lostReason is not None and not self.lostReason.check(ConnectionDone):
             producer.stopProducing()
             return
         if self.writeEnded:
@@ -211,6 +211,13 @@ class Exchange:
         self.unregisterProducer()
         if self.protocol is not None:
             self.protocol.connectionLost(reason)
+
+    def ended(self, reason: Failure) -> None:
+        """
+        It has ended in order, and nobody is attached who should be told.
+        """
+        self.lostReason = reason
+        self.writeEnded = True
 
     # The tunnel.
 

@@ -159,6 +159,7 @@ class HTTP1ServerProtocol(Connection):
             if len(self._engine.inbox):
                 raise Malformed("the connection ended before the head")
             self._closing = True
+            self._uncork()
             self.transport.loseConnection()
             return False
         self._engine.eof()
@@ -176,7 +177,7 @@ class HTTP1ServerProtocol(Connection):
         if self._engine.responded:
             self.transport.abortConnection()
             return
-        self.transport.write(writeResponse(ResponseHead(getattr(error, "status", 400)), _REFUSED, frozenset()))
+        self._emit((writeResponse(ResponseHead(getattr(error, "status", 400)), _REFUSED, frozenset()),))
         self._exchange = None
         self._closeGently()
         if exchange is not None:
@@ -194,7 +195,7 @@ class HTTP1ServerProtocol(Connection):
         if exchange is self._exchange and not len(self._engine.inbox):
             data = self._engine.goOn()
             if data:
-                self.transport.write(data)
+                self._emit((data,))
         super().attached(exchange)
 
     def respond(self, exchange: ServerExchange, head: ResponseHead, end: bool) -> None:
@@ -211,10 +212,11 @@ class HTTP1ServerProtocol(Connection):
             exchange.abortConnection()
             return
         if data:
-            self.transport.write(data)
+            self._emit((data,))
         if not engine.responded:
             return
         if engine.phase is Phase.TUNNEL:
+            self._uncork()
             self._held.release(self.transport, exchange.producer)
             if exchange.protocol is not None:
                 exchange.handOver()

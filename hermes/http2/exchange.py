@@ -5,7 +5,7 @@ An HTTP/2 stream as an exchange: its body streams as a Twisted transport, both e
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from h2.errors import ErrorCodes
 from twisted.internet.defer import Deferred, fail
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from hermes.http2.protocol import Connection
 
 __all__ = ["HIGH_WATER", "ClientExchange", "Exchange", "ServerExchange"]
+
+# Exchanges end in order by the thousand.
+DONE: Final = Failure(ConnectionDone())
 
 
 class Exchange(Inbound):
@@ -83,7 +86,7 @@ class Exchange(Inbound):
 
     def _finishIfDone(self) -> None:
         if self._ended and (self._peerEndTold or (self.disconnecting and self._peerEnded)):
-            self.lost(Failure(ConnectionDone()))
+            self.lost(DONE)
 
     def loseConnection(self) -> None:
         """
@@ -154,7 +157,7 @@ class Exchange(Inbound):
             self._tell(producer.stopProducing)
         if protocol is not None:
             self._tell(protocol.connectionLost, reason)
-        elif callback is not None:
+        elif callback is not None and reason is not DONE:
             self._tell(callback, reason)
 
     def _answerLost(self, reason: Failure) -> None:

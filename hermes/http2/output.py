@@ -5,6 +5,8 @@ until the owner takes them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from h2.errors import ErrorCodes
 from h2.settings import SettingCodes
 
@@ -12,6 +14,7 @@ from hermes.http2.abuse import FloodGuard
 from hermes.http2.frames import DATA, END_STREAM, ConnectionError, goAwayFrame, packHeader, pingFrame, resetFrame
 from hermes.http2.handler import EngineSettings, HeaderList
 from hermes.http2.state import Closed, Lane, State
+from hermes.values import Buffer
 
 _HEADS = 16
 
@@ -107,6 +110,18 @@ class Output:
         self.state.sent(lane, size)
         self._guard.windowUpdates.earn(4)
         return packHeader(size, DATA, 0, lane.streamID)
+
+    def addData(self, lane: Lane, buffers: Sequence[Buffer], size: int) -> None:
+        """
+        Send a DATA frame behind what is still to be sent; for a small one.
+
+        @param buffers: copied; C{size} bytes in all, at most L{sendWindow}.
+        """
+        if self.state.unsent:
+            self._collect()
+        self._out += self.frameData(lane, size)
+        for buffer in buffers:
+            self._out += buffer
 
     def endLane(self, lane: Lane) -> None:
         """

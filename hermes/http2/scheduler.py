@@ -15,6 +15,7 @@ from hermes.http2.state import Lane
 from hermes.values import Buffer
 
 _SLICE = 256 << 10
+_SMALL = 8 << 10
 
 
 class Scheduler:
@@ -28,6 +29,9 @@ class Scheduler:
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
+        # Where the reactor has turns: see L{hermes.net.dispatch}.
+        self._atTurnsEnd: Callable[[Callable[[], object]], object] | None = getattr(clock, "atTurnsEnd", None)
+        self._flushing = False
         self._waiting: deque[Outbound] = deque()
         # The transport has taken all that it takes for now.
         self._blocked = False
@@ -42,8 +46,18 @@ class Scheduler:
                 self._write([output])
 
     def _flushSoon(self) -> None:
-        # Inside dataReceived, one write at its end carries all that was decided.
-        if not self._receiving and self._connected:
+        # Inside dataReceived, one write at its end carries all that was decided; elsewhere, one at the end of the turn.
+        if self._receiving or not self._connected:
+            return
+        if self._atTurnsEnd is None:
+            self._flush()
+        elif not self._flushing:
+            self._flushing = True
+            self._atTurnsEnd(self._flushTurn)
+
+    def _flushTurn(self) -> None:
+        self._flushing = False
+        if self._connected and self._engine.unsent:
             self._flush()
 
     def soon(self, call: Callable[[], object]) -> None:
@@ -64,6 +78,10 @@ class Scheduler:
         engine = self._engine
         window = engine.sendWindow(lane)
         if engine.unsent:
+            if size <= _SMALL and size <= window and self._atTurnsEnd is not None:
+                # Behind a head that has not gone: one write carries both.
+                engine.addData(lane, buffers, size)
+                return size
             self._flush()
         if size <= window:
             self._write([engine.frameData(lane, size), *buffers])

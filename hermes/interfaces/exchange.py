@@ -56,8 +56,8 @@ class IServerExchange(IExchange):
 
     def notifyLost(callback: Callable[[Failure], None]) -> None:
         """
-        Call C{callback} once if the exchange ends before a protocol is attached (reset by the client, connection lost),
-        so that what was started for it can be cancelled. From C{attach} on the protocol's C{connectionLost} tells, and
+        Call C{callback} once if the exchange is cut short before a protocol is attached (reset by the client, connection
+        lost), so that what was started for it can be cancelled. From C{attach} on the protocol's C{connectionLost} tells, and
         C{callback} is not called. Called at most once; at once where the exchange is already gone.
         """
 

@@ -1,5 +1,5 @@
 """
-A shorter way from the kernel's event to our transports.
+A shorter way from the kernel's event to our transports, and the end of a turn of the reactor.
 
 Twisted's epoll reactor calls each C{doRead} and C{doWrite} inside a logging context, made anew for every event. Our
 transports log with their own prefix and have no use for it.
@@ -7,6 +7,7 @@ transports log with their own prefix and have no use for it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from errno import EINTR
 from select import EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT
 from typing import Any
@@ -24,14 +25,32 @@ def installLeanDispatch(reactor: Any) -> bool:
     Make an epoll reactor call descriptors directly that have C{leanDispatch} set; all others it calls as before. To be
     called before the reactor runs.
 
+    The reactor then has C{atTurnsEnd} too: what is given to it is called once all that has arrived is dealt with,
+    before the reactor waits again. What was written to one connection in many pieces can so be sent in one.
+
     @return: whether it was done: C{False} for any other reactor.
     """
     if not isinstance(reactor, EPollReactor):
         return False
     inner: Any = reactor
     poller, selectables, general = inner._poller, inner._selectables, inner._doReadOrWrite
+    ending: list[Callable[[], object]] = []
+
+    def endTurn() -> None:
+        # What is called may ask for more, which belongs to the same turn.
+        while ending:
+            calls = ending[:]
+            ending.clear()
+            for call in calls:
+                try:
+                    call()
+                except Exception:
+                    _log.failure("{call} failed at the end of a turn", call=call)
 
     def doPoll(timeout: float | None) -> None:
+        if ending:
+            # Timers have asked for it.
+            endTurn()
         try:
             events = poller.poll(-1 if timeout is None else timeout, len(selectables) or 1)
         except OSError as error:
@@ -55,6 +74,9 @@ def installLeanDispatch(reactor: Any) -> bool:
             except BaseException:
                 _log.failure("{prefix} failed", prefix=selectable.logPrefix())
                 selectable.abortConnection()
+        if ending:
+            endTurn()
 
+    inner.atTurnsEnd = ending.append
     inner.doPoll = inner.doIteration = doPoll
     return True
