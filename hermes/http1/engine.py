@@ -27,6 +27,7 @@ from hermes.http1.head import (
 )
 from hermes.http1.inbox import Inbox
 from hermes.http1.limits import Limits
+from hermes.http1.websocket import ACCEPT, KEY, WEBSOCKET, checkProof, newKey, proof
 from hermes.values import Buffer, Headers, RequestHead, ResponseHead
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -38,6 +39,7 @@ How many informational responses a request may get.
 
 _CLOSE = (b"connection", b"close")
 _NO_LENGTH = frozenset({b"content-length"})
+_NOT_IN_TUNNELS = _NO_LENGTH | {ACCEPT}
 _NOTHING: frozenset[bytes] = frozenset()
 
 # What a request's head has of these is for the hop before, or is written anew.
@@ -223,7 +225,9 @@ class ServerEngine(Engine):
         if request.upgrade is not None:
             head = ResponseHead(101, head.headers)
             own = ((b"connection", b"Upgrade"), (b"upgrade", request.upgrade))
-        data = writeResponse(head, own, _NO_LENGTH)
+            if request.key is not None:
+                own += ((ACCEPT, proof(request.key)),)
+        data = writeResponse(head, own, _NOT_IN_TUNNELS)
         self.responded = True
         self.phase = Phase.TUNNEL
         return data
@@ -295,6 +299,7 @@ class ClientEngine(Engine):
         self._method = b""
         self._informational = 0
         self._request = RequestHead(b"")
+        self._key = b""
         self.responded = False
         self.phase = Phase.ENDED
 
@@ -315,9 +320,12 @@ class ClientEngine(Engine):
         drop = _NOT_OURS
         length = contentLength(head.headers)
         if head.method == b"CONNECT":
-            drop = _NOT_OURS | _NO_LENGTH
+            drop = _NOT_OURS | _NO_LENGTH | {KEY}
             if head.protocol is not None:
                 own = [(b"connection", b"Upgrade"), (b"upgrade", head.protocol)]
+                if head.protocol == WEBSOCKET:
+                    self._key = newKey()
+                    own.append((KEY, self._key))
         elif end:
             if length is None and method not in _WITHOUT_BODY:
                 own = [(b"content-length", b"0")]
@@ -355,6 +363,8 @@ class ClientEngine(Engine):
         if response.switched and self._request.method != b"CONNECT":
             raise Malformed("101 to a request that asked for no upgrade")
         if response.switched and (upgrade is None or upgrade.lower() in response.upgrade):
+            if upgrade == WEBSOCKET:
+                response.head = checkProof(response.head, self._key)
             self.phase = Phase.TUNNEL
             return response
         if response.switched or (upgrade is not None and status < 300):

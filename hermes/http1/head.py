@@ -18,6 +18,7 @@ from hermes.http1.errors import Malformed
 from hermes.http1.fields import HOP_BY_HOP, Lines, endToEnd, fieldLines, members
 from hermes.http1.limits import Limits
 from hermes.http1.target import readTarget
+from hermes.http1.websocket import WEBSOCKET, takeKey
 from hermes.values import Headers, RequestHead, ResponseHead, fieldValue
 
 _LENGTH = re.compile(rb"[0-9]{1,18}")
@@ -54,6 +55,7 @@ class Request:
     @ivar close: whether the client closes after it.
     @ivar http10: whether it is of HTTP/1.0.
     @ivar expects: whether the client waits for a 100 before it sends the body.
+    @ivar key: of a WebSocket.
     """
 
     head: RequestHead
@@ -63,6 +65,7 @@ class Request:
     close: bool = False
     http10: bool = False
     expects: bool = False
+    key: bytes | None = None
 
 
 @define(eq=False)
@@ -154,14 +157,19 @@ def readRequest(block: bytes, scheme: bytes, limits: Limits) -> Request:
         if body is not None:
             raise Malformed("Upgrade with a body")
         protocol, method = upgrade.lower(), b"CONNECT"
+    head = RequestHead(method, place.scheme, place.authority, place.path, protocol, endToEnd(fields, options, _HOST))
+    key = None
+    if protocol == WEBSOCKET:
+        head, key = takeKey(head)
     return Request(
-        RequestHead(method, place.scheme, place.authority, place.path, protocol, endToEnd(fields, options, _HOST)),
+        head,
         body,
         method == b"CONNECT",
         upgrade,
         http10 or b"close" in options,
         http10,
         body is not None and not http10 and b"100-continue" in members(special.get(b"expect", ())),
+        key,
     )
 
 

@@ -203,8 +203,8 @@ class RequestTests(SynchronousTestCase):
         self.assertIsInstance(posted.body, LengthReader)
 
     def test_theFirstUpgradeThatCanBeATunnelIsTaken(self) -> None:
-        request = read(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: h2c, websocket\r\n\r\n")
-        self.assertEqual(request.head.protocol, b"websocket")
+        request = read(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: h2c, irc\r\n\r\n")
+        self.assertEqual(request.head.protocol, b"irc")
 
     def test_fieldsForOneHopAreRemoved(self) -> None:
         request = read(
