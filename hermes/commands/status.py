@@ -13,6 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from hermes.config import ConfigError, loadNode
 
@@ -123,20 +124,47 @@ def _show(status: dict[str, Any], console: Console) -> None:
         counts = (str(each.get(what, 0)) for what in ("flows", "requests"))
         listeners.add_row(each["name"], each["type"], each["address"], *counts)
     console.print(listeners)
-    if status.get("upstreams"):
-        upstreams = Table("upstream", "endpoint", "connections", "streams", "round trip", box=None, header_style="bold")
-        for each in status["upstreams"]:
-            endpoints = each.get("endpoints") or [{}]
-            for number, endpoint in enumerate(endpoints):
-                trip = endpoint.get("roundTripSeconds")
-                upstreams.add_row(
-                    "" if number else each["name"],
-                    str(endpoint.get("address", "")),
-                    str(endpoint.get("connections", "")),
-                    str(endpoint.get("streams", "")),
-                    "" if trip is None else f"{trip * 1000:.2f} ms",
-                )
-        console.print(upstreams)
+    upstreams = status.get("upstreams", ())
+    hops = [each for each in upstreams if each.get("type") != "direct"]
+    if hops:
+        console.print(_hops(hops))
+    direct = [each for each in upstreams if each.get("type") == "direct"]
+    if direct:
+        console.print(_direct(direct))
+
+
+def _hops(upstreams: list[dict[str, Any]]) -> Table:
+    table = Table("upstream", "endpoint", "connections", "streams", "round trip", box=None, header_style="bold")
+    for each in upstreams:
+        for number, endpoint in enumerate(each.get("endpoints") or [{}]):
+            trip = endpoint.get("roundTripSeconds")
+            table.add_row(
+                "" if number else each["name"],
+                str(endpoint.get("address", "")),
+                str(endpoint.get("connections", "")),
+                str(endpoint.get("streams", "")),
+                "" if trip is None else f"{trip * 1000:.2f} ms",
+            )
+    return table
+
+
+_STATES = {"up": "green", "down": "yellow", "ejected": "yellow", "unhealthy": "red"}
+
+
+def _direct(upstreams: list[dict[str, Any]]) -> Table:
+    columns = ("active", "connections", "pending", "failures")
+    table = Table("upstream", "endpoint", "state", *columns, "", box=None, header_style="bold")
+    for each in upstreams:
+        for number, endpoint in enumerate(each.get("endpoints", ())):
+            state = endpoint["state"]
+            table.add_row(
+                "" if number else each["name"],
+                endpoint["address"],
+                Text(state, _STATES.get(state, "")),
+                *(str(endpoint[column]) for column in columns),
+                Text(endpoint["error"] or ""),
+            )
+    return table
 
 
 def _flows(flows: list[dict[str, Any]]) -> Table:

@@ -44,6 +44,17 @@ REQUEST: dict[str, Any] = {
     "bytesOut": 0,
     "seconds": 2.0,
 }
+ENDPOINT: dict[str, Any] = {
+    "state": "up",
+    "healthy": True,
+    "ejected": False,
+    "active": 3,
+    "flows": 0,
+    "connections": 4,
+    "pending": 1,
+    "failures": 7,
+    "error": None,
+}
 STATUS = {
     "node": "edge",
     "uptimeSeconds": 3700.0,
@@ -57,7 +68,18 @@ STATUS = {
             "name": "exit",
             "type": "hop",
             "endpoints": [{"address": "h:8443", "connections": 1, "streams": 9, "roundTripSeconds": 0.0012}],
-        }
+        },
+        {
+            "name": "stock",
+            "type": "direct",
+            "requests": 3,
+            "retries": 0,
+            "refused": 0,
+            "endpoints": [
+                {**ENDPOINT, "address": "10.1.0.5:80"},
+                {**ENDPOINT, "address": "10.1.0.6:80", "state": "unhealthy", "error": "it [b]answers 503"},
+            ],
+        },
     ],
 }
 
@@ -114,6 +136,8 @@ class StatusTests(SynchronousTestCase):
         )
         self.assertIn("apps proxy 127.0.0.1:3128 1 3", lines)
         self.assertIn("exit h:8443 1 9 1.20 ms", lines)
+        self.assertIn("stock 10.1.0.5:80 up 3 4 1 7", lines)
+        self.assertIn("10.1.0.6:80 unhealthy 3 4 1 7 it [b]answers 503", lines)
 
     def test_flowsAreShown(self) -> None:
         path = self.path()
