@@ -75,14 +75,24 @@ class LineWriter:
         """
         self._lines.append(line)
         self._size += len(line)
-        if self._size >= BATCH_SIZE or self._closed:
+        if self._closed:
             self.flush()
         elif self._timer is None:
-            self._timer = self._clock.callLater(BATCH_DELAY, self._due)
+            # The first after a silence does not wait.
+            self.flush()
+            self._rest()
+        elif self._size >= BATCH_SIZE:
+            self.flush()
+
+    def _rest(self) -> None:
+        if self._timer is None:
+            self._timer = self._clock.callLater(RETRY_DELAY if self._failing else BATCH_DELAY, self._due)
 
     def _due(self) -> None:
         self._timer = None
-        self.flush()
+        if self._lines or self._unsent:
+            self.flush()
+            self._rest()
 
     def flush(self) -> None:
         """
@@ -138,9 +148,8 @@ class LineWriter:
         if not self._failing and not isinstance(error, BlockingIOError):
             self._failing = True
             self.log.error("the access log {path} can't be written: {error}", path=self.path, error=error)
-        if self._timer is None and not self._closed:
-            delay = RETRY_DELAY if self._failing else BATCH_DELAY
-            self._timer = self._clock.callLater(delay, self._due)
+        if not self._closed:
+            self._rest()
 
     def _recovered(self) -> None:
         if self._failing or self.lost:

@@ -60,19 +60,26 @@ class LineWriterTests(SynchronousTestCase):
 
         return restore
 
-    def test_linesAreGatheredForATenthOfASecond(self) -> None:
+    def test_theFirstLineIsWrittenAtOnceAndThoseAfterItAreGatheredForATenthOfASecond(self) -> None:
         self.writer.write("one\n")
-        self.writer.write("two\n")
-        self.assertEqual(self.path.read_text(), "")
+        self.assertEqual(self.path.read_text(), "one\n")
+        for number in range(3):
+            self.writer.write(f"two {number}\n")
+            self.writer.write(f"three {number}\n")
+            self.assertEqual(len(self.path.read_text().splitlines()), 1 + 2 * number)
+            self.clock.advance(BATCH_DELAY)
+            self.assertEqual(len(self.path.read_text().splitlines()), 3 + 2 * number)
+        # After a silence there is a first line again.
         self.clock.advance(BATCH_DELAY)
-        self.assertEqual(self.path.read_text(), "one\ntwo\n")
         self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.writer.write("again\n")
+        self.assertEqual(self.path.read_text().splitlines()[-1], "again")
 
     def test_manyLinesAreWrittenAtOnce(self) -> None:
         line = "x" * 1023 + "\n"
-        for _ in range(BATCH_SIZE // 1024):
+        for _ in range(1 + BATCH_SIZE // 1024):
             self.writer.write(line)
-        self.assertEqual(self.path.stat().st_size, BATCH_SIZE)
+        self.assertEqual(self.path.stat().st_size, 1024 + BATCH_SIZE)
 
     def test_whatWasGatheredIsWrittenBeforeTheFileIsLeft(self) -> None:
         self.writer.write("old\n")
@@ -112,6 +119,7 @@ class LineWriterTests(SynchronousTestCase):
         self.clock.advance(RETRY_DELAY)
         self.assertEqual(self.path.read_text(), "one\ntwo\nthree\n")
         self.assertIn("is written again; 0 lines were lost", self.said[1])
+        self.clock.advance(BATCH_DELAY)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_whatIsHeldForAFullDiskIsBoundedAndTheRestIsCounted(self) -> None:
