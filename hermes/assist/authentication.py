@@ -220,7 +220,7 @@ class Authentication:
         return {
             "failures": self.failures,
             "checking": 0 if self._passwords is None else self._passwords.waiting,
-            "remembered": 0 if self._tokens is None else len(self._tokens),
+            "remembered": 0 if self._tokens is None else self._tokens.remembered,
         }
 
     def close(self) -> Deferred[None]:

@@ -97,34 +97,30 @@ class _Reader(TwistedProtocol):
 
     def __init__(self) -> None:
         self._data = bytearray()
-        self._tooLong = False
         self.read: Deferred[bytes] = Deferred(self._cancel)
 
     def dataReceived(self, data: bytes) -> None:
         self._data += data
-        if len(self._data) > MAX_ANSWER and not self._tooLong:
-            self._tooLong = True
-            self._abort()
+        if len(self._data) > MAX_ANSWER and not self.read.called:
+            self._data.clear()
+            self._close()
+            self.read.errback(FetchFailed(f"the answer has more than {MAX_ANSWER} bytes"))
 
     def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008  # as Twisted has it
         if self.read.called:
             return
-        if self._tooLong:
-            self.read.errback(FetchFailed(f"the answer has more than {MAX_ANSWER} bytes"))
-        elif reason.check(ResponseDone, PotentialDataLoss):
+        if reason.check(ResponseDone, PotentialDataLoss):
             self.read.callback(bytes(self._data))
         else:
             self.read.errback(FetchFailed("the answer was cut short"))
 
     def _cancel(self, _: Deferred[bytes]) -> None:
-        self._abort()
+        self._close()
 
-    def _abort(self) -> None:
-        # What delivers a response's body gives no other way out before its end.
+    def _close(self) -> None:
+        # What delivers a body can't be aborted: closed it can be.
         transport: Any = self.transport
-        abort = getattr(transport, "abortConnection", None)
-        if abort is not None:
-            abort()
+        transport.loseConnection()
 
 
 class Fetcher:
@@ -168,6 +164,8 @@ class Fetcher:
         except (CancelledError, FetchFailed):
             raise
         except Exception as error:
+            if any(reason.check(CancelledError) for reason in _reasons(error)):
+                raise CancelledError from None
             raise FetchFailed(f"{type(error).__name__}: {_told(error)}") from error
         found = tuple((name.lower(), value) for name, values in response.headers.getAllRawHeaders() for value in values)
         return Answer(response.code, found, data)
@@ -180,9 +178,13 @@ class Fetcher:
         return closed
 
 
-def _told(error: Exception) -> str:
+def _reasons(error: Exception) -> Sequence[Failure]:
     reasons: Sequence[Failure] = getattr(error, "reasons", ())
-    return "; ".join(str(reason.value) for reason in reasons) or str(error)
+    return reasons
+
+
+def _told(error: Exception) -> str:
+    return "; ".join(str(reason.value) for reason in _reasons(error)) or str(error)
 
 
 def _trustRoot(path: str) -> Any:

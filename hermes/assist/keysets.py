@@ -76,9 +76,6 @@ class KeySet:
         self._triedAt: float | None = None
         self._loading: Shared[None] | None = None
 
-    def __len__(self) -> int:
-        return len(self._keys)
-
     def due(self) -> Deferred[None] | None:
         """
         To be called before keys are used: asks for them where it is time to.
@@ -165,9 +162,6 @@ class FixedKeys:
 
     def __init__(self, key: SigningKey) -> None:
         self._key = key
-
-    def __len__(self) -> int:
-        return 1
 
     def due(self) -> Deferred[None] | None:
         """

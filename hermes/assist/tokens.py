@@ -126,7 +126,11 @@ class TokenChecker:
         self._secret = urandom(32)
         self._signatures = PyJWS()
 
-    def __len__(self) -> int:
+    @property
+    def remembered(self) -> int:
+        """
+        How many tokens are.
+        """
         return len(self._remembered)
 
     def known(self, token: bytes) -> Proof | None:
