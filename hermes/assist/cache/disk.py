@@ -17,7 +17,7 @@ from typing import Any, Final
 from zlib import crc32
 
 from attrs import evolve, frozen
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -187,10 +187,7 @@ class DiskStore:
             self._used.add(row[0])
             return DiskBody(self, row[0], 0, row[1])
 
-        def unread(failure: Failure) -> None:
-            self.failed(failure)
-
-        return self._reads.do(operation).addCallbacks(found, unread)
+        return self._reads.do(operation).addCallbacks(found, self._unknown)
 
     def discard(self, number: int) -> None:
         """
@@ -300,8 +297,14 @@ class DiskStore:
         return found
 
     def _unread(self, failure: Failure) -> Sequence[StoredResponse]:
+        # Whoever asked may have left.
+        if failure.check(CancelledError):
+            failure.raiseException()
         self.failed(failure)
         return ()
+
+    def _unknown(self, failure: Failure) -> None:
+        self._unread(failure)
 
     def _around(self) -> Callable[[sqlite3.Connection], Callable[[], None]]:
         """

@@ -183,12 +183,14 @@ class CacheCase(SynchronousTestCase):
     A cache in front of an origin that a test plays.
 
     @ivar sent: the requests that have come to the origin, and what it is to answer each with.
+    @ivar cancelled: those that were given up.
     """
 
     def setUp(self) -> None:
         self.clock = Clock()
         self.clock.advance(EPOCH)
         self.sent: list[tuple[Request, Deferred[Response]]] = []
+        self.cancelled: list[Request] = []
         self.cache = self.make()
 
     def make(self, **options: Any) -> Cache:
@@ -208,7 +210,7 @@ class CacheCase(SynchronousTestCase):
         """
         The origin.
         """
-        answer: Deferred[Response] = Deferred()
+        answer: Deferred[Response] = Deferred(lambda _: self.cancelled.append(request))
         self.sent.append((request, answer))
         return answer
 
