@@ -29,7 +29,7 @@ from hermes.config.direct import (
     PoolConfig,
 )
 from hermes.config.reference import describeType, keyDocumentation, summary
-from hermes.config.retry import BackoffConfig, HedgeConfig, ResumeConfig, RetryConfig
+from hermes.config.retry import BackoffConfig, HedgeConfig, ResumeConfig, RetryConfig, SpoolConfig
 from hermes.config.routes import MatchConfig, RouteConfig
 from hermes.config.schema import (
     AccessLogConfig,
@@ -104,9 +104,21 @@ def default(attribute: Any) -> str:
         return ""
     if isinstance(value, float):
         value = f"{value:g}"
+    if getattr(attribute.type, "__name__", "") == "Size":
+        value = size(value)
     if isinstance(value, tuple):
         value = f"[{', '.join(value)}]"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def size(value: int) -> str:
+    """
+    Bytes in the largest unit that fits.
+    """
+    for unit, factor in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if value and value % factor == 0:
+            return f"{value // factor}{unit}"
+    return str(value)
 
 
 def configuration() -> str:
@@ -138,6 +150,7 @@ def configuration() -> str:
         ("### hedge, in retry", HedgeConfig),
         ("### backoff, in retry and resume", BackoffConfig),
         ("### resume", ResumeConfig),
+        ("### spool, in resume", SpoolConfig),
         ("## users", UserConfig),
         ("## admin", AdminConfig),
         ("## accessLog", AccessLogConfig),

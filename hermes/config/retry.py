@@ -19,12 +19,17 @@ from hermes.http.retry import (
     Hedging,
     RetryPolicy,
 )
+from hermes.http.spool import SpoolPolicy
 
 MAX_TRIES = 1000
 
 _FIRST = Seconds(0.025)
 _MOST = Seconds(1.0)
 _BODY_LIMIT = Size(BODY_LIMIT)
+_SPOOLED = Size(16 << 20)
+_IN_MEMORY = Size(1 << 20)
+_KEPT = Seconds(30.0)
+_LEAST = Size(64 << 10)
 
 
 @frozen
@@ -127,6 +132,33 @@ class RetryConfig:
 
 
 @frozen
+class SpoolConfig:
+    """
+    How far a response that another proxy asked for is read ahead. Between two proxies, the link may be down while the
+    links behind it are up: what one has begun it finishes though the other is away, and answers with it when that asks
+    again. C{true} stands for a mapping with nothing in it.
+
+    @ivar most: how much of one response is here at a time.
+    @ivar memory: how much of that in memory, before all of it is in a temporary file.
+    @ivar keep: how long a response goes on coming, and is kept, while nobody asks for it.
+    """
+
+    most: Size = _SPOOLED
+    memory: Size = _IN_MEMORY
+    keep: Seconds = _KEPT
+
+    def __attrs_post_init__(self) -> None:
+        if self.most < _LEAST:
+            raise Misfit("is too little to be of use: at least 64KiB", below=("most",))
+
+    def policy(self) -> SpoolPolicy:
+        """
+        What it stands for.
+        """
+        return SpoolPolicy(self.most, self.memory, self.keep)
+
+
+@frozen
 class ResumeConfig:
     """
     How the body of a response goes on that was cut short: the rest is asked for, where the response has a strong
@@ -135,11 +167,13 @@ class ResumeConfig:
     @ivar tries: how often the rest is asked for without a byte of it.
     @ivar backoff: how long is waited before.
     @ivar stall: how long nothing may come, while some is wanted, until a body counts as cut short; left out, for ever.
+    @ivar spool: whether what another proxy asked for is read ahead, and kept while that is away; left out, it is not.
     """
 
     tries: int = 10
     backoff: BackoffConfig = field(factory=BackoffConfig)
     stall: Seconds | None = None
+    spool: SpoolConfig | None = None
 
     def __attrs_post_init__(self) -> None:
         if not 1 <= self.tries <= MAX_TRIES:
@@ -151,4 +185,9 @@ class ResumeConfig:
         """
         What it stands for.
         """
-        return ResumePolicy(tries=self.tries, backoff=self.backoff.backoff(), stall=self.stall)
+        return ResumePolicy(
+            tries=self.tries,
+            backoff=self.backoff.backoff(),
+            stall=self.stall,
+            spool=None if self.spool is None else self.spool.policy(),
+        )

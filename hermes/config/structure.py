@@ -19,7 +19,7 @@ from cattrs.errors import AttributeValidationNote, ClassValidationError, Iterabl
 from hermes.config import types
 from hermes.config.direct import EndpointConfig, EndpointKind, EndpointTLSConfig, TLSKind
 from hermes.config.problems import KeyPath, Misfit, nearest
-from hermes.config.retry import ResumeConfig
+from hermes.config.retry import ResumeConfig, SpoolConfig
 from hermes.config.routes import MatchConfig
 from hermes.config.schema import AssistConfig, ListenerConfig
 from hermes.config.upstreams import UPSTREAM_TYPES, UpstreamConfig
@@ -133,7 +133,7 @@ class Structurer:
             (lambda kind: kind is Target, _ignoringType(lambda value: types.parseTarget(_text(value)))),
             (lambda kind: kind is ListenerConfig, _ignoringType(self._listener)),
             (lambda kind: kind is AssistConfig, _ignoringType(self._assist)),
-            (lambda kind: kind is ResumeConfig, _ignoringType(self._resume)),
+            (lambda kind: kind in (ResumeConfig, SpoolConfig), self._orTrue),
         ]
         for applies, function in functions:
             self.converter.register_structure_hook_func(applies, function)
@@ -264,11 +264,10 @@ class Structurer:
         config: MatchConfig = self.structureClass(value, MatchConfig)
         return config.match()
 
-    def _resume(self, value: object) -> ResumeConfig | None:
+    def _orTrue(self, value: object, kind: Any) -> Any:
         if isinstance(value, bool):
-            return ResumeConfig() if value else None
-        resume: ResumeConfig = self.structureClass(value, ResumeConfig)
-        return resume
+            return kind() if value else None
+        return self.structureClass(value, kind)
 
     def _path(self, value: object) -> str:
         text = _text(value)

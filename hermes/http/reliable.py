@@ -13,6 +13,7 @@ from zope.interface import implementer
 
 from hermes.http.resume import ResumedBody, ResumePolicy, resumable
 from hermes.http.retry import GATEWAY_ERRORS, REASONS, RetryPolicy
+from hermes.http.spool import Spools
 from hermes.http.timed import TimedBody
 from hermes.http.tries import NO_RETRIES, Permit, Tries
 from hermes.interfaces import IRequestSender
@@ -58,6 +59,7 @@ class Reliable:
         self._permit = permit
         self._retry = policy.retry or NO_RETRIES
         self._partly = self._retry
+        self._spools: Spools | None = None
         if policy.resume is not None:
             self._partly = evolve(
                 self._retry,
@@ -67,6 +69,8 @@ class Reliable:
                 backoff=policy.resume.backoff,
                 hedging=None,
             )
+            if policy.resume.spool is not None:
+                self._spools = Spools(policy.resume.spool, self._deliver, clock)
 
     def send(self, request: Request) -> Deferred[Response]:
         timeout = self._policy.timeout
@@ -74,9 +78,15 @@ class Reliable:
             deadline = self._clock.seconds() + timeout
             if request.deadline is None or deadline < request.deadline:
                 request = evolve(request, deadline=deadline)
+        if self._policy.resume is not None and request.head.method == b"GET":
+            if request.name is None:
+                request = evolve(request, name=b"%024x" % self._random.getrandbits(96))
+            elif self._spools is not None and request.flow.identity.node is not None and request.body is None:
+                return self._spools.send(request)
+        return self._deliver(request)
+
+    def _deliver(self, request: Request) -> Deferred[Response]:
         resume = self._policy.resume
-        if resume is not None and request.head.method == b"GET" and request.name is None:
-            request = evolve(request, name=b"%024x" % self._random.getrandbits(96))
         response = self._tries(request, self._retry)
         if resume is not None or request.deadline is not None:
             response.addCallback(self._attended, request)

@@ -24,6 +24,7 @@ from hermes.http.ranges import (
     strongValidator,
 )
 from hermes.http.retry import Backoff
+from hermes.http.spool import SpoolPolicy
 from hermes.interfaces import IBody, IBodySink
 from hermes.messages import Request, Response
 from hermes.values import Buffer, Headers, ResponseHead
@@ -38,11 +39,14 @@ class ResumePolicy:
     @ivar backoff: how long is waited before, from the second time on.
     @ivar stall: seconds without a byte, while some is wanted, after which a body counts as cut short; L{None} for
         never.
+    @ivar spool: how far a response that another node asked for is read ahead, and kept while that is away; L{None}
+        where it is not.
     """
 
     tries: int = 10
     backoff: Backoff = field(factory=Backoff)
     stall: float | None = None
+    spool: SpoolPolicy | None = None
 
 
 class RepresentationChanged(FlowError):

@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from hermes.config import ConfigError, RouteConfig, loadNodeText
 from hermes.http.resume import ResumePolicy
 from hermes.http.retry import GATEWAY_ERRORS, IDEMPOTENT, REASONS, SERVER_ERRORS, Backoff, Hedging, RetryPolicy
+from hermes.http.spool import SpoolPolicy
 
 NODE = "node: a\nlisteners: {}\nroutes:\n  - match: {any: true}\n    "
 
@@ -88,6 +89,13 @@ class RetryTests(SynchronousTestCase):
         resume = route("resume: {tries: 4, stall: 3s, backoff: {most: 5s}}").resume
         assert resume is not None
         self.assertEqual(resume.policy(), ResumePolicy(4, Backoff(0.025, 5.0), 3.0))
+        resume = route("resume: {spool: true}").resume
+        assert resume is not None
+        self.assertEqual(resume.policy(), ResumePolicy(spool=SpoolPolicy()))
+        resume = route("resume: {spool: {most: 1MiB, memory: 64KiB, keep: 2m}}").resume
+        assert resume is not None
+        self.assertEqual(resume.policy().spool, SpoolPolicy(1 << 20, 1 << 16, 120.0))
+        self.refused("resume: {spool: {most: 1KiB}}", "too little")
         self.refused("resume: 3", "expected a mapping")
         self.refused("resume: {stall: 0}", "in no time")
         self.refused("resume: {tries: 5000}", "between 1 and 1000")
