@@ -47,12 +47,14 @@ def stage(
     make: type[Side],
     cores: tuple[int, int],
     *,
+    fillers: int = 0,
     tls: bool = False,
     entry: bool = False,
     trip: float = 0,
     tell: bool = False,
 ) -> Iterator[Stage]:
     """
+    @param fillers: how many routes come before those that take the requests.
     @param tell: whether the origin tells how many requests hang.
     @param trip: seconds of a round trip between the proxies, and between client and origin without them.
     """
@@ -76,6 +78,7 @@ def stage(
             return entrance
 
         side = make(directory, port, cores)
+        side.fillers = fillers
         try:
             side.startHTTP(tls, entry, between)
             yield Stage(side, origin, between(port), certificate)
@@ -153,6 +156,28 @@ def latency(make: type[Side], cores: tuple[int, int], seconds: float) -> Outcome
     return Outcome(through["p50"] - straight["p50"], details)
 
 
+def manyRoutes(fillers: int) -> Run:
+    """
+    CPU of both proxies for a request at 100 concurrent, with so many routes before those that take the requests, as a
+    multiple of that without them.
+    """
+
+    def run(make: type[Side], cores: tuple[int, int], seconds: float) -> Outcome:
+        costs = []
+        for number in (0, fillers):
+            with stage(make, cores, fillers=number) as on:
+                load = {"port": on.side.port, "mode": "loop", "connections": 100, "seconds": seconds}
+                with native(0, "client", **load) as client:
+                    assert client.line() == "begun\n"
+                    before = on.side.cpu()
+                    result = client.answer()
+                    costs.append((on.side.cpu() - before) * 1e6 / result["requests"])
+        few, many = costs
+        return Outcome(many / few, {"few, CPU us/request": few, "many, CPU us/request": many})
+
+    return run
+
+
 def idleMemory(connections: int) -> Run:
     """
     Resident memory of both proxies for each client connection that has asked once and stands idle.
@@ -225,6 +250,7 @@ SIDES = (HermesHTTP, EnvoyHTTP)
 MEASURES = [
     *(Measure(f"http-{number}", "requests/s", "more", rate(number), SIDES) for number in (1, 100, 1000)),
     Measure("http-latency", "us added, p50", "less", latency, SIDES),
+    Measure("http-routes", "times the CPU, 10,000 routes", "less", manyRoutes(10_000), SIDES),
     Measure("http-memory", "KiB/connection, 10,000 idle", "less", idleMemory(10_000), SIDES),
     Measure("http-memory-open", "KiB/request, 1,000 open", "less", openMemory(1000), SIDES),
     Measure("concurrent-1000", "times as fast as direct", "more", longPath(1000, False), SIDES),

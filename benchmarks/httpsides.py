@@ -35,6 +35,18 @@ A name, a host, and a path: one segment in braces, all that is below, or exactly
 """
 
 
+def routes(fillers: int) -> list[tuple[str, str, str]]:
+    """
+    L{ROUTES} behind so many that take none of the requests: half at hosts of their own, half at those that are asked.
+    """
+    hosts = sorted({host for _, host, _ in ROUTES})
+    before = [
+        (f"filler{n}", f"shop{n}.test" if n % 2 else hosts[n // 2 % len(hosts)], f"/filler/{n}/")
+        for n in range(fillers)
+    ]
+    return [*before, *ROUTES]
+
+
 def certify(directory: Path) -> None:
     """
     A certificate for the names that the client asks for, signed by itself.
@@ -90,7 +102,10 @@ class HermesHTTP(Hermes):
         self.port = near
 
     def _routes(self, upstream: str) -> list[dict[str, Any]]:
-        return [{"name": name, "match": {"host": host, "path": path}, "to": upstream} for name, host, path in ROUTES]
+        return [
+            {"name": name, "match": {"host": host, "path": path}, "to": upstream}
+            for name, host, path in routes(self.fillers)
+        ]
 
     def _spawnNode(self, document: dict[str, Any], core: int, identified: bool) -> None:
         name = document["node"]
@@ -131,7 +146,7 @@ class EnvoyHTTP(Envoy):
 
     def _listener(self, name: str, port: int, cluster: str, codec: str, tls: bool) -> dict[str, Any]:
         hosts: dict[str, list[dict[str, Any]]] = {}
-        for route, host, path in ROUTES:
+        for route, host, path in routes(self.fillers):
             hosts.setdefault(host, []).append(
                 {"name": route, "match": self._match(path), "route": {"cluster": cluster}}
             )
@@ -147,8 +162,8 @@ class EnvoyHTTP(Envoy):
             "route_config": {
                 "name": "r",
                 "virtual_hosts": [
-                    {"name": host.replace(".", "-"), "domains": [host], "routes": routes}
-                    for host, routes in hosts.items()
+                    {"name": host.replace(".", "-"), "domains": [host], "routes": taking}
+                    for host, taking in hosts.items()
                 ],
             },
             "http_filters": [router],

@@ -28,6 +28,7 @@ class Side:
     A pair of proxies that runs.
 
     @ivar port: where the load goes in.
+    @ivar fillers: how many routes come before those that take the requests of the HTTP measures.
     @ivar processes: the proxy near the target, then the one near the load.
     """
 
@@ -38,6 +39,7 @@ class Side:
         self.target = target
         self.cores = cores
         self.port = 0
+        self.fillers = 0
         self.processes: list[subprocess.Popen[bytes]] = []
 
     def spawn(self, core: int, *command: str) -> None:
@@ -62,7 +64,7 @@ class Side:
         """
         table = {socket.SOCK_STREAM: "tcp", socket.SOCK_DGRAM: "udp"}[kind]
         needle = f"0100007F:{port:04X} "
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             lines = Path(f"/proc/net/{table}").read_text().splitlines()
             if any(needle in line and (kind == socket.SOCK_DGRAM or " 0A " in line) for line in lines):
