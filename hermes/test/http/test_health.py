@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
@@ -142,13 +142,16 @@ class Checks(SynchronousTestCase):
 class ProbeCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
-        self.network: Any = MemoryNetwork(self.clock)
+        self.network = MemoryNetwork(self.clock)
         self.endpoint = Endpoint("10.0.0.1:80")
-        self.reach: Reach | None = Reach(self.network)
+        self.reach: Reach | None = self.reaching()
+
+    def reaching(self, carrier: Any = None) -> Reach:
+        return Reach(cast(Any, self.network), carrier=carrier)
 
     def carried(self) -> None:
         self.carrier = MemoryCarrier(self.network)
-        self.reach = Reach(self.network, carrier=self.carrier)
+        self.reach = self.reaching(self.carrier)
 
 
 class HTTP(ProbeCase):
