@@ -220,6 +220,17 @@ class StreamTests(Streaming):
         await server.until(lambda: server.data == b"again")
         self.assertEqual(link.connections, 2)
 
+    async def test_itMayGoDownAndUpInOneTurn(self) -> None:
+        link = self.link()
+        for _ in range(3):
+            link.down()
+            link.up()
+        client, server = await self.pair(link)
+        client.transport.write(b"x")
+        await server.until(lambda: server.data == b"x")
+        link.down()
+        await self.assertFailure(self.connect(link), ConnectionRefusedError)
+
     async def test_aBlackHoleDeliversLater(self) -> None:
         link = self.link()
         client, server = await self.pair(link)

@@ -232,6 +232,7 @@ class ImpairedStreamLink:
         self._bind = bind
         self._family = socket.AF_INET6 if ":" in bind[0] else socket.AF_INET
         self._reserved: socket.socket | None = None
+        self._listening: socket.socket | None = None
         self._port: Any = None
         self._ends: dict[_End, None] = {}
         self._waiting: dict[_End, None] = {}
@@ -275,9 +276,9 @@ class ImpairedStreamLink:
             for near in waiting:
                 self._dial(near)
         if self._port is None:
-            with self._bound(self.address) as listening:
-                listening.listen(_NEW)
-                self._port = self._reactor.adoptStreamPort(listening.fileno(), self._family, _Accepting(self))
+            listening = self._listening = self._bound(self.address)
+            listening.listen(_NEW)
+            self._port = self._reactor.adoptStreamPort(listening.fileno(), self._family, _Accepting(self))
 
     def down(self, blackHole: bool = False) -> None:
         """
@@ -290,6 +291,11 @@ class ImpairedStreamLink:
         port, self._port = self._port, None
         if port is not None:
             port.stopListening()
+        if self._listening is not None:
+            # The port closes it in a later turn; whoever connects is refused from now on.
+            self._listening.shutdown(socket.SHUT_RDWR)
+            self._listening.close()
+            self._listening = None
         self.cut()
 
     def cut(self) -> None:
