@@ -18,7 +18,9 @@ from prometheus_client import CollectorRegistry
 from hermes.admin.metrics import FlowMetrics
 from hermes.admin.pools import UpstreamMetrics
 from hermes.admin.requests import RequestMetrics
+from hermes.assist.authenticationtype import TokenOptions
 from hermes.assist.cache.metrics import metricsIn
+from hermes.assist.rules import Rule
 from hermes.config.actions import HeadersConfig, MirrorConfig, RedirectConfig, RespondConfig, RewriteConfig
 from hermes.config.direct import (
     EndpointConfig,
@@ -41,7 +43,7 @@ from hermes.config.schema import (
 )
 from hermes.config.upstreams import UPSTREAM_TYPES
 from hermes.httplistener import CertificateOptions, HTTPLimits
-from hermes.listeners import listenerTypes
+from hermes.listeners import assistantTypes, listenerTypes
 from hermes.watchers import Watchers
 
 DIRECT_PARTS: dict[str, Any] = {
@@ -57,6 +59,18 @@ REFERENCE = Path(__file__).parent / "reference"
 OURS = ("http", "proxy", "tcp", "tunnel", "udp")
 """
 The types of listeners that come with Hermes: others may be installed where this runs.
+"""
+
+
+ASSISTANTS: dict[str, dict[str, Any]] = {
+    "authentication": {"jwt": TokenOptions},
+    "authorizer": {},
+    "cache": {},
+    "limits": {},
+    "rules": {"rules": Rule},
+}
+"""
+The types of assisting components that come with Hermes, and the keys in their keys.
 """
 
 
@@ -151,6 +165,16 @@ def configuration() -> str:
         ("### backoff, in retry and resume", BackoffConfig),
         ("### resume", ResumeConfig),
         ("### spool, in resume", SpoolConfig),
+    ):
+        parts += [title, summary(cls) + "\n", keys(cls)]
+    parts += ["## assist", "An assisting component has a `type`, and the keys of that type.\n"]
+    assistants = assistantTypes()
+    for name, below in ASSISTANTS.items():
+        options = assistants[name].options
+        parts += [f"### type: {name}", summary(options) + "\n", keys(options)]
+        for key, part in below.items():
+            parts += [f"#### {key}", summary(part) + "\n", keys(part)]
+    for title, cls in (
         ("## users", UserConfig),
         ("## admin", AdminConfig),
         ("## accessLog", AccessLogConfig),
