@@ -98,7 +98,8 @@ def assess(head: ResponseHead, requestedAt: float, receivedAt: float, rules: Rul
     said = directives(head.get(b"cache-control"))
     date = _date(head, b"date")
     age = ageOf(head)
-    apparent = max(0.0, receivedAt - (receivedAt if date is None else date))
+    # A date has whole seconds.
+    apparent = 0.0 if date is None else max(0.0, int(receivedAt) - date)
     initialAge = max(apparent, age + max(0.0, receivedAt - requestedAt))
     forbidden = said.mustRevalidate or said.proxyRevalidate or said.noCache
     # s-maxage forbids stale use as proxy-revalidate does (5.2.2.10), save where the same field allows it in so many
