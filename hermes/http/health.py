@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from hermes.errors import FlowError
+from hermes.errors import HermesError
 from hermes.fabric.balance import Balancer
 from hermes.fabric.places import Endpoint
 
@@ -24,13 +24,13 @@ By how much an interval may be shorter or longer, so that nodes do not all ask a
 """
 
 
-class Unwell(FlowError):
+class Unwell(HermesError):
     """
     An endpoint answered, and not as it should.
     """
 
 
-class Undecided(FlowError):
+class Undecided(HermesError):
     """
     Whether an endpoint is well could not be found out: the hop on the way there is at fault.
     """
@@ -158,7 +158,7 @@ class HealthChecks:
             check.error = str(failure.value)
             self._again(check)
             return
-        if not failure.check(FlowError, CancelledError):
+        if not failure.check(HermesError, CancelledError):
             self.log.failure("asking {address} failed", failure, address=check.endpoint.address)
         check.error = "no answer in time" if check.timedOut else str(failure.value) or type(failure.value).__name__
         self._told(check, False)

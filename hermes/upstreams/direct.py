@@ -4,7 +4,7 @@ From an upstream of type C{direct} in a configuration to its endpoints.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from attrs import evolve, frozen
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
@@ -30,6 +30,11 @@ from hermes.nested import NestedTLSEndpoint
 from hermes.net.certificates import ClientCredentials
 from hermes.upstreams.upstream import Upstream
 from hermes.values import Target
+
+HTTP1_CONNECTIONS: Final = 1024
+"""
+Connections of HTTP/1.1 to one endpoint, where nothing is said.
+"""
 
 H2 = b"h2"
 HTTP1 = b"http/1.1"
@@ -144,6 +149,6 @@ def _clientOptions(config: DirectUpstream) -> ClientOptions:
     pool, limits = config.pool, config.limits
     return ClientOptions(
         config.version,
-        ConnectionLimits(limits.connections or 1024, limits.pending, pool.mostIdle, pool.idle, pool.age),
-        PoolLimits(limits.connections or 64, limits.pending, pool.idle, pool.age),
+        ConnectionLimits(limits.connections or HTTP1_CONNECTIONS, limits.pending, pool.mostIdle, pool.idle, pool.age),
+        PoolLimits(limits.connections or PoolLimits().connections, limits.pending, pool.idle, pool.age),
     )
