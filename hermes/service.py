@@ -18,6 +18,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from hermes.admin.status import addressText
+from hermes import garbage
 from hermes.config import ConfigError, NodeConfig, loadNode
 from hermes.errors import HermesError
 from hermes.node import Node, Reloaded
@@ -135,6 +136,7 @@ class NodeService(Service):
 
     def _ready(self, _: object) -> None:
         assert self.node is not None
+        garbage.settle()
         self.log.info(
             "node {node} is ready: {listening}", node=self.node.config.node, listening=describeListeners(self.node)
         )

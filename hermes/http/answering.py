@@ -129,7 +129,7 @@ class Answering:
 
     def _sent(self, failure: Failure | None) -> None:
         if failure is not None:
-            self.record.failed(FlowError("internal error"))
+            self.record.failed(_CutShort(failure.getErrorMessage()))
         self._end()
 
     def _failed(self, failure: Failure) -> None:
@@ -179,14 +179,17 @@ class Answering:
         if self.record.seconds is not None:
             return
         self.record.failed(_ClientGone("the client went away" if reason is not None else "the proxy is shutting down"))
-        self._end()
         pending, self._pending = self._pending, None
+        response = self._response
+        self._end()
         if pending is not None:
             pending.cancel()
-        elif self._response is not None:
-            self._response.stopProducing()
+        elif response is not None:
+            response.stopProducing()
 
     def _end(self) -> None:
+        # Its way back holds this.
+        self._response = None
         self._handler.ended(self)
         if self._timer is not None and self._timer.active():
             self._timer.cancel()

@@ -56,20 +56,25 @@ class ExchangeBody:
 
     def pauseProducing(self) -> None:
         self._paused = True
-        if self.started:
+        if self.started and self._exchange is not None:
             self._exchange.pauseProducing()
 
     def resumeProducing(self) -> None:
         self._paused = False
-        if self.started:
+        if self.started and self._exchange is not None:
             self._exchange.resumeProducing()
 
     def stopProducing(self) -> None:
         if not self.ended:
-            self.ended = True
-            self._sink = None
-            self.dataReceived = _discard
+            self._finish()
             self._stopped()
+
+    def _finish(self) -> Any:
+        # Whoever took the body is let go of: it holds what holds this.
+        self.ended = True
+        sink, self._sink = self._sink, None
+        self.dataReceived = _discard
+        return sink
 
     def _stopped(self) -> None:
         """
@@ -87,8 +92,7 @@ class ExchangeBody:
 
     def readConnectionLost(self) -> None:
         if not self.ended:
-            self.ended = True
-            sink, self._sink = self._sink, None
+            sink = self._finish()
             sink.bodyEnded(self._exchange.trailers)
 
     def writeConnectionLost(self) -> None:
@@ -96,9 +100,9 @@ class ExchangeBody:
 
     def connectionLost(self, reason: Failure) -> None:
         if not self.ended:
-            self.ended = True
-            sink, self._sink = self._sink, None
+            sink = self._finish()
             sink.bodyFailed(reason)
+        self._exchange = None
 
 
 class ResponseBody(ExchangeBody):

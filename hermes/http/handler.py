@@ -23,6 +23,7 @@ from hermes.errors import (
     Overloaded,
     ShuttingDown,
 )
+from hermes.fabric.router import Denied
 from hermes.http.admission import Admission
 from hermes.http.answering import Answering
 from hermes.http.chain import ListenerChain
@@ -271,8 +272,12 @@ class ListenerRequests:
         return self._routed(request)
 
     def _routed(self, request: Request) -> Deferred[Response]:
-        plan = self.requests.plans.decide(request)
         record = request.record
+        try:
+            plan = self.requests.plans.decide(request)
+        except Denied as denied:
+            record.routeName = denied.routeName
+            raise
         record.routeName, record.upstream, record.hops = plan.routeName, plan.upstream, plan.hops
         return plan.send(request)
 

@@ -5,7 +5,8 @@ From a decision to what answers the requests that it takes.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from random import Random
+from typing import Any, Final
 
 from attrs import evolve, frozen
 from twisted.internet.defer import Deferred
@@ -14,11 +15,24 @@ from zope.interface import implementer
 
 from hermes.errors import FlowError, HopUnavailable, NoRoute
 from hermes.fabric.paths import DIRECT
-from hermes.fabric.router import Decision, Router
+from hermes.fabric.router import Decision, Route, Router
+from hermes.http.actions import RequestActions, Split
+from hermes.http.chain import chain
+from hermes.http.changing import Answering, Changing
 from hermes.http.hops import HopSender
+from hermes.http.mirror import Mirroring
+from hermes.http.reliable import Delivery, Reliable
+from hermes.http.tries import Permit
 from hermes.interfaces import IAssistant, IDatagramReceiver, IDialer, IHop, IRequestSender, IRequestUpstream
 from hermes.messages import Request, Response
 from hermes.values import Flow
+
+MAX_ONWARDS: Final = 1024
+"""
+Ways that other nodes have chosen for which what carries them out is remembered.
+"""
+
+Onwards = Callable[[Request], Deferred[Response]]
 
 
 @frozen(eq=False)
@@ -28,14 +42,65 @@ class Plan:
 
     @ivar send: answers a request.
     @ivar routeName: the route's name.
-    @ivar upstream: the name of the upstream where they end, or L{DIRECT}.
+    @ivar upstream: the name of the upstream where they end, or L{DIRECT}; empty where that differs, or there is none.
     @ivar hops: the names of the hops between.
     """
 
-    send: Callable[[Request], Deferred[Response]]
+    send: Onwards
     routeName: str
+    upstream: str = ""
+    hops: tuple[str, ...] = ()
+
+
+@frozen
+class Way:
+    """
+    Where requests go.
+
+    @ivar sender: sends them there.
+    @ivar upstream: the name of the upstream where they end, or L{DIRECT}.
+    @ivar hops: the names of the hops between.
+    @ivar permit: whether the upstream bears a retry now; L{None} where it always does.
+    """
+
+    sender: IRequestSender
     upstream: str
     hops: tuple[str, ...] = ()
+    permit: Permit | None = None
+
+
+@implementer(IRequestSender)
+class SplitSender:
+    """
+    Sends each request one of several ways.
+    """
+
+    def __init__(self, ways: Mapping[str, Way], split: Split) -> None:
+        self._ways = ways
+        self._split = split
+
+    def send(self, request: Request) -> Deferred[Response]:
+        way = self._ways[self._split.choose()]
+        record = request.record
+        record.upstream, record.hops = way.upstream, way.hops
+        return way.sender.send(request)
+
+
+@implementer(IRequestSender)
+class TimedSender:
+    """
+    Minds the deadline that a request brings along.
+    """
+
+    def __init__(self, sender: IRequestSender, reliable: Reliable) -> None:
+        """
+        @param reliable: sends the requests that have a deadline, through the same sender.
+        """
+        self._send = sender.send
+        self._sendTimed = reliable.send
+
+    def send(self, request: Request) -> Deferred[Response]:
+        return self._send(request) if request.deadline is None else self._sendTimed(request)
 
 
 @implementer(IDialer)
@@ -74,6 +139,7 @@ class Plans:
         direct: Callable[[bool], IDialer],
         origins: Callable[[IDialer], IRequestSender],
         clock: IReactorTime,
+        random: Random | None = None,
     ) -> None:
         """
         @param upstreams: what routes name: L{IHop}s, and what provides L{IRequestUpstream}.
@@ -87,6 +153,8 @@ class Plans:
         self._direct = direct
         self._origins = origins
         self._clock = clock
+        self._random = random or Random()
+        self._onwards: dict[tuple[Decision, tuple[str, ...]], Plan] = {}
         self._senders: dict[Any, IRequestSender] = {}
         self._prepared: dict[Decision, Plan] = {}
 
@@ -97,7 +165,7 @@ class Plans:
         @raise FlowError: where no route takes it, or one denies it.
         """
         flow = request.flow
-        decision = self.router.decide(flow)
+        decision = self.router.decideRequest(flow, request.head)
         if flow.via and flow.identity.node is not None:
             return self._onward(decision, flow.via)
         plan = self._prepared.get(decision)
@@ -111,21 +179,56 @@ class Plans:
         """
         if not IHop.providedBy(self._upstreams.get(via[0])):
             raise NoRoute(f"{via[0]!r} is not a hop that this proxy knows")
-        return Plan(self._alongHops(via, False).send, decision.route.name, via[-1], via)
+        plan = self._onwards.get((decision, via))
+        if plan is None:
+            if len(self._onwards) >= MAX_ONWARDS:
+                self._onwards.clear()
+            sender = self._timed(Way(self._alongHops(via, False), via[-1], via))
+            plan = self._onwards[decision, via] = Plan(sender.send, decision.route.name, via[-1], via)
+        return plan
 
     def _prepare(self, decision: Decision) -> Plan:
         route = decision.route
-        sender, upstream, hops = self._sender(route.to, route.via, route.nested, decision.allowSpecial)
-        return Plan(sender.send, route.name, upstream, hops)
+        actions: RequestActions | None = route.actions
+        if actions is None:
+            way = self._way(route, route.to, decision.allowSpecial)
+            return Plan(self._timed(way).send, route.name, way.upstream, way.hops)
+        if actions.redirect is not None or actions.respond is not None:
+            way = Way(Answering(actions, route.match), "")
+        elif actions.split:
+            ways = {name: self._way(route, name, decision.allowSpecial) for name, _ in actions.split}
+            way = Way(SplitSender(ways, Split(actions.split, self._random)), "")
+        else:
+            way = self._way(route, route.to, decision.allowSpecial)
+        sender = self._timed(way, actions.delivery)
+        if actions.mirror is not None:
+            mirror = self._way(route, actions.mirror.to, decision.allowSpecial)
+            sender = Mirroring(sender, mirror.sender, actions.mirror.share, self._random)
+        send: Onwards = sender.send
+        if actions.assist:
+            send = chain(self._named(route, actions.assist), send)
+        if actions.rewrite is not None or actions.headers is not None or actions.responseHeaders is not None:
+            send = Changing(send, actions, route.match).send
+        return Plan(send, route.name, way.upstream, way.hops)
 
-    def _sender(
-        self, to: str | None, via: tuple[str, ...], nested: bool, allowSpecial: bool
-    ) -> tuple[IRequestSender, str, tuple[str, ...]]:
+    def _named(self, route: Route, names: tuple[str, ...]) -> list[IAssistant]:
+        try:
+            return [self.assistants[name] for name in names]
+        except KeyError as error:
+            raise FlowError(f"route {route.name}: no assisting component is called {error}") from None
+
+    def _timed(self, way: Way, delivery: Delivery | None = None) -> IRequestSender:
         """
-        What sends requests to an upstream, the upstream's name for the record, and the hops between.
+        The sender with what the route asks for that requests are answered, or at least with the deadline that they
+        bring.
         """
+        if delivery is not None:
+            return Reliable(way.sender, delivery, self._clock, self._random, way.permit)
+        return TimedSender(way.sender, Reliable(way.sender, Delivery(), self._clock, self._random))
+
+    def _way(self, route: Route, to: str | None, allowSpecial: bool) -> Way:
         last: Any = None
-        names = via
+        names = route.via
         if to is not None:
             last = self._upstreams.get(to)
             if last is None:
@@ -135,12 +238,12 @@ class Plans:
                 names, last = (*names, to), None
         if last is None:
             if names:
-                return self._alongHops(names, nested), to or names[-1], names
-            return self._atTargets(self._direct(allowSpecial), allowSpecial), DIRECT, ()
+                return Way(self._alongHops(names, route.nested), to or names[-1], names)
+            return Way(self._atTargets(self._direct(allowSpecial), allowSpecial), DIRECT)
         if not IRequestUpstream.providedBy(last):
             raise FlowError(f"the upstream {to!r} takes no requests")
-        carrier = self._carrier(names, nested) if names else None
-        return last.sender(carrier), to or "", names
+        carrier = self._carrier(names, route.nested) if names else None
+        return Way(last.sender(carrier), to or "", names, getattr(last, "permit", None))
 
     def _alongHops(self, names: tuple[str, ...], nested: bool) -> IRequestSender:
         """

@@ -63,7 +63,8 @@ class _Sending:
         self._expects = False
         self._exchange: Any = None
         self._opening: Deferred[Any] | None = None
-        self._responded: Deferred[Response] = Deferred(self._cancel)
+        # None once it has fired: nothing may hold what nobody waits for, or only the collector would find it.
+        self._responded: Deferred[Response] | None = Deferred(self._cancel)
 
     def begin(self) -> Deferred[Response]:
         record = self._request.record
@@ -71,14 +72,17 @@ class _Sending:
         notes = record.notes
         if notes is not None and "trace" in notes:
             self._head = notes["trace"].outgoing(self._head)
+        responded = self._responded
+        assert responded is not None
         self._open()
-        return self._responded
+        return responded
 
     def _open(self) -> None:
         self._opening = opening = self._client.exchange(self._head, self._request.body is None)
         opening.addCallbacks(self._opened, self._notOpened)
 
     def _cancel(self, _: Deferred[Response]) -> None:
+        self._responded = None
         if self._exchange is not None:
             if self._sink is not None:
                 self._sink.over()
@@ -90,7 +94,7 @@ class _Sending:
         self._fail(failure)
 
     def _opened(self, exchange: IClientExchange) -> None:
-        if self._responded.called:
+        if self._responded is None:
             exchange.reset(CANCEL)
             return
         self._exchange = exchange
@@ -107,11 +111,11 @@ class _Sending:
     def _informed(self, head: ResponseHead) -> None:
         if head.status == 100:
             self._expects = False
-        if self._request.informational is not None and not self._responded.called:
+        if self._request.informational is not None and self._responded is not None:
             self._request.informational(head)
 
     def _answered(self, head: ResponseHead) -> None:
-        if self._responded.called:
+        if self._responded is None:
             return
         exchange, sink, body = self._exchange, self._sink, None
         if head.status == 407:
@@ -133,7 +137,13 @@ class _Sending:
             sink.over()
             if body is None:
                 exchange.reset(CANCEL)
-        self._responded.callback(Response(head, body, exchange.version))
+        self._settle().callback(Response(head, body, exchange.version))
+
+    def _settle(self) -> Deferred[Response]:
+        responded = self._responded
+        assert responded is not None
+        self._responded = self._exchange = self._sink = self._opening = None
+        return responded
 
     def _broken(self, failure: Failure) -> None:
         error = failure.value
@@ -158,14 +168,14 @@ class _Sending:
         """
         request = self._request
         return (
-            not self._responded.called
+            self._responded is not None
             and self._exchange.reused
             and request.body is None
             and request.head.method in IDEMPOTENT
         )
 
     def _fail(self, failure: Failure) -> None:
-        if not self._responded.called:
+        if self._responded is not None:
             if failure.check(CancelledError):
                 failure = Failure(CancelledError())
-            self._responded.errback(failure)
+            self._settle().errback(failure)

@@ -5,6 +5,7 @@ One HTTP/1.1 connection as a Twisted protocol: what both ends have in common.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from twisted.internet.error import ConnectionDone, ConnectionLost
@@ -297,7 +298,7 @@ class Connection(Wire):
                 exchange.ended(_DONE)
             else:
                 # Not from within its own call.
-                self._clock.callLater(0, exchange.lost, _DONE)
+                self._later(partial(exchange.lost, _DONE))
             self._exchangeEnded()
 
     def _exchangeEnded(self) -> None:

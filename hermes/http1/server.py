@@ -45,6 +45,10 @@ class ServerExchange(Exchange):
         else:
             self._callback = callback
 
+    def ended(self, reason: Failure) -> None:
+        self._callback = None
+        super().ended(reason)
+
     def lost(self, reason: Failure) -> None:
         callback, self._callback = self._callback, None
         pending = self.lostReason is None and self.protocol is None

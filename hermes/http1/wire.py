@@ -47,6 +47,12 @@ class Wire(Protocol):
         else:
             self.transport.writeSequence(buffers)
 
+    def _later(self, call: Callable[[], object]) -> None:
+        if self._atTurnsEnd is not None:
+            self._atTurnsEnd(call)
+        else:
+            self._clock.callLater(0, call)
+
     def _uncork(self) -> None:
         if self._corked:
             corked, self._corked = self._corked, []

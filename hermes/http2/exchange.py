@@ -5,6 +5,7 @@ An HTTP/2 stream as an exchange: its body streams as a Twisted transport, both e
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
 from h2.errors import ErrorCodes
@@ -150,7 +151,9 @@ class Exchange(Inbound):
         self.heldBytes = self.bufferedBytes = 0
         producer, self._producer = self._producer, None
         protocol, callback = self._protocol, self._lostCallback
-        self._lostCallback = None
+        # Nothing may hold what is over, or only the collector would find it.
+        self._lostCallback = self._protocol = self._receive = None
+        self._lane.exchange = None
         self._connection.forget(self)
         self._answerLost(reason)
         if producer is not None and not reason.check(ConnectionDone):
@@ -168,6 +171,12 @@ class Exchange(Inbound):
 
     def getHost(self) -> IAddress:
         return self._connection.getHost()
+
+
+def _cancel(lane: Lane, _: object) -> None:
+    # By way of the stream, which lets go of its exchange once that is over.
+    if isinstance(lane.exchange, Exchange):
+        lane.exchange.reset(ErrorCodes.CANCEL)
 
 
 @implementer(IServerExchange, IConsumer)
@@ -218,7 +227,7 @@ class ClientExchange(Exchange):
     def __init__(self, connection: Connection, lane: Lane, request: RequestHead, window: int, ended: bool) -> None:
         super().__init__(connection, lane, request, window)
         self._ending = self._ended = ended
-        self._answer: Deferred[ResponseHead] = Deferred(lambda _: self.reset(ErrorCodes.CANCEL))
+        self._answer: Deferred[ResponseHead] = Deferred(partial(_cancel, lane))
         self._answered = False
         self._asked = False
         self._unasked: Failure | None = None

@@ -183,7 +183,7 @@ class Connection(Liveness):
         """
         An exchange that nobody listens to waits for its peer's end, for a while.
         """
-        self._lingers[exchange] = self._clock.callLater(PATIENCE, exchange.lingered)
+        self._lingers[exchange] = self._clock.callLater(LINGER, exchange.lingered)
 
     def forget(self, exchange: Exchange) -> None:
         """
