@@ -366,9 +366,9 @@ class PerSource(UpstreamCase):
 
 class Upgrades(UpstreamCase):
     def test_aTunnelIsARequestLikeAnother(self) -> None:
-        head = RequestHead(b"CONNECT", b"http", b"web.example", b"/chat", b"websocket")
+        head = RequestHead(b"CONNECT", b"http", b"web.example", b"/chat", b"other")
         sent = self.send(aRequest(head, body=BytesBody(b"")))
-        self.answer(ONE, b"HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+        self.answer(ONE, b"HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\n")
         body: Any = self.successResultOf(sent).body
         self.assertEqual([1, 0, 0], self.active())
         taken = Taken()
