@@ -109,10 +109,12 @@ class KeptBody:
         if self._started and not self.over:
             self._source.pauseProducing()
 
-    def left(self) -> None:
+    def left(self, reader: Replay) -> None:
         """
-        The reader has stopped.
+        C{reader} has stopped, or has had all.
         """
+        if self._reader is not reader:
+            return
         self._reader = None
         if self._whole:
             self.rest()
@@ -183,7 +185,7 @@ class Replay:
         if not self._over:
             self._over = True
             self._waiting.clear()
-            self._body.left()
+            self._body.left(self)
 
     def abandon(self) -> None:
         """
@@ -221,10 +223,10 @@ class Replay:
             return
         body = self._body
         if body.failure is not None:
-            self._over = True
+            self.stopProducing()
             sink.bodyFailed(body.failure)
         elif body.trailers is not None:
-            self._over = True
+            self.stopProducing()
             sink.bodyEnded(body.trailers)
         else:
             body.want()

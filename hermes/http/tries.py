@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from hermes.errors import ResponseTimeout
+from hermes.errors import RequestBroken, ResponseTimeout
 from hermes.http.replay import KeptBody, Replay
 from hermes.http.retry import RetryPolicy
 from hermes.http.retryafter import retryAfter
@@ -272,7 +272,14 @@ class Tries:
 
     def _sendAgain(self, release: Callable[[], None] | None) -> None:
         self._backoff = None
-        self._send(release)
+        if self._kept is None or self._kept.replayable:
+            self._send(release)
+            return
+        # More of the body has come meanwhile than is kept, or no more will.
+        if release is not None:
+            release()
+        self._giveUp()
+        self._done.errback(RequestBroken("the request's body can't be sent again"))
 
     # The end
 

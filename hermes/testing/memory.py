@@ -394,6 +394,7 @@ class MemoryExchangeClient:
         client, server = self.network.pair(head, self.identity, self.source, self.version)
         self.exchanges.append((client, server))
         if end:
+            server.bodyless = True
             client.loseWriteConnection()
         self.handler.exchangeReceived(server)
         return succeed(client)

@@ -312,6 +312,29 @@ class BodyTests(Trying):
         self.successResultOf(answer)
         self.assertFalse(self.body.stopped)
 
+    def test_aBodyThatWasSentToItsEndIsSentAgain(self) -> None:
+        answer = self.send(request(b"PUT", body=self.body))
+        first = self.read(0)
+        self.body.give(b"one")
+        self.body.end()
+        self.assertEqual(first.trailers, ())
+        self.sender.waiting[0].callback(response(503))
+        self.clock.advance(1)
+        second = self.read(1)
+        self.assertEqual((second.data, second.trailers), (b"one", ()))
+        self.sender.waiting[1].callback(response(200))
+        self.assertEqual(self.successResultOf(answer).head.status, 200)
+
+    def test_aBodyThatFailsWhileItIsWaitedEndsIt(self) -> None:
+        answer = self.send(request(b"PUT", body=self.body))
+        self.read(0)
+        self.body.give(b"one")
+        self.sender.waiting[0].errback(RequestBroken("no"))
+        self.body.fail(RequestBroken("the client is gone"))
+        self.clock.advance(1)
+        self.failureResultOf(answer, RequestBroken)
+        self.assertEqual(len(self.sender.sent), 1)
+
     def test_aBodyThatIsTooLongIsSentOnce(self) -> None:
         answer = self.send(request(b"PUT", body=self.body), bodyLimit=5)
         sink = self.read(0)

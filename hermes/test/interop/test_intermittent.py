@@ -14,7 +14,8 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.web.resource import Resource
 
 from hermes.test.interop.local import Local
-from hermes.test.interop.processes import ProcessCase, program
+from hermes.test.interop.process import program
+from hermes.test.interop.processes import ProcessCase
 from hermes.testing.links import ImpairedStreamLink, Rotation, StreamImpairment
 
 # Its type depends on the platform.
