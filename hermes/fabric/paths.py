@@ -7,11 +7,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from attrs import evolve, frozen
-from zope.interface import Interface
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IProtocol
+from zope.interface import Interface, implementer
 
 from hermes.errors import FlowError, HopUnavailable, NoRoute
 from hermes.fabric.router import Decision, Router
-from hermes.interfaces import IDialer, IHop
+from hermes.interfaces import IDatagramReceiver, IDialer, IHop
 from hermes.values import Flow
 
 DIRECT = "direct"
@@ -29,6 +31,26 @@ class IEndpoints(Interface):
         """
         A dialer for the same endpoints, picked in the same way, that reaches each as a target of C{dialer}.
         """
+
+
+@implementer(IDialer)
+@frozen(eq=False)
+class Onward:
+    """
+    Dials through a hop that is told what is left of the way.
+
+    @ivar dialer: goes to the hop.
+    @ivar via: the names of the hops that come after it.
+    """
+
+    dialer: IDialer
+    via: tuple[str, ...]
+
+    def connectStream(self, flow: Flow, protocol: IProtocol) -> Deferred[IProtocol]:
+        return self.dialer.connectStream(evolve(flow, via=self.via), protocol)
+
+    def connectDatagrams(self, flow: Flow, receiver: IDatagramReceiver) -> Deferred[IDatagramReceiver]:
+        return self.dialer.connectDatagrams(evolve(flow, via=self.via), receiver)
 
 
 @frozen
@@ -124,7 +146,7 @@ class Paths:
             return Path(carrier, route.to or names[-1], names, via)
         if not IEndpoints.providedBy(last):
             raise FlowError(f"the upstream {route.to!r} can't be reached through hops")
-        return Path(last.through(carrier), route.to or "", names, via)
+        return Path(last.through(Onward(carrier, via) if via else carrier), route.to or "", names, via)
 
     def _carrier(self, names: tuple[str, ...], nested: bool) -> tuple[IDialer, tuple[str, ...]]:
         """

@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any, Final
 
-from attrs import evolve, frozen
+from attrs import frozen
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IProtocol, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from hermes.errors import FlowError, HopUnavailable, NoRoute
-from hermes.fabric.paths import DIRECT
+from hermes.fabric.paths import DIRECT, Onward
 from hermes.fabric.router import Decision, Route, Router
 from hermes.http.actions import RequestActions, Split
 from hermes.http.chain import chain
@@ -23,9 +23,8 @@ from hermes.http.hops import HopSender
 from hermes.http.mirror import Mirroring
 from hermes.http.reliable import Delivery, Reliable
 from hermes.http.tries import Permit
-from hermes.interfaces import IAssistant, IDatagramReceiver, IDialer, IHop, IRequestSender, IRequestUpstream
+from hermes.interfaces import IAssistant, IDialer, IHop, IRequestSender, IRequestUpstream
 from hermes.messages import Request, Response
-from hermes.values import Flow
 
 MAX_ONWARDS: Final = 1024
 """
@@ -103,26 +102,6 @@ class TimedSender:
         return self._send(request) if request.deadline is None else self._sendTimed(request)
 
 
-@implementer(IDialer)
-@frozen(eq=False)
-class Onward:
-    """
-    Dials through a hop that is told what is left of the way.
-
-    @ivar dialer: goes to the hop.
-    @ivar via: the names of the hops that come after it.
-    """
-
-    dialer: IDialer
-    via: tuple[str, ...]
-
-    def connectStream(self, flow: Flow, protocol: IProtocol) -> Deferred[IProtocol]:
-        return self.dialer.connectStream(evolve(flow, via=self.via), protocol)
-
-    def connectDatagrams(self, flow: Flow, receiver: IDatagramReceiver) -> Deferred[IDatagramReceiver]:
-        return self.dialer.connectDatagrams(evolve(flow, via=self.via), receiver)
-
-
 class Plans:
     """
     A router, and what its routes name: one generation of a node's configuration, as requests see it.
@@ -156,6 +135,7 @@ class Plans:
         self._random = random or Random()
         self._onwards: dict[tuple[Decision, tuple[str, ...]], Plan] = {}
         self._senders: dict[Any, IRequestSender] = {}
+        self._carriers: dict[tuple[tuple[str, ...], bool], IDialer] = {}
         self._prepared: dict[Decision, Plan] = {}
 
     def decide(self, request: Request) -> Plan:
@@ -183,7 +163,9 @@ class Plans:
         if plan is None:
             if len(self._onwards) >= MAX_ONWARDS:
                 self._onwards.clear()
-            sender = self._timed(Way(self._alongHops(via, False), via[-1], via))
+            actions = decision.route.actions
+            delivery = None if actions is None else actions.delivery
+            sender = self._timed(Way(self._alongHops(via, False), via[-1], via), delivery)
             plan = self._onwards[decision, via] = Plan(sender.send, decision.route.name, via[-1], via)
         return plan
 
@@ -269,12 +251,16 @@ class Plans:
         return sender
 
     def _carrier(self, names: tuple[str, ...], nested: bool) -> IDialer:
-        carrier: IDialer = self._hop(names[0]).dialer
-        if nested:
-            for name in names[1:]:
-                carrier = self._hop(name).through(carrier)
-        elif len(names) > 1:
-            carrier = Onward(carrier, names[1:])
+        # One for all routes: connections through it are theirs together.
+        carrier = self._carriers.get((names, nested))
+        if carrier is None:
+            carrier = self._hop(names[0]).dialer
+            if nested:
+                for name in names[1:]:
+                    carrier = self._hop(name).through(carrier)
+            elif len(names) > 1:
+                carrier = Onward(carrier, names[1:])
+            self._carriers[names, nested] = carrier
         return carrier
 
     def _hop(self, name: str) -> IHop:
