@@ -114,6 +114,7 @@ class Tries:
         self._hedges = 0
         self._over = False
         self._backoff: Any = None
+        self._release: Callable[[], None] | None = None
         self._hedge: Any = None
         self._deadline: Any = None
         self._done: Deferred[Response] = Deferred(self._cancelled)
@@ -267,17 +268,17 @@ class Tries:
         self._retries += 1
         self._spend(reason)
         self._cancelHedge()
-        self._backoff = self._clock.callLater(delay, self._sendAgain, release)
+        self._release = release
+        self._backoff = self._clock.callLater(delay, self._sendAgain)
         return True
 
-    def _sendAgain(self, release: Callable[[], None] | None) -> None:
+    def _sendAgain(self) -> None:
         self._backoff = None
         if self._kept is None or self._kept.replayable:
+            release, self._release = self._release, None
             self._send(release)
             return
         # More of the body has come meanwhile than is kept, or no more will.
-        if release is not None:
-            release()
         self._giveUp()
         self._done.errback(RequestBroken("the request's body can't be sent again"))
 
@@ -315,6 +316,9 @@ class Tries:
             if timer is not None:
                 timer.cancel()
         self._deadline = self._backoff = None
+        release, self._release = self._release, None
+        if release is not None:
+            release()
         for one in list(self._open):
             self._give(one)
 

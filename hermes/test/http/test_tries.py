@@ -112,6 +112,29 @@ class RetryTests(Trying):
         self.assertEqual(self.successResultOf(answer).head.status, 503)
         self.assertEqual((len(self.sender.sent), released), (2, [1]))
 
+    def test_whatWasPermittedIsGivenBackHoweverItEnds(self) -> None:
+        open_: list[int] = []
+
+        def permit() -> Callable[[], None]:
+            open_.append(1)
+            return open_.clear
+
+        self.permit = permit
+        ends: list[Callable[[Deferred[Response]], object]] = [
+            lambda answer: self.clock.advance(5),
+            lambda answer: answer.cancel(),
+            lambda answer: self.clock.pump([1, 4]),
+        ]
+        for place, end in enumerate(ends):
+            self.sender = FakeSender([response(503)])
+            answer = self.send(request(deadline=self.clock.seconds() + 5))
+            self.assertEqual(len(open_), 1)
+            if place == 2:
+                self.clock.advance(1)
+            end(answer)
+            self.failureResultOf(answer)
+            self.assertEqual(open_, [], place)
+
     def test_cancellingEndsTheTry(self) -> None:
         answer = self.send(request(deadline=5.0), perTry=1.0)
         answer.cancel()
