@@ -66,7 +66,8 @@ def describeType(kind: Any) -> str:
     words |= {"SocketAddress": "HOST:PORT or unix:PATH", "ExistingFile": "file", "NewFile": "file", "Name": "name"}
     words |= {"Seconds": "duration", "Target": "HOST:PORT", "TargetPattern": "target pattern", "WorkerCount": "number"}
     words |= {"HostPattern": "host pattern", "PathPattern": "path pattern", "ValuePattern": "value pattern"}
-    words |= {"FieldName": "field name", "Match": "match", "Method": "text", "Size": "size", "RetryReason": "reason or status"}
+    words |= {"Match": "match", "Method": "text", "Size": "size", "RetryReason": "reason or status"}
+    words |= {"FieldName": "field name"}
     words |= {"IPv4Network": "CIDR", "IPv6Network": "CIDR"}
     name = getattr(kind, "__name__", str(kind))
     return words.get(name, "mapping" if attrs.has(kind) else name)

@@ -23,7 +23,7 @@ from hermes.test.processes import PATIENCE, freePort
 
 _RUNS_ON = re.compile(r"(?:twistd .*--pidfile=|python (?=hello\.py))(\S+)")
 _KILL = re.compile(r"kill (-HUP )?\$\(cat (\S+)\)")
-_FILE_NAME = re.compile(r"`([\w.-]+\.(?:yaml|py))`")
+_FILE_NAME = re.compile(r"`([\w.-]+\.(?:yaml|py|rego))`")
 
 
 @frozen
