@@ -107,7 +107,7 @@ def _identityNeeded(config: NodeConfig) -> Iterator[tuple[KeyPath, Misfit]]:
         elif isinstance(upstream, MasqueUpstream) and upstream.clientCertificate:
             yield ("upstreams", name, "clientCertificate"), Misfit("needs the node's 'identity'")
     for name, listener in config.listeners.items():
-        if getattr(listener.options, "tls", False) is True:
+        if getattr(listener.options, "tls", False) is True and not getattr(listener.options, "certificates", ()):
             yield ("listeners", name), Misfit("a listener with TLS needs the node's 'identity'")
 
 

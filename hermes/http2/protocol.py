@@ -32,6 +32,12 @@ from hermes.interfaces import IBorrowingProtocol, IStreamTransport
 from hermes.proxied import sourceOf
 from hermes.values import ANONYMOUS, Buffer, Identity, ResponseHead
 
+LINGER = 1.0
+"""
+Seconds that a peer is given to end a body that nobody listens to, before it is told that the rest is not wanted. Some
+clients wait for that word (RFC 9113 section 8.1).
+"""
+
 
 @implementer(IBorrowingProtocol, IHalfCloseableProtocol, IPushProducer)
 class Connection(Liveness):
