@@ -52,6 +52,18 @@ Exchanges that may go on at once, where nothing else is said.
 _PORTS: Final = {b"http": 80, b"https": 443}
 
 
+NAMELESS: Final = "this proxy takes nobody it can't name"
+
+
+class Unnamed(FlowError):
+    """
+    A reverse proxy takes nobody it can't name, and looks at no credential itself: it has none to ask for.
+    """
+
+    status = 403
+    proxyStatus = "http_request_denied"
+
+
 @implementer(IRequestHandler)
 class RequestHandler:
     """
@@ -261,14 +273,14 @@ class ListenerRequests:
         self._run(answering, request)
 
     def _run(self, answering: Answering, request: Request) -> None:
-        if not self.assist:
-            answering.follow(self._routed(request))
-            return
-        answering.follow(self.assist.current().run(request, self._assisted))
+        if self.assist:
+            answering.follow(self.assist.current().run(request, self._named))
+        else:
+            answering.follow(self._named(request))
 
-    def _assisted(self, request: Request) -> Deferred[Response]:
-        if not (request.flow.identity or self._anonymous or self._gateway):
-            raise CredentialsRequired("this proxy takes nobody it can't name")
+    def _named(self, request: Request) -> Deferred[Response]:
+        if not (request.flow.identity or self._anonymous):
+            raise Unnamed(NAMELESS) if self._gateway else CredentialsRequired(NAMELESS)
         return self._routed(request)
 
     def _routed(self, request: Request) -> Deferred[Response]:
@@ -290,7 +302,7 @@ class ListenerRequests:
                 raise CredentialsRequired("the credential is wrong")
             return evolve(identity, user=user)
         if not identity and (self.requests.authenticator.required or not self._anonymous):
-            raise CredentialsRequired("this proxy takes nobody it can't name")
+            raise CredentialsRequired(NAMELESS)
         return identity
 
     def _target(self, head: RequestHead) -> Target:
