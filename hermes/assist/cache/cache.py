@@ -88,6 +88,8 @@ class Cache:
         self._tellsKey = options.cacheStatus == "full"
         self._byUser, self._byRoute = "user" in options.by, "route" in options.by
         self._purgers = frozenset(options.purge)
+        # Two that share a file do not share what is in it.
+        self._ownScope = f"{name}\n".encode() if options.path is not None else b""
         self._metrics = metrics
         if metrics is not None:
             metrics.add(self)
@@ -163,7 +165,7 @@ class Cache:
             flights.discard(flight)
             if not flights:
                 del self._flights[key.url]
-        if outcome is Outcome.PASSED and isinstance(response, Response) and response.head.status < 500:
+        if outcome is not Outcome.FAILED and not self._isOfUse(flight, response):
             self._passed[key] = self.clock.seconds() + PASSED_TIME
             self._passed.move_to_end(key)
             if len(self._passed) > MAX_PASSED:
@@ -213,12 +215,22 @@ class Cache:
             return ()
         return ((b"cache-status", status + keyParameter(key.url) if self._tellsKey else status),)
 
+    def _isOfUse(self, flight: Flight, response: Response | Failure | None) -> bool:
+        """
+        Whether what a request to the origin has come to may answer other requests, too. An error says nothing about
+        that.
+        """
+        stored = flight.stored if flight.fill is None else flight.fill.stored
+        if isinstance(response, Response) and response.head.status != 304:
+            return response.head.status >= 500
+        return stored is not None and not stored.freshness.always and stored.freshness.lifetime > 0
+
     def _scope(self, request: Request) -> bytes:
         if not (self._byUser or self._byRoute):
-            return b""
+            return self._ownScope
         who = str(request.flow.identity) if self._byUser else ""
         route = request.record.routeName if self._byRoute else ""
-        return f"{who}\n{route}".encode()
+        return self._ownScope + f"{who}\n{route}".encode()
 
     def _past(self, request: Request, onward: Onward, why: bytes) -> Deferred[Response]:
         """

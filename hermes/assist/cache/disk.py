@@ -224,6 +224,13 @@ class DiskStore:
         """
         return self._writes.do(operation)
 
+    @property
+    def full(self) -> bool:
+        """
+        Whether what is being written leaves no room.
+        """
+        return self.size > self._capacity
+
     def now(self) -> float:
         """
         The time, in any thread.
@@ -312,6 +319,7 @@ class DiskStore:
         """
         now = self._clock.seconds()
         used, self._used = self._used, set()
+        pinned = frozenset(self._pinned)
         tidies = now - self._tidied >= TIDY
         if tidies:
             self._tidied = now
@@ -321,20 +329,24 @@ class DiskStore:
             if tidies:
                 for (number,) in connection.execute(_UNREFERENCED, (now - GRACE,)).fetchall():
                     removeBody(connection, number)
-            evicted = self._makeRoom(connection)
+            evicted = self._makeRoom(connection, now, pinned)
             total = _total(connection)
             return lambda: self._through(total, evicted)
 
         return around
 
-    def _makeRoom(self, connection: sqlite3.Connection) -> int:
+    def _makeRoom(self, connection: sqlite3.Connection, now: float, pinned: frozenset[int]) -> int:
+        """
+        Evict, save what is being read or written here, and what may be being written elsewhere.
+        """
         evicted = 0
         while _total(connection)[0] > self._capacity:
-            row = connection.execute("SELECT id FROM body ORDER BY used LIMIT 1").fetchone()
-            if row is None:
+            rows = connection.execute(_EVICTABLE, (now - GRACE, len(pinned) + 1)).fetchall()
+            victim = next((row for row in rows if row[0] not in pinned), None)
+            if victim is None:
                 break
-            evicted += connection.execute("DELETE FROM response WHERE body = ?", row).rowcount
-            removeBody(connection, row[0])
+            evicted += connection.execute("DELETE FROM response WHERE body = ?", victim).rowcount
+            removeBody(connection, victim[0])
         return evicted
 
     def _through(self, total: tuple[int, int], evicted: int) -> None:
@@ -353,6 +365,7 @@ class DiskStore:
             self._tidyLater()
 
 
+_EVICTABLE: Final = "SELECT id FROM body WHERE digest IS NOT NULL OR used < ? ORDER BY used LIMIT ?"
 _UNREFERENCED: Final = "SELECT id FROM body WHERE used < ? AND NOT EXISTS (SELECT 1 FROM response WHERE body = body.id)"
 
 

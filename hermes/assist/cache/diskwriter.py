@@ -18,6 +18,7 @@ from hermes.assist.cache.memory import MAX_VARIANTS, costOf
 from hermes.assist.cache.rows import writeFields, writeSelecting
 from hermes.assist.cache.store import IObjectFiller, IObjectWriter
 from hermes.assist.cache.stored import StoredResponse
+from hermes.errors import Overloaded
 from hermes.values import Buffer
 
 if TYPE_CHECKING:
@@ -62,6 +63,9 @@ class DiskWriter:
 
     def write(self, data: bytes) -> bool:
         self._rest += data
+        if self._store.full and self._open and not self._failed:
+            self._failed = True
+            self._filler.writerFailed(Failure(Overloaded("the cache has no room")))
         while len(self._rest) >= PIECE_SIZE and self._open and not self._failed:
             piece = bytes(memoryview(self._rest)[:PIECE_SIZE])
             del self._rest[:PIECE_SIZE]

@@ -71,6 +71,16 @@ class CollapsingTests(CacheCase):
         self.ask()
         self.assertSent(4)
 
+    def test_nobodyWaitsForWhatEachMustHaveValidated(self) -> None:
+        self.fetch(cache_control="no-cache", etag='"1"')
+        self.ask()
+        self.ask()
+        self.assertSent(3)
+        self.answer(status=304, etag='"1"')
+        self.ask()
+        self.ask()
+        self.assertSent(5)
+
     def test_whatIsKnownOfThatIsBounded(self) -> None:
         for number in range(MAX_PASSED + 1):
             self.fetch(path=f"/{number}", cache_control="private")

@@ -210,6 +210,23 @@ class DiskStoreTests(StoreSuite, SynchronousTestCase):
         self.assertEqual(bytes(reader.data), b"x" * PIECE_SIZE)
         self.assertIsNotNone(reader.failure)
 
+    def test_whatIsBeingWrittenIsNotEvictedButLeavesNoRoomForMore(self) -> None:
+        store = self.make(4 * PIECE_SIZE)
+        fillers = [Filler(), Filler()]
+        writers = [store.writer(self.response(URL + b"%d" % index), filler) for index, filler in enumerate(fillers)]
+        for index in range(6):
+            writers[index % 2].write(b"%d" % index * PIECE_SIZE)
+        self.assertEqual((fillers[0].calls, fillers[1].calls), ([], ["failed"]))
+        self.assertEqual(self.piece(writers[1].read(0, 1))[:1], b"1")
+        self.assertEqual(self.piece(writers[1].read(2 * PIECE_SIZE, 1))[:1], b"5")
+        writers[1].abandon()
+        writers[1].release()
+        self.successResultOf(writers[0].commit())
+        writers[0].release()
+        (found,) = self.successResultOf(store.lookup(Key(URL + b"0")))
+        self.assertEqual(found.length, 3 * PIECE_SIZE)
+        self.assertLessEqual(store.size, 4 * PIECE_SIZE)
+
     def test_whatWasAskedForIsWrittenBeforeItIsClosed(self) -> None:
         self.writing.hold()
         writer = self.store.writer(self.response(), Filler())
