@@ -32,7 +32,8 @@ class RequestRecord:
     @ivar bytesIn: of the request's body.
     @ivar bytesOut: of the response's body.
     @ivar tries: how often it was sent to an upstream.
-    @ivar retries: why it was sent again, each time: C{"connect"}, C{"refused"}, C{"reset"}, C{"timeout"}, a status.
+    @ivar retries: why it was sent again, each time: C{"connect"}, C{"refused"}, C{"reset"}, C{"timeout"}, C{"hedge"}, a
+        status.
     @ivar spent: how often it was sent again before it was answered, by this node and by those beyond.
     @ivar resumed: how often the response's body was cut short and went on from another try.
     @ivar cache: what the cache did: C{"hit"}, C{"stale"}, C{"miss"}, C{"revalidated"}, C{"bypass"}; empty without one.

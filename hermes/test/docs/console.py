@@ -21,7 +21,7 @@ from attrs import define, field, frozen
 from hermes.test.docs.pages import blocks
 from hermes.test.processes import PATIENCE, freePort
 
-_RUNS_ON = re.compile(r"(?:twistd .*--pidfile=|python (?=hello\.py))(\S+)")
+_RUNS_ON = re.compile(r"(?:twistd .*--pidfile=|python (?=(?:hello|flaky)\.py))(\S+)")
 _KILL = re.compile(r"kill (-HUP )?\$\(cat (\S+)\)")
 _FILE_NAME = re.compile(r"`([\w.-]+\.(?:yaml|py|rego))`")
 
