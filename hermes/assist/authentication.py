@@ -147,17 +147,17 @@ class Authentication:
         """
         What a credential proves, where it takes no work to tell.
         """
+        if self._tokens is not None:
+            proof = self._tokens.known(credential)
+            if proof is not None:
+                return proof
         try:
-            token = parseBearer(credential)
-            if token is None:
+            if parseBearer(credential) is None:
                 return self._knownPassword(credential)
         except MalformedError:
             return None
-        if self._opaque:
-            user = self._authenticator.authenticate(credential)
-            if user is not None:
-                return Proof(user)
-        return self._tokens.known(token.encode("ascii")) if self._tokens is not None else None
+        user = self._authenticator.authenticate(credential) if self._opaque else None
+        return None if user is None else Proof(user)
 
     def _knownPassword(self, credential: bytes) -> Proof | None:
         basic = parseBasic(credential) if self._passwords is not None else None
@@ -201,7 +201,7 @@ class Authentication:
         if token is not None:
             if self._tokens is not None:
                 try:
-                    return await self._tokens.check(token.encode("ascii"))
+                    return await self._tokens.check(token.encode("ascii"), credential)
                 except InvalidToken as error:
                     raise WrongCredential(str(error), place, str(error)) from None
             raise WrongCredential("the credential is wrong", place, "the token is not known")

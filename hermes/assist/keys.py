@@ -5,6 +5,7 @@ What of a request its limit is counted by.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import Final, Literal, TypeAlias
 
@@ -22,12 +23,15 @@ def sourceKey(source: Address | None, prefix4: int = 32, prefix6: int = 64) -> H
     @param prefix4: the bits of an IPv4 address that count.
     @param prefix6: those of an IPv6 address; one customer commonly has 64 of his own.
     """
-    if source is None:
-        return None
+    return None if source is None else _hostKey(source[0], prefix4, prefix6)
+
+
+@lru_cache(8192)
+def _hostKey(host: str, prefix4: int, prefix6: int) -> Hashable:
     try:
-        address = ip_address(source[0].partition("%")[0])
+        address = ip_address(host.partition("%")[0])
     except ValueError:
-        return source[0]
+        return host
     if isinstance(address, IPv6Address):
         mapped = address.ipv4_mapped
         if mapped is None:

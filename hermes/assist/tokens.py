@@ -133,11 +133,11 @@ class TokenChecker:
         """
         return len(self._remembered)
 
-    def known(self, token: bytes) -> Proof | None:
+    def known(self, credential: bytes) -> Proof | None:
         """
-        What C{token} proves, where that was found out before and holds still.
+        What the token in C{credential} proves, where that was found out before and holds still.
         """
-        digest = self._digest(token)
+        digest = self._digest(credential)
         found = self._remembered.get(digest)
         if found is None or self._keys.due() is not None:
             return None
@@ -147,10 +147,11 @@ class TokenChecker:
         self._remembered.move_to_end(digest)
         return found.proof
 
-    async def check(self, token: bytes) -> Proof:
+    async def check(self, token: bytes, credential: bytes) -> Proof:
         """
         What C{token} proves.
 
+        @param credential: the whole value that it came in, by which it is remembered.
         @raise InvalidToken: where it proves nothing.
         @raise KeysUnavailable: where that can't be told.
         """
@@ -171,14 +172,14 @@ class TokenChecker:
         until = self._checkTimes(claims)
         self._checkParties(claims)
         proof = Proof(self._userOf(claims), self._headersOf(claims))
-        self._remembered[self._digest(token)] = _Remembered(proof, until, version)
+        self._remembered[self._digest(credential)] = _Remembered(proof, until, version)
         if len(self._remembered) > self._most:
             self._remembered.popitem(last=False)
         return proof
 
-    def _digest(self, token: bytes) -> bytes:
+    def _digest(self, credential: bytes) -> bytes:
         # Keyed, so that the time that a dictionary takes tells nothing of what is in it.
-        return hashlib.blake2b(token, key=self._secret, digest_size=16).digest()
+        return hashlib.blake2b(credential, key=self._secret, digest_size=16).digest()
 
     # The signature
 

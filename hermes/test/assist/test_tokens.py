@@ -55,11 +55,13 @@ class TokenCase(SynchronousTestCase):
         return TokenChecker(rules, self.keys if keys is None else keys, lambda: self.now)
 
     def prove(self, given: bytes, checker: TokenChecker | None = None) -> Proof:
-        return self.successResultOf(Deferred.fromCoroutine((self.checker if checker is None else checker).check(given)))
+        return self.successResultOf(
+            Deferred.fromCoroutine((self.checker if checker is None else checker).check(given, given))
+        )
 
     def refuse(self, given: bytes, reason: str, checker: TokenChecker | None = None) -> None:
         checker = self.checker if checker is None else checker
-        failure = self.failureResultOf(Deferred.fromCoroutine(checker.check(given)), InvalidToken)
+        failure = self.failureResultOf(Deferred.fromCoroutine(checker.check(given, given)), InvalidToken)
         self.assertRegex(str(failure.value), reason)
         self.assertIsNone(checker.known(given))
 
@@ -263,7 +265,7 @@ class HostileTests(TokenCase):
 
     @given(st.binary(max_size=300) | st.lists(st.binary(max_size=60).map(part), max_size=4).map(b".".join))
     def test_anythingIsRefused(self, given_: bytes) -> None:
-        self.failureResultOf(Deferred.fromCoroutine(self.checker.check(given_)), InvalidToken)
+        self.failureResultOf(Deferred.fromCoroutine(self.checker.check(given_, given_)), InvalidToken)
         self.assertIsNone(self.checker.known(given_))
 
 
@@ -303,7 +305,7 @@ class MemoryTests(TokenCase):
         keys = KeySet(source, "keys", self.clock, interval=300)
         checker = self.checkerOf(RULES, keys)
         good = token(rsaKey(), header={"kid": "r"}, exp=NOW + 1e6)
-        checking = Deferred.fromCoroutine(checker.check(good))
+        checking = Deferred.fromCoroutine(checker.check(good, good))
         source.asked[0].callback(keySet(jwk(rsaKey(), "r")))
         self.successResultOf(checking)
         self.clock.advance(300)
@@ -324,7 +326,7 @@ class RotationTests(TokenCase):
         self.checker = self.checkerOf(RULES)
 
     def begin(self, given: bytes) -> Deferred[Proof]:
-        return Deferred.fromCoroutine(self.checker.check(given))
+        return Deferred.fromCoroutine(self.checker.check(given, given))
 
     def test_theFirstTokenWaitsForTheKeys(self) -> None:
         checking = self.begin(token(rsaKey()))
