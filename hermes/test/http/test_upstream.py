@@ -9,6 +9,7 @@ from hermes.http.health import HealthChecks, HealthRules
 from hermes.http.probes import TCPProbe
 from hermes.http.upstream import EndpointsUpstream
 from hermes.http1.client import ConnectionLimits
+from hermes.test.http.test_health import Even
 from hermes.test.http.upstreams import BODY, MemoryCarrier, Taken, UpstreamCase
 
 ONE, TWO = "10.0.0.1:80", "10.0.0.2:80"
@@ -26,6 +27,7 @@ class InUseCase(UpstreamCase):
             TCPProbe(lambda: upstream.reachNow(reach)),
             self.clock,
             HealthRules(interval=10.0, healthy=1, unhealthy=1),
+            Even(),
             recovered=upstream.recovered,
         )
         return upstream
