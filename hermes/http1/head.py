@@ -36,6 +36,9 @@ _OF_RESPONSES = HOP_BY_HOP | _FRAMING
 
 _NOT_IN_TARGETS = bytes({*range(0x21), *range(0x7F, 0x100)})
 
+# What most requests have.
+_METHODS = frozenset({b"GET", b"POST", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"PATCH", b"CONNECT"})
+
 # An offer that is taken or left without harm, and that no tunnel begins with.
 _IGNORED_UPGRADES = (b"h2c", b"tls/")
 
@@ -118,7 +121,7 @@ def readRequest(block: bytes, scheme: bytes, limits: Limits) -> Request:
         raise Malformed("too many fields", 431)
     stop = block.find(b"\r\n")
     parts = block[:stop].split(b" ")
-    if len(parts) != 3 or _TOKEN.fullmatch(parts[0]) is None:
+    if len(parts) != 3 or (parts[0] not in _METHODS and _TOKEN.fullmatch(parts[0]) is None):
         raise Malformed("no request line")
     method, target, version = parts
     if len(target.translate(None, _NOT_IN_TARGETS)) != len(target):

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 
-from attrs import frozen
+from attrs import define
 
 from hermes.http1.errors import Malformed
 
@@ -15,7 +15,12 @@ _HOST_AND_PORT = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]
 _ABSOLUTE = re.compile(rb"([A-Za-z][A-Za-z0-9+.-]*)://([^/?]*)([^?]*)(\?.*)?")
 
 
-@frozen
+# Hosts that are none the worse for having been looked at before.
+_MAX_HOSTS = 1024
+_hosts: set[bytes] = set()
+
+
+@define
 class Destination:
     """
     As in L{hermes.values.RequestHead}.
@@ -33,8 +38,12 @@ def readTarget(method: bytes, target: bytes, host: bytes | None, scheme: bytes) 
     @param scheme: of a target that has none of its own: by whether the connection is secure.
     @raise Malformed: where the target has none of the four forms, or C{Host} is no host.
     """
-    if host and _AUTHORITY.fullmatch(host) is None:
-        raise Malformed("Host is no host")
+    if host and host not in _hosts:
+        if _AUTHORITY.fullmatch(host) is None:
+            raise Malformed("Host is no host")
+        if len(_hosts) >= _MAX_HOSTS:
+            _hosts.clear()
+        _hosts.add(host)
     if b"#" in target:
         raise Malformed("a request target has no fragment")
     if method == b"CONNECT":

@@ -4,7 +4,7 @@ Header blocks as they arrive: a HEADERS frame and the CONTINUATION frames behind
 
 from __future__ import annotations
 
-from attrs import frozen
+from attrs import define
 from h2.errors import ErrorCodes
 
 from hermes.http2.abuse import FloodGuard
@@ -18,7 +18,7 @@ from hermes.http2.frames import (
 )
 
 
-@frozen
+@define
 class Block:
     """
     A whole header block.
