@@ -13,7 +13,7 @@ from zope.interface import implementer
 
 from hermes.http.resume import ResumedBody, ResumePolicy, resumable
 from hermes.http.retry import GATEWAY_ERRORS, REASONS, RetryPolicy
-from hermes.http.spool import Spools
+from hermes.http.spools import Spools
 from hermes.http.timed import TimedBody
 from hermes.http.tries import NO_RETRIES, Permit, Tries
 from hermes.interfaces import IRequestSender

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
-from attrs import evolve, frozen
+from attrs import frozen
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -22,20 +22,10 @@ from zope.interface import implementer
 from hermes.errors import FlowError, RequestBroken
 from hermes.http.ranges import contentLength, parseContentRange, parseRange, strongValidator
 from hermes.http.readahead import ReadAhead
+from hermes.http.spoolreader import PIECE, SpoolReader
 from hermes.interfaces import IBody, IBodySink
 from hermes.messages import Request, Response
 from hermes.values import Buffer, Headers, RequestHead, ResponseHead
-
-PIECE: Final = 65_536
-"""
-So many bytes a reader gets at once, at most.
-"""
-
-MAX_SPOOLS: Final = 256
-"""
-Responses of one route that are spooled at a time. Of those that nobody reads, the oldest makes room for another; where
-all are read, another is passed on as it comes.
-"""
 
 _REPLACED: Final = frozenset({b"content-length", b"content-range"})
 
@@ -371,147 +361,6 @@ class Spool:
         """
         assert self._store is not None
         return self._trailers if at == self._store.end and not self._overflow else None
-
-
-@implementer(IBody)
-class SpoolReader:
-    """
-    The body as one of those read it who asked for it.
-
-    @ivar position: the offset of the next byte that it reads.
-    """
-
-    def __init__(self, spool: Spool, first: int, stop: int | None, length: int | None) -> None:
-        """
-        @param stop: the offset behind the last byte that it reads; L{None} for all that comes.
-        """
-        self.position = first
-        self.length = length
-        self._spool = spool
-        self._stop = stop
-        self._sink: IBodySink | None = None
-        self._paused = False
-        self._over = False
-        self._pumping = False
-
-    def start(self, sink: IBodySink) -> None:
-        self._sink = sink
-        if self._over:
-            sink.bodyFailed(Failure(RequestBroken("the request was sent again")))
-        else:
-            self.pump()
-
-    def pauseProducing(self) -> None:
-        self._paused = True
-
-    def resumeProducing(self) -> None:
-        self._paused = False
-        self.pump()
-
-    def stopProducing(self) -> None:
-        if not self._over:
-            self._over = True
-            self._spool.left(self)
-
-    def fail(self, reason: Failure) -> None:
-        """
-        It reads no more.
-        """
-        sink = self._sink
-        if not self._over:
-            self._over = True
-            if sink is not None:
-                sink.bodyFailed(reason)
-
-    def pump(self) -> None:
-        """
-        Deliver what there is.
-        """
-        sink = self._sink
-        if sink is None or self._pumping:
-            return
-        self._pumping = True
-        try:
-            while not self._paused and not self._over:
-                if not self._step(sink):
-                    break
-        finally:
-            self._pumping = False
-
-    def _step(self, sink: IBodySink) -> bool:
-        spool, stop = self._spool, self._stop
-        if self.position == stop:
-            self.stopProducing()
-            sink.bodyEnded(())
-            return False
-        try:
-            data = spool.piece(self.position)
-        except OSError:
-            spool.log.failure("a spooled response can't be read")
-            spool.stop()
-            return False
-        if data is None:
-            trailers = spool.trailers(self.position)
-            if trailers is not None:
-                self.stopProducing()
-                sink.bodyEnded(trailers)
-            elif spool.failure is not None:
-                self.stopProducing()
-                sink.bodyFailed(spool.failure)
-            return False
-        if stop is not None and len(data) > stop - self.position:
-            data = data[: stop - self.position]
-        self.position += len(data)
-        sink.dataReceived(data)
-        return True
-
-
-class Spools:
-    """
-    The responses that are spooled for one route.
-    """
-
-    def __init__(
-        self, policy: SpoolPolicy, fetch: Callable[[Request], Deferred[Response]], clock: IReactorTime
-    ) -> None:
-        """
-        @param fetch: sends a request.
-        """
-        self._policy = policy
-        self._fetch = fetch
-        self._clock = clock
-        self._spools: dict[tuple[str, bytes], Spool] = {}
-
-    def send(self, request: Request) -> Deferred[Response]:
-        """
-        Answer a request that has a name, from a node that has one.
-        """
-        node, name = request.flow.identity.node, request.name
-        assert node is not None and name is not None
-        key = node, name
-        known = self._spools.get(key)
-        if known is not None:
-            answer = known.join(request)
-            if answer is not None:
-                return answer
-            known.stop()
-        if len(self._spools) >= MAX_SPOOLS:
-            oldest = next((spool for spool in self._spools.values() if spool.idle), None)
-            if oldest is None:
-                return self._fetch(request)
-            oldest.stop()
-
-        def ended(spool: Spool) -> None:
-            if self._spools.get(key) is spool:
-                del self._spools[key]
-
-        # 1xx responses are for whoever is there; who is, changes.
-        spool = self._spools[key] = Spool(
-            evolve(request, informational=None), self._fetch, self._policy, self._clock, ended
-        )
-        answer = spool.join(request)
-        assert answer is not None
-        return answer
 
 
 def _partOf(head: RequestHead) -> tuple[bytes, bytes | None] | None:

@@ -9,12 +9,9 @@ from random import Random
 from typing import Any, Final
 
 from attrs import frozen
-from twisted.internet.interfaces import IAddress, IConnector, IHalfCloseableProtocol, IPushProducer
-from twisted.internet.protocol import ClientFactory, Factory, Protocol
-from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from hermes.testing.links.delay import DelayLine
+from hermes.testing.links.ends import Accepting, Connecting, LinkEnd
 from hermes.values import Address
 
 MAX_ON_THE_WAY: Final = 32 << 20
@@ -23,10 +20,12 @@ Bytes of one direction of one connection that may be on their way: more than the
 these links are for.
 """
 
+
 BACKLOG: Final = 0.05
 """
 Seconds of a limited bandwidth that may be taken up in advance: a link's own queue.
 """
+
 
 _NEW: Final = 1024
 
@@ -47,155 +46,6 @@ class StreamImpairment:
     bandwidth: float | None = None
     cutAfter: tuple[int, int] | None = None
     handshake: bool = True
-
-
-@implementer(IHalfCloseableProtocol, IPushProducer)
-class _End(Protocol):
-    """
-    One end of a connection through the link; what it reads is for the other.
-
-    @ivar other: the other end; L{None} before it is dialed.
-    @ivar early: what has arrived here before there was a connection.
-    @ivar onTheWay: bytes that were read here and have not arrived at the other end.
-    @ivar earliest: when the next of them may arrive.
-    @ivar budget: bytes after which the connection is cut; L{None} for none.
-    @ivar full: the other end does not take what is read here.
-    @ivar held: the link does not.
-    @ivar ended: all was read.
-    @ivar finished: all was written.
-    """
-
-    transport: Any
-
-    def __init__(self, link: ImpairedStreamLink, direction: int) -> None:
-        """
-        @param direction: 0 for what a client sends, 1 for what the target sends.
-        """
-        self.link = link
-        self.direction = direction
-        self.other: _End | None = None
-        self.early: list[bytes] = []
-        self.onTheWay = 0
-        self.earliest = 0.0
-        self.budget: int | None = None
-        self.isConnected = False
-        self.gone = False
-        self.full = False
-        self.held = False
-        self.ended = False
-        self.finished = False
-
-    def connectionMade(self) -> None:
-        self.isConnected = True
-        self.transport.setTcpNoDelay(True)
-        self.transport.registerProducer(self, True)
-        early, self.early = self.early, []
-        for data in early:
-            self.take(data)
-
-    def dataReceived(self, data: bytes) -> None:
-        self.link.carry(self, data)
-
-    def readConnectionLost(self) -> None:
-        self.ended = True
-        self.link.carry(self, b"")
-
-    def writeConnectionLost(self) -> None:
-        pass
-
-    def connectionLost(self, reason: Failure | None = None) -> None:
-        self.gone = True
-        self.link.ended(self)
-
-    # What is written here comes from the other end: where it is not taken, that end is not read.
-
-    def pauseProducing(self) -> None:
-        if self.other is not None:
-            self.other.full = True
-            self.other.adjust()
-
-    def resumeProducing(self) -> None:
-        if self.other is not None:
-            self.other.full = False
-            self.other.adjust()
-
-    def stopProducing(self) -> None:
-        pass
-
-    def adjust(self) -> None:
-        """
-        Read, or do not.
-        """
-        if self.isConnected and not self.gone and not self.ended:
-            if self.full or self.held:
-                self.transport.pauseProducing()
-            else:
-                self.transport.resumeProducing()
-
-    def take(self, data: bytes) -> None:
-        """
-        What the other end has sent arrives; nothing is its end.
-        """
-        if self.gone:
-            return
-        if not self.isConnected:
-            self.early.append(data)
-        elif data:
-            self.transport.write(data)
-        else:
-            self.finished = True
-            # With a producer that it has paused, Twisted would resume that in place of sending FIN.
-            self.transport.unregisterProducer()
-            self.transport.loseWriteConnection()
-            other = self.other
-            if other is not None and other.finished:
-                self.transport.loseConnection()
-                if not other.gone:
-                    other.transport.loseConnection()
-
-    def reset(self) -> None:
-        """
-        End it as an error.
-        """
-        if self.isConnected and not self.gone:
-            self.transport.abortConnection()
-
-
-class _Connecting(ClientFactory):
-    noisy = False
-
-    def __init__(self, near: _End, far: _End) -> None:
-        self._near = near
-        self._far = far
-
-    def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
-        return None if self._near.gone else self._far
-
-    def clientConnectionFailed(self, connector: IConnector, reason: Failure) -> None:
-        self._near.reset()
-
-
-class _Accepting(Factory):
-    noisy = False
-
-    def __init__(self, link: ImpairedStreamLink) -> None:
-        self._link = link
-
-    def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
-        return _Accepted(self._link)
-
-
-class _Accepted(_End):
-    """
-    A client's end.
-    """
-
-    def __init__(self, link: ImpairedStreamLink) -> None:
-        super().__init__(link, 0)
-
-    def connectionMade(self) -> None:
-        super().connectionMade()
-        self.link.accepted(self)
 
 
 class ImpairedStreamLink:
@@ -234,12 +84,12 @@ class ImpairedStreamLink:
         self._reserved: socket.socket | None = None
         self._listening: socket.socket | None = None
         self._port: Any = None
-        self._ends: dict[_End, None] = {}
-        self._waiting: dict[_End, None] = {}
-        self._held: dict[_End, None] = {}
+        self._ends: dict[LinkEnd, None] = {}
+        self._waiting: dict[LinkEnd, None] = {}
+        self._held: dict[LinkEnd, None] = {}
         self._freeAt = [0.0, 0.0]
         self._blackHole = False
-        self._line: DelayLine[tuple[_End, bytes | None]] = DelayLine(reactor, self._arrived)
+        self._line: DelayLine[tuple[LinkEnd, bytes | None]] = DelayLine(reactor, self._arrived)
 
     @property
     def address(self) -> Address:
@@ -278,7 +128,7 @@ class ImpairedStreamLink:
         if self._port is None:
             listening = self._listening = self._bound(self.address)
             listening.listen(_NEW)
-            self._port = self._reactor.adoptStreamPort(listening.fileno(), self._family, _Accepting(self))
+            self._port = self._reactor.adoptStreamPort(listening.fileno(), self._family, Accepting(self))
 
     def down(self, blackHole: bool = False) -> None:
         """
@@ -317,7 +167,7 @@ class ImpairedStreamLink:
 
     # For its connections
 
-    def accepted(self, near: _End) -> None:
+    def accepted(self, near: LinkEnd) -> None:
         """
         A client has come.
         """
@@ -332,12 +182,12 @@ class ImpairedStreamLink:
         else:
             self._dial(near)
 
-    def _dial(self, near: _End) -> None:
+    def _dial(self, near: LinkEnd) -> None:
         if near.gone:
             return
         near.held = False
         near.adjust()
-        far = _End(self, 1)
+        far = LinkEnd(self, 1)
         near.other, far.other = far, near
         far.budget = near.budget
         self._ends[far] = None
@@ -346,11 +196,11 @@ class ImpairedStreamLink:
         if delay and self.impairment.handshake:
             # Its SYN arrives; what the client sends follows the answer to that.
             near.earliest = self._reactor.seconds() + 3 * delay
-            self._reactor.callLater(delay, connect, *self._target, _Connecting(near, far))
+            self._reactor.callLater(delay, connect, *self._target, Connecting(near, far))
         else:
-            connect(*self._target, _Connecting(near, far))
+            connect(*self._target, Connecting(near, far))
 
-    def carry(self, end: _End, data: bytes) -> None:
+    def carry(self, end: LinkEnd, data: bytes) -> None:
         """
         C{end} has read this; nothing is its end.
         """
@@ -375,10 +225,10 @@ class ImpairedStreamLink:
             end.adjust()
             self._held[end] = None
 
-    def _tooMuch(self, end: _End, now: float) -> bool:
+    def _tooMuch(self, end: LinkEnd, now: float) -> bool:
         return end.onTheWay > MAX_ON_THE_WAY or self._freeAt[end.direction] > now + BACKLOG
 
-    def _arrived(self, item: tuple[_End, bytes | None]) -> None:
+    def _arrived(self, item: tuple[LinkEnd, bytes | None]) -> None:
         end, data = item
         if data is not None:
             end.onTheWay -= len(data)
@@ -395,13 +245,13 @@ class ImpairedStreamLink:
                 held.held = False
                 held.adjust()
 
-    def _cutOne(self, end: _End) -> None:
+    def _cutOne(self, end: LinkEnd) -> None:
         for one in (end, end.other):
             if one is not None:
                 self._ends.pop(one, None)
                 one.reset()
 
-    def ended(self, end: _End) -> None:
+    def ended(self, end: LinkEnd) -> None:
         """
         C{end} is gone.
         """
