@@ -167,7 +167,8 @@ class Database:
         made.execute("PRAGMA journal_mode = WAL")
         # In WAL mode, a killed process loses nothing that was committed, and a power cut at most the last transactions.
         made.execute("PRAGMA synchronous = NORMAL")
-        made.execute("PRAGMA journal_size_limit = 16777216")
+        made.execute("PRAGMA wal_autocheckpoint = 4000")
+        made.execute("PRAGMA journal_size_limit = 67108864")
         if _version(made) == VERSION:
             return
         made.execute("BEGIN IMMEDIATE")

@@ -93,24 +93,27 @@ class DiskWriter:
         number = self._written // PIECE_SIZE + len(self._pending)
         length = number * PIECE_SIZE + len(last)
 
-        def operation(connection: sqlite3.Connection) -> bytes:
-            body = self._bodyIn(connection)
-            if last:
-                _insert(connection, body, number, last)
-            digest = self._digest.copy()
-            digest.update(last)
-            # The same bytes are there once: what belongs to the others of them belongs to these from here on.
-            same = connection.execute("SELECT id FROM body WHERE digest = ?", (digest.digest(),)).fetchone()
-            if same is not None:
-                connection.execute("UPDATE body SET digest = NULL WHERE id = ?", same)
-                connection.execute("UPDATE response SET body = ? WHERE body = ?", (body, *same))
-            connection.execute("UPDATE body SET digest = ?, length = ? WHERE id = ?", (digest.digest(), length, body))
+        def operation(connection: sqlite3.Connection) -> tuple[bytes, bool]:
+            if self._digested != number:
+                raise Refused("a piece was not written")
+            hash = self._digest.copy()
+            hash.update(last)
+            digest = hash.digest()
+            # The same bytes are kept once, however many responses have them: none, above all.
+            same = connection.execute("SELECT id FROM body WHERE digest = ?", (digest,)).fetchone()
+            if same is None:
+                body = self._bodyIn(connection)
+                if last:
+                    _insert(connection, body, number, last)
+                connection.execute("UPDATE body SET digest = ?, length = ? WHERE id = ?", (digest, length, body))
+            else:
+                (body,) = same
+                connection.execute("UPDATE body SET used = ? WHERE id = ?", (self._store.now(), body))
             self._add(connection, body)
-            return digest.digest()
+            return digest, same is None
 
-        def through(digest: bytes) -> None:
-            self._kept = True
-            stored.digest = digest
+        def through(result: tuple[bytes, bool]) -> None:
+            stored.digest, self._kept = result
             stored.length = length
 
         return self._store.write(operation).addCallbacks(through, self._broken)

@@ -14,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from hermes.assist.cache.disk import GRACE, TIDY, DiskStore
 from hermes.assist.cache.diskwriter import MAX_PENDING, PIECE_SIZE
 from hermes.assist.cache.freshness import Rules
+from hermes.assist.cache.memory import OBJECT_COST
 from hermes.assist.cache.rows import readFields, readSelecting, writeFields, writeSelecting
 from hermes.assist.cache.stored import Key, Selecting
 from hermes.test.assist.cache.fakes import AtOnce, Reader
@@ -226,6 +227,18 @@ class DiskStoreTests(StoreSuite, SynchronousTestCase):
         (found,) = self.successResultOf(store.lookup(Key(URL + b"0")))
         self.assertEqual(found.length, 3 * PIECE_SIZE)
         self.assertLessEqual(store.size, 4 * PIECE_SIZE)
+
+    def test_theSameBytesAreKeptOnceAndCanBeReadAlongTwice(self) -> None:
+        data = b"x" * (PIECE_SIZE + 1)
+        self.put(data)
+        size = self.store.size
+        writer = self.store.writer(self.response(URL + b"other"), Filler())
+        writer.write(data)
+        self.successResultOf(writer.commit())
+        self.assertEqual(self.piece(writer.read(5, 3))[:3], b"xxx")
+        writer.release()
+        self.assertLess(self.store.size - size, 2 * OBJECT_COST)
+        self.assertEqual([self.bytesOf(found) for found in self.find(URL + b"other")], [data])
 
     def test_whatWasAskedForIsWrittenBeforeItIsClosed(self) -> None:
         self.writing.hold()
