@@ -20,7 +20,7 @@ from hermes.assist.buckets import Buckets
 from hermes.assist.credentials import ORIGIN, PROXY, Challenges
 from hermes.assist.fetching import Fetcher, FetchFailed
 from hermes.assist.keysets import FixedKeys, KeySet
-from hermes.assist.options import httpURL, ownFieldNames, positive
+from hermes.assist.options import certificates, httpURL, ownFieldNames, positive
 from hermes.assist.passwords import PasswordChecker, threadsOf
 from hermes.assist.signingkeys import PUBLIC_ALGORITHMS, SECRET_ALGORITHMS, SigningKey, parseKeys
 from hermes.assist.tokens import MAX_REMEMBERED, Keys, TokenChecker, TokenRules
@@ -51,6 +51,29 @@ def _algorithms(instance: object, attribute: Any, value: tuple[str, ...]) -> Non
             raise ValueError(f"{each!r} is not an algorithm of signatures: there are {', '.join(sorted(known))}")
 
 
+class _KeyFile:
+    """
+    A file with keys.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __call__(self) -> bytes:
+        if os.path.getsize(self._path) > MAX_KEY_FILE:
+            raise OSError(f"{self._path} is too large for a file with keys")
+        with open(self._path, "rb") as file:
+            return file.read()
+
+
+def _keyFile(instance: object, attribute: Any, value: str | None) -> None:
+    if value is not None:
+        try:
+            parseKeys(_KeyFile(value)())
+        except (HermesError, OSError) as error:
+            raise ValueError(f"{value}: {error}") from None
+
+
 def _claimFields(instance: object, attribute: Any, value: dict[str, FieldName]) -> None:
     ownFieldNames(instance, attribute, tuple(value.values()))
 
@@ -77,7 +100,7 @@ class TokenOptions:
     """
 
     url: str | None = field(default=None, validator=httpURL)
-    keys: ExistingFile | None = None
+    keys: ExistingFile | None = field(default=None, validator=_keyFile)
     secret: Secret | None = field(default=None, repr=False)
     algorithms: tuple[str, ...] = field(default=(), validator=_algorithms)
     issuer: tuple[str, ...] = ()
@@ -88,7 +111,7 @@ class TokenOptions:
     prefix: str = ""
     claims: dict[str, FieldName] = field(factory=dict, validator=_claimFields)
     refresh: Seconds = field(default=Seconds(300.0), validator=positive)
-    trust: ExistingFile | None = None
+    trust: ExistingFile | None = field(default=None, validator=certificates)
 
     def __attrs_post_init__(self) -> None:
         if [self.url, self.keys, self.secret].count(None) != 2:
@@ -148,27 +171,6 @@ class AuthenticationOptions:
     def __attrs_post_init__(self) -> None:
         if not (self.basic or self.bearer or self.jwt or self.certificates):
             raise ValueError("takes no credential: allow 'basic', 'bearer', 'jwt' or 'certificates'")
-
-
-class CantAuthenticate(HermesError):
-    """
-    What the options name can't be used. The text is for the operator.
-    """
-
-
-class _KeyFile:
-    """
-    A file with keys.
-    """
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-
-    def __call__(self) -> bytes:
-        if os.path.getsize(self._path) > MAX_KEY_FILE:
-            raise OSError(f"{self._path} is too large for a file with keys")
-        with open(self._path, "rb") as file:
-            return file.read()
 
 
 class _KeyURL:
@@ -238,17 +240,9 @@ class AuthenticationType:
         if jwt.secret is not None:
             return FixedKeys(SigningKey(None, SECRET_ALGORITHMS, jwt.secret.encode())), None
         if jwt.keys is not None:
-            load = _KeyFile(jwt.keys)
-            try:
-                parseKeys(load())
-            except (HermesError, OSError) as error:
-                raise CantAuthenticate(f"{jwt.keys}: {error}") from None
-            return KeySet(load, jwt.keys, reactor, jwt.refresh), None
+            return KeySet(_KeyFile(jwt.keys), jwt.keys, reactor, jwt.refresh), None
         assert jwt.url is not None
-        try:
-            fetcher = Fetcher(reactor, FETCH_TIME, trust=jwt.trust)
-        except Exception as error:
-            raise CantAuthenticate(f"{jwt.trust}: {error}") from None
+        fetcher = Fetcher(reactor, FETCH_TIME, trust=jwt.trust)
         return KeySet(_KeyURL(fetcher, jwt.url), jwt.url, reactor, jwt.refresh), fetcher.close
 
 

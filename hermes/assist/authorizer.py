@@ -17,12 +17,12 @@ from twisted.plugin import IPlugin
 from zope.interface import implementer
 
 from hermes.assist.fetching import Fetcher, FetchFailed
-from hermes.assist.options import httpURL, ownFieldNames, positive
+from hermes.assist.options import certificates, httpURL, ownFieldNames, positive
 from hermes.assist.questions import Asker, AuthorizerFailed, Input, PlainHTTP, PolicyAgent
 from hermes.assist.refusals import Denied, dropBody, refusal
 from hermes.assist.verdicts import Questions, Verdict, VerdictCache
 from hermes.config.types import ExistingFile, FieldName, Seconds, Secret
-from hermes.errors import FlowError, HermesError
+from hermes.errors import FlowError
 from hermes.interfaces import IAssistant, IAssistantContext, IAssistantType
 from hermes.messages import BytesBody, Request, Response
 from hermes.values import ResponseHead
@@ -82,7 +82,7 @@ class AuthorizerOptions:
     failOpen: bool = False
     concurrent: int = field(default=64, validator=ge(1))
     waiting: int = field(default=1024, validator=ge(0))
-    trust: ExistingFile | None = None
+    trust: ExistingFile | None = field(default=None, validator=certificates)
 
     def __attrs_post_init__(self) -> None:
         if self.protocol == "http" and (self.token is not None or self.inputs != _EVERYTHING):
@@ -91,12 +91,6 @@ class AuthorizerOptions:
             raise ValueError("'method' goes only with 'protocol: http'")
         if self.trust is not None and urlsplit(self.url).scheme != "https":
             raise ValueError("'trust' goes only with an https: URL")
-
-
-class CantAuthorize(HermesError):
-    """
-    What the options name can't be used. The text is for the operator.
-    """
 
 
 @implementer(IAssistant)
@@ -226,10 +220,7 @@ class AuthorizerType:
 
     def assistant(self, name: str, options: Any, context: IAssistantContext) -> IAssistant:
         reactor = context.reactor
-        try:
-            fetcher = Fetcher(reactor, options.timeout, options.concurrent, options.trust)
-        except Exception as error:
-            raise CantAuthorize(f"{options.trust}: {error}") from None
+        fetcher = Fetcher(reactor, options.timeout, options.concurrent, options.trust)
         sets = frozenset(name.encode("ascii") for name in options.sets)
         asker: Asker
         if options.protocol == "opa":

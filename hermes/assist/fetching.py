@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
 from attrs import frozen
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import load_pem_x509_certificates
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Protocol as TwistedProtocol
@@ -26,6 +28,18 @@ MAX_ANSWER: Final = 256 * 1024
 """
 Bytes that an answer may have.
 """
+
+
+def trustRoot(path: str) -> Any:
+    """
+    The certificates in a file (PEM), as what servers are checked against.
+
+    @raise ValueError: where it has none, or one can't be read.
+    @raise OSError: where it can't be read itself.
+    """
+    with open(path, "rb") as file:
+        found = load_pem_x509_certificates(file.read())
+    return trustRootFromCertificates([Certificate.loadPEM(each.public_bytes(Encoding.PEM)) for each in found])
 
 
 class FetchFailed(HermesError):
@@ -140,7 +154,7 @@ class Fetcher:
         self._timeout = timeout
         self._pool = HTTPConnectionPool(reactor)
         self._pool.maxPersistentPerHost = connections
-        policy = BrowserLikePolicyForHTTPS() if trust is None else BrowserLikePolicyForHTTPS(_trustRoot(trust))
+        policy = BrowserLikePolicyForHTTPS() if trust is None else BrowserLikePolicyForHTTPS(trustRoot(trust))
         self._agent = Agent(reactor, policy, connectTimeout=timeout, pool=self._pool)
 
     def __call__(self, method: bytes, url: str, headers: Headers = (), body: bytes = b"") -> Deferred[Answer]:
@@ -185,10 +199,3 @@ def _reasons(error: Exception) -> Sequence[Failure]:
 
 def _told(error: Exception) -> str:
     return "; ".join(str(reason.value) for reason in _reasons(error)) or str(error)
-
-
-def _trustRoot(path: str) -> Any:
-    with open(path, "rb") as file:
-        text = file.read()
-    end = b"-----END CERTIFICATE-----"
-    return trustRootFromCertificates([Certificate.loadPEM(part + end) for part in text.split(end) if b"BEGIN" in part])

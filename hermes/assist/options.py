@@ -7,6 +7,8 @@ from __future__ import annotations
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from hermes.assist.fetching import trustRoot
+
 # What decides where a request goes, how it is framed, or who may ask is not for an answer to set.
 _RESERVED: Final = frozenset(
     {
@@ -58,3 +60,14 @@ def httpURL(instance: object, attribute: Any, value: Any) -> None:
         raise ValueError(f"{value!r} is not a URL: write http://HOST:PORT/PATH, or https:")
     if parts.username is not None or parts.fragment:
         raise ValueError(f"{value!r}: a URL has neither a user nor a fragment here")
+
+
+def certificates(instance: object, attribute: Any, value: str | None) -> None:
+    """
+    A file with certificates (PEM), or L{None}.
+    """
+    if value is not None:
+        try:
+            trustRoot(value)
+        except (ValueError, OSError) as error:
+            raise ValueError(f"{value}: {error}") from None

@@ -20,6 +20,7 @@ from hermes.assist.passwords import PasswordChecker
 from hermes.errors import Overloaded
 from hermes.interfaces import IAssistantContext, IAssistantType, IIdentifyingAssistant
 from hermes.messages import Request, Response
+from hermes.net.authority import OverlayAuthority
 from hermes.test.assist.asking import SOURCE, Behind, Source, fieldsOf, request, textOf
 from hermes.test.assist.tokens import NOW, token
 from hermes.users import ScryptCost, Users, UserSecret, hashPassword
@@ -325,6 +326,7 @@ class OptionTests(SynchronousTestCase):
 
     def test_theyAreRefusedWithAReason(self) -> None:
         secret: Any = SECRET
+        trust = OverlayAuthority.create(self.mktemp()).trustFile
         cases: tuple[tuple[dict[str, Any], str], ...] = (
             ({}, "exactly one"),
             ({"secret": secret, "url": "https://x"}, "exactly one"),
@@ -337,7 +339,11 @@ class OptionTests(SynchronousTestCase):
             ({"url": "ftp://x"}, "http"),
             ({"url": "https://user@x/"}, "user"),
             ({"url": "https://x:port/"}, "URL"),
-            ({"secret": secret, "trust": "x"}, "trust"),
+            ({"secret": secret, "trust": trust}, "trust"),
+            ({"url": "https://x", "trust": __file__}, "test_authentication.py: "),
+            ({"url": "https://x", "trust": "/nowhere"}, "/nowhere: "),
+            ({"keys": __file__}, "neither a JSON Web Key Set nor PEM"),
+            ({"keys": "/nowhere"}, "/nowhere: "),
             ({"secret": secret, "claims": {"a": "host"}}, "can't be set"),
             ({"secret": secret, "claims": {"a": "hermes-via"}}, "can't be set"),
         )

@@ -24,6 +24,7 @@ from hermes.assist.verdicts import Questions, VerdictCache
 from hermes.errors import Overloaded
 from hermes.interfaces import IAssistant, IAssistantType
 from hermes.messages import Request, Response
+from hermes.net.authority import OverlayAuthority
 from hermes.test.assist.asking import Behind, Source, fieldsOf, request, textOf
 from hermes.test.assist.test_authentication import Context
 from hermes.values import Headers, Identity
@@ -190,6 +191,7 @@ class AuthorizerTests(SynchronousTestCase):
             self.assertEqual(None if response.body is None else textOf(response), body)
 
     def test_optionsThatMakeNoSenseAreRefused(self) -> None:
+        trust = OverlayAuthority.create(self.mktemp()).trustFile
         cases: tuple[tuple[dict[str, Any], str], ...] = (
             ({"url": "opa:8181"}, "http"),
             ({"url": "http:///x"}, "http"),
@@ -197,7 +199,8 @@ class AuthorizerTests(SynchronousTestCase):
             ({"url": "http://x", "protocol": "http", "token": "x"}, "token"),
             ({"url": "http://x", "protocol": "http", "inputs": ("user",)}, "inputs"),
             ({"url": "http://x", "method": "HEAD"}, "method"),
-            ({"url": "http://x", "trust": "y"}, "https"),
+            ({"url": "http://x", "trust": trust}, "https"),
+            ({"url": "https://x", "trust": __file__}, "test_authorizer.py: "),
             ({"url": "http://x", "timeout": 0.0}, "more than 0"),
             ({"url": "http://x", "sets": ("host",)}, "can't be set"),
         )
