@@ -19,7 +19,7 @@ from typing import Final
 
 from attrs import frozen
 
-from hermes.errors import BadRequest, FlowError, NotImplementedHere
+from hermes.errors import BadRequest, FlowError
 from hermes.values import Headers, RequestHead, Target
 from hermes.wire import template
 from hermes.wire.errors import MalformedError
@@ -128,10 +128,10 @@ DEFAULT_TEMPLATES: Final = Templates()
 
 def recognise(head: RequestHead, templates: Templates = DEFAULT_TEMPLATES) -> TunnelRequest | None:
     """
-    What tunnel a request asks for; L{None} where it is no CONNECT of either form.
+    What tunnel a request asks for; L{None} where it is no CONNECT of either form, or has a C{:protocol} that is not for
+    proxies: a WebSocket, for one.
 
     @raise BadRequest: where it is malformed.
-    @raise NotImplementedHere: for a C{:protocol} that we don't speak.
     @raise PathUnknown: for a path that no template of that protocol has.
     """
     if head.method != b"CONNECT":
@@ -140,7 +140,7 @@ def recognise(head: RequestHead, templates: Templates = DEFAULT_TEMPLATES) -> Tu
         return TunnelRequest(Kind.CONNECT, _authorityTarget(head.authority))
     kind = _KINDS.get(head.protocol.lower())
     if kind is None:
-        raise NotImplementedHere("this proxy does not speak the protocol that the request names")
+        return None
     if not head.authority or not head.scheme or not head.path:
         raise BadRequest("an extended CONNECT names a scheme, an authority and a path")
     for known in templates.of(kind):

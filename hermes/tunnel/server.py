@@ -14,7 +14,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from hermes.errors import FlowError, Overloaded, TargetTimeout
+from hermes.errors import FlowError, NotImplementedHere, Overloaded, TargetTimeout
 from hermes.interfaces import IAdmission, IAuthenticator, IExchangeHandler, IFlowHandler, IServerExchange
 from hermes.tunnel.answers import Answers, readVia
 from hermes.tunnel.channel import CapsuleChannel
@@ -147,6 +147,8 @@ class TunnelHandler:
         head = exchange.request
         if self._forward is not None:
             self._forward.exchangeReceived(exchange)
+        elif head.method == b"CONNECT":
+            raise NotImplementedHere("this proxy does not speak the protocol that the request names")
         elif self._templates.serve(head.path):
             raise MethodNotAllowed("a tunnel is served here: use CONNECT with :protocol, or Upgrade")
         else:

@@ -392,5 +392,9 @@ class FailureTests(TunnelTestCase):
                 forwarded.append(exchange)
 
         handler = self.makeHandler(forward=Forward())
-        _, server = self.request(RequestHead(b"GET", b"http", b"example.org", b"/"), handler=handler)
-        self.assertEqual(forwarded, [server])
+        for head in (
+            RequestHead(b"GET", b"http", b"example.org", b"/"),
+            RequestHead(b"CONNECT", b"https", b"example.org", b"/chat", b"websocket"),
+        ):
+            _, server = self.request(head, handler=handler)
+            self.assertIs(forwarded.pop(), server)
