@@ -63,8 +63,9 @@ class LinkBody:
             self._sink.dataReceived(data)
 
     def bodyEnded(self, trailers: Headers) -> None:
-        if self._sink is not None:
-            self._sink.bodyEnded(trailers)
+        sink, self._sink = self._sink, None
+        if sink is not None:
+            sink.bodyEnded(trailers)
 
     def bodyFailed(self, reason: Failure) -> None:
         sink, self._sink = self._sink, None
