@@ -78,7 +78,7 @@ class HermesHTTP(Hermes):
                 authority.issue(name)
         limits = {"connections": MOST, "pending": MOST, "requests": MOST}
         origin: dict[str, Any] = {"type": "direct", "endpoints": [f"127.0.0.1:{self.target}"], "version": "1.1"}
-        origin["limits"] = limits
+        origin |= {"limits": limits, "pool": {"mostIdle": 4096}}
         if tls:
             origin["tls"] = {"trust": str(self.directory / "shop.pem"), "serverName": "www.shop.test"}
             origin["limits"] = {**limits, "connections": TO_ORIGIN}
