@@ -159,7 +159,16 @@ class Process(ProcessProtocol):
         """
         How much memory it has.
         """
+        return self._memory("VmRSS:")
+
+    def peakBytes(self) -> int:
+        """
+        The most memory that it ever had.
+        """
+        return self._memory("VmHWM:")
+
+    def _memory(self, key: str) -> int:
         for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
+            if line.startswith(key):
                 return int(line.split()[1]) * 1024
         raise ProcessError(f"{self.name} has no memory any more")
