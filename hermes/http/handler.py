@@ -224,15 +224,20 @@ class ListenerRequests:
         self._anonymous = anonymous
         self._gateway = gateway
         self._forwarded = forwarded
+        # What authorities stand for, as far as they were met.
+        self._targets: dict[tuple[bytes, bytes], Target] = {}
 
     def exchangeReceived(self, exchange: IServerExchange) -> None:
         requests = self.requests
         head: RequestHead = exchange.request
-        flow = Flow("http", _NOWHERE, exchange.source, exchange.identity, self._name)
+        target = self._targets.get((head.scheme, head.authority), _NOWHERE)
+        flow = Flow("http", target, exchange.source, exchange.identity, self._name)
         record = RequestRecord(flow, head, exchange.version, requests.clock.seconds())
         answering = Answering(requests, exchange, record)
         try:
             requests.begin(answering)
+            if target is _NOWHERE or head.method not in _COMMON:
+                record.flow = evolve(flow, target=self._target(head))
             self._admit(answering, head)
         except FlowError as error:
             answering.refuse(error)
@@ -245,14 +250,13 @@ class ListenerRequests:
         @raise FlowError: where the request goes no further.
         """
         exchange, record, requests = answering.exchange, answering.record, self.requests
-        flow = record.flow = Flow(
-            "http",
-            self._target(head),
-            exchange.source,
-            exchange.identity if self._gateway or self.assist.current().identifies else self._identify(exchange),
-            self._name,
-            _viaOf(head) if exchange.identity.node is not None else (),
-        )
+        if not (self._gateway or (self.assist and self.assist.current().identifies)):
+            identity = self._identify(exchange)
+            if identity is not exchange.identity:
+                record.flow = evolve(record.flow, identity=identity)
+        if exchange.identity.node is not None and (via := _viaOf(head)):
+            record.flow = evolve(record.flow, via=via)
+        flow = record.flow
         heads = requests.heads
         last = heads.lastHop(head)
         if last is not None:
@@ -315,10 +319,16 @@ class ListenerRequests:
             host, given = parseAuthority(head.authority)
         except MalformedError as error:
             raise BadRequest(str(error)) from None
-        return Target(host, given or port)
+        target = Target(host, given or port)
+        if len(self._targets) >= _MAX_TARGETS:
+            self._targets.clear()
+        self._targets[head.scheme, head.authority] = target
+        return target
 
 
 _NOWHERE: Final = Target("", 0)
+_MAX_TARGETS: Final = 4096
+_COMMON: Final = frozenset({b"GET", b"POST", b"HEAD", b"PUT", b"DELETE", b"PATCH"})
 
 
 def _viaOf(head: RequestHead) -> tuple[str, ...]:

@@ -4,7 +4,8 @@ Requests sent on over exchanges.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
@@ -13,11 +14,13 @@ from zope.interface import implementer
 from hermes.errors import FlowError, HopUnavailable, RequestBroken, StreamRefused, StreamReset
 from hermes.http.bodies import CANCEL, RequestSink, ResponseBody
 from hermes.http.retry import IDEMPOTENT
-from hermes.interfaces import IClientExchange, IExchangeClient, IRequestSender
+from hermes.interfaces import IClientExchange, IExchangeClient, IReadyExchangeClient, IRequestSender
 from hermes.messages import Request, Response
-from hermes.values import ResponseHead, fieldValue
+from hermes.values import RequestHead, ResponseHead, fieldValue
 
 REFUSED_STREAM: Final = 0x7
+
+Attempt: TypeAlias = "Callable[[RequestHead, bool], IClientExchange | None]"
 
 
 class OriginConfused(FlowError):
@@ -35,16 +38,21 @@ class ExchangeSender:
     Sends requests to one peer, or to one set of equal peers.
     """
 
-    __slots__ = ("__provides__", "_client")
+    __slots__ = ("__provides__", "_client", "_try")
 
     def __init__(self, client: IExchangeClient) -> None:
         """
         @param client: opens exchanges with the peer.
         """
         self._client = client
+        self._try = client.tryExchange if IReadyExchangeClient.providedBy(client) else _never
 
     def send(self, request: Request) -> Deferred[Response]:
-        return _Sending(self._client, request).begin()
+        return _Sending(self._client, self._try, request).begin()
+
+
+def _never(head: RequestHead, end: bool = False) -> IClientExchange | None:
+    return None
 
 
 class _Sending:
@@ -52,10 +60,11 @@ class _Sending:
     One request, until its response is there.
     """
 
-    __slots__ = ("_client", "_exchange", "_expects", "_head", "_opening", "_request", "_responded", "_sink")
+    __slots__ = ("_client", "_exchange", "_expects", "_head", "_opening", "_request", "_responded", "_sink", "_try")
 
-    def __init__(self, client: IExchangeClient, request: Request) -> None:
+    def __init__(self, client: IExchangeClient, attempt: Attempt, request: Request) -> None:
         self._client = client
+        self._try = attempt
         self._request = request
         self._head = request.head
         self._sink: RequestSink | None = None
@@ -78,7 +87,16 @@ class _Sending:
         return responded
 
     def _open(self) -> None:
-        self._opening = opening = self._client.exchange(self._head, self._request.body is None)
+        end = self._request.body is None
+        try:
+            exchange = self._try(self._head, end)
+        except Exception:
+            self._fail(Failure())
+            return
+        if exchange is not None:
+            self._opened(exchange)
+            return
+        self._opening = opening = self._client.exchange(self._head, end)
         opening.addCallbacks(self._opened, self._notOpened)
 
     def _cancel(self, _: Deferred[Response]) -> None:
@@ -106,7 +124,7 @@ class _Sending:
             self._expects = (fieldValue(request.head.headers, b"expect") or b"").lower() == b"100-continue"
             sink = self._sink = RequestSink(exchange, body, request.record)
             body.start(sink)
-        exchange.response().addCallbacks(self._answered, self._broken)
+        exchange.whenAnswered(self._answered, self._broken)
 
     def _informed(self, head: ResponseHead) -> None:
         if head.status == 100:

@@ -19,7 +19,7 @@ from hermes.http1.clientprotocol import HTTP1ClientProtocol
 from hermes.http1.connection import Connection
 from hermes.http1.errors import Malformed
 from hermes.http1.limits import DEFAULT_LIMITS, Limits
-from hermes.interfaces import IClientExchange, IExchangeClient
+from hermes.interfaces import IClientExchange, IReadyExchangeClient
 from hermes.values import RequestHead
 
 MAX_IDLE = 8
@@ -57,7 +57,7 @@ class _Waiting:
         self.deferred: Deferred[IClientExchange] = Deferred(lambda _: client.forget(self))
 
 
-@implementer(IExchangeClient)
+@implementer(IReadyExchangeClient)
 class HTTP1Client:
     """
     Each exchange has a connection to itself for as long as it lasts; where the framing allows, the connection then
@@ -125,6 +125,19 @@ class HTTP1Client:
         waiting = _Waiting(self, head, end)
         self._waiting.append(waiting)
         return waiting.deferred
+
+    def tryExchange(self, head: RequestHead, end: bool = False) -> IClientExchange | None:
+        idle = self._idle
+        while idle:
+            connection = idle.pop()
+            if connection.usable:
+                try:
+                    exchange: IClientExchange = connection.request(head, end)
+                except Malformed as error:
+                    connection.drain()
+                    raise BadRequest(str(error)) from None
+                return exchange
+        return None
 
     def forget(self, waiting: _Waiting) -> None:
         """

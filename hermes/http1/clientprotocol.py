@@ -30,7 +30,7 @@ class ClientExchange(Exchange):
 
     _connection: HTTP1ClientProtocol
     _answer: ResponseHead | Failure | None = None
-    _waiting: Deferred[ResponseHead] | None = None
+    _onAnswer: tuple[Callable[[ResponseHead], None], Callable[[Failure], None]] | None = None
     _informational: Callable[[ResponseHead], None] | None = None
     reused = False
 
@@ -46,10 +46,20 @@ class ClientExchange(Exchange):
             self._informational(head)
 
     def response(self) -> Deferred[ResponseHead]:
-        self._waiting = Deferred(lambda _: self.reset(CANCEL))
+        waiting: Deferred[ResponseHead] = Deferred(lambda _: self.reset(CANCEL))
+
+        def failed(failure: Failure) -> None:
+            # It may have been cancelled.
+            if not waiting.called:
+                waiting.errback(failure)
+
+        self.whenAnswered(waiting.callback, failed)
+        return waiting
+
+    def whenAnswered(self, answered: Callable[[ResponseHead], None], failed: Callable[[Failure], None]) -> None:
+        self._onAnswer = answered, failed
         if self._answer is not None:
             self._fire()
-        return self._waiting
 
     def answered(self, answer: ResponseHead | Failure) -> None:
         """
@@ -57,18 +67,20 @@ class ClientExchange(Exchange):
         """
         if self._answer is None:
             self._answer = answer
-            if self._waiting is not None:
+            if self._onAnswer is not None:
                 self._fire()
 
     def _fire(self) -> None:
-        waiting, answer = self._waiting, self._answer
-        assert waiting is not None and answer is not None
-        if waiting.called:
-            return
-        if isinstance(answer, Failure):
-            waiting.errback(answer)
-        else:
-            waiting.callback(answer)
+        told, answer = self._onAnswer, self._answer
+        assert told is not None and answer is not None
+        self._onAnswer = None
+        try:
+            if isinstance(answer, Failure):
+                told[1](answer)
+            else:
+                told[0](answer)
+        except Exception:
+            self.log.failure("telling of an answer failed")
 
     def lost(self, reason: Failure) -> None:
         if not reason.check(ConnectionDone):

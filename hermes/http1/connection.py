@@ -50,6 +50,7 @@ class Connection(Wire):
         self._engine = engine
         self._limits = limits
         self._exchange: Exchange | None = None
+        self._source: Address | None = None
         self._pumping = False
         self._reading = True
         self._readEnded = False
@@ -74,7 +75,9 @@ class Connection(Wire):
         """
         The peer's address, where it has one.
         """
-        return sourceOf(self.transport)
+        if self._source is None:
+            self._source = sourceOf(self.transport)
+        return self._source
 
     @property
     def bufferedBytes(self) -> int:

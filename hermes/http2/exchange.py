@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
 from h2.errors import ErrorCodes
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IAddress, IConsumer, IProtocol, ITransport
 from twisted.python.failure import Failure
@@ -44,15 +44,15 @@ class Exchange(Inbound):
     disconnecting = False
     isTunnel = False
     bodyless = False
+    trailers: Headers = ()
+    _lostCallback: Callable[[Failure], None] | None = None
 
     def __init__(self, connection: Connection, lane: Lane, request: RequestHead, window: int) -> None:
         super().__init__(connection, lane, window)
         self.request = request
         self.identity: Identity = connection.identity
         self.source: Address | None = connection.source
-        self.trailers: Headers = ()
         lane.exchange = self
-        self._lostCallback: Callable[[Failure], None] | None = None
 
     @property
     def gone(self) -> bool:
@@ -146,8 +146,7 @@ class Exchange(Inbound):
             return
         self._lost = reason
         self._connection.held(-self.heldBytes)
-        self._inbox.clear()
-        self._pending.clear()
+        self._inbox = self._pending = ()
         self.heldBytes = self.bufferedBytes = 0
         producer, self._producer = self._producer, None
         protocol, callback = self._protocol, self._lostCallback
@@ -171,6 +170,14 @@ class Exchange(Inbound):
 
     def getHost(self) -> IAddress:
         return self._connection.getHost()
+
+
+def _errbackOnce(waiting: Deferred[ResponseHead], failure: Failure) -> None:
+    """
+    Fail C{waiting}, unless it was cancelled.
+    """
+    if not waiting.called:
+        waiting.errback(failure)
 
 
 def _cancel(lane: Lane, _: object) -> None:
@@ -223,14 +230,14 @@ class ClientExchange(Exchange):
 
     reused = False
     _informational: Callable[[ResponseHead], None] | None = None
+    _answer: ResponseHead | Failure | None = None
+    _waiting: Deferred[ResponseHead] | None = None
+    _onAnswer: tuple[Callable[[ResponseHead], None], Callable[[Failure], None]] | None = None
 
     def __init__(self, connection: Connection, lane: Lane, request: RequestHead, window: int, ended: bool) -> None:
         super().__init__(connection, lane, request, window)
-        self._ending = self._ended = ended
-        self._answer: Deferred[ResponseHead] = Deferred(partial(_cancel, lane))
-        self._answered = False
-        self._asked = False
-        self._unasked: Failure | None = None
+        if ended:
+            self._ending = self._ended = True
 
     def notifyInformational(self, callback: Callable[[ResponseHead], None]) -> None:
         self._informational = callback
@@ -243,8 +250,19 @@ class ClientExchange(Exchange):
             self._tell(self._informational, head)
 
     def response(self) -> Deferred[ResponseHead]:
-        self._asked = True
-        return self._answer if self._unasked is None else fail(self._unasked)
+        if self._waiting is None:
+            waiting = self._waiting = Deferred(partial(_cancel, self._lane))
+            self.whenAnswered(waiting.callback, partial(_errbackOnce, waiting))
+        return self._waiting
+
+    def whenAnswered(self, answered: Callable[[ResponseHead], None], failed: Callable[[Failure], None]) -> None:
+        answer = self._answer
+        if answer is None:
+            self._onAnswer = answered, failed
+        elif isinstance(answer, Failure):
+            failed(answer)
+        else:
+            answered(answer)
 
     def responseReceived(self, head: ResponseHead, ended: bool) -> None:
         """
@@ -258,26 +276,26 @@ class ClientExchange(Exchange):
             self.expectBody(head.headers, self.request.method == b"HEAD" or head.status in (204, 304))
             if ended and self.expectsBody:
                 raise MalformedHead("content-length, and no content")
-        self._answered = True
+        self._answer = head
         self.bodyless = ended
-        self._answer.callback(head)
+        told, self._onAnswer = self._onAnswer, None
+        if told is not None:
+            self._tell(told[0], head)
 
     @property
     def answered(self) -> bool:
         """
         Whether the final response head has come.
         """
-        return self._answered
+        return self._answer is not None
 
     def _answerLost(self, reason: Failure) -> None:
-        if not self._answered:
-            self._answered = True
+        if self._answer is None:
             if isinstance(reason.value, StreamReset):
                 failure = reason
             else:
                 failure = Failure(HopUnavailable("the next hop closed the connection before it answered"))
-            if self._asked:
-                self._answer.errback(failure)
-            else:
-                # Kept until somebody asks, so that it is not logged as an error that nobody handled.
-                self._unasked = failure
+            self._answer = failure
+            told, self._onAnswer = self._onAnswer, None
+            if told is not None:
+                self._tell(told[1], failure)

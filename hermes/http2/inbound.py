@@ -5,7 +5,7 @@ The receiving half of an HTTP/2 stream: what comes goes to the protocol, or wait
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from h2.errors import ErrorCodes
@@ -27,18 +27,19 @@ class Inbound(Outbound):
     @ivar heldBytes: how much waits for the protocol.
     """
 
+    heldBytes = 0
+    _receive: Callable[[Buffer], None] | None = None
+    _borrows = False
+    _paused = False
+    _inbox: Collection[bytearray] = ()
+    _consumed = 0
+    _bodyLeft: int | None = None
+    _peerEnded = False
+    _peerEndTold = False
+
     def __init__(self, connection: Connection, lane: Lane, window: int) -> None:
         super().__init__(connection, lane)
-        self.heldBytes = 0
-        self._receive: Callable[[Buffer], None] | None = None
-        self._borrows = False
-        self._paused = False
-        self._inbox: deque[bytearray] = deque()
         self._window = window
-        self._consumed = 0
-        self._bodyLeft: int | None = None
-        self._peerEnded = False
-        self._peerEndTold = False
 
     def expectBody(self, headers: Headers, none: bool = False) -> None:
         """
@@ -78,6 +79,8 @@ class Inbound(Outbound):
     def _hold(self, data: memoryview, size: int) -> None:
         # Pieces of one byte each would take forty times the memory that the window allows.
         inbox = self._inbox
+        if not isinstance(inbox, deque):
+            inbox = self._inbox = deque()
         if inbox and len(inbox[-1]) < _PIECE:
             inbox[-1] += data
         else:
@@ -112,8 +115,11 @@ class Inbound(Outbound):
             self._tellPeerEnd()
 
     def _deliver(self) -> None:
-        while self._inbox and not self._paused and self._receive is not None and self._lost is None:
-            data = self._inbox.popleft()
+        inbox = self._inbox
+        while (
+            isinstance(inbox, deque) and inbox and not self._paused and self._receive is not None and self._lost is None
+        ):
+            data = inbox.popleft()
             size = len(data)
             self.heldBytes -= size
             self._connection.held(-size)
@@ -150,7 +156,7 @@ class Inbound(Outbound):
         self._connection.held(-self.heldBytes)
         self._consumed += self.heldBytes
         self.heldBytes = 0
-        self._inbox.clear()
+        self._inbox = ()
         self._receive = _discard
         self._borrows = True
         self._paused = False

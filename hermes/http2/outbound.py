@@ -5,7 +5,7 @@ The sending half of an HTTP/2 stream: a Twisted transport that a peer's windows 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from twisted.internet.interfaces import IHalfCloseableProtocol, IProducer, IProtocol, IPushProducer
@@ -35,22 +35,24 @@ class Outbound:
 
     log: ClassVar[Logger] = Logger()
 
+    # Defaults stand in the class: an exchange that is over soon has few entries of its own.
+    bufferedBytes = 0
+    waiting = False
+    _protocol: IProtocol | None = None
+    _lost: Failure | None = None
+    _pending: Collection[bytearray] = ()
+    # How much of the first piece has been sent.
+    _offset = 0
+    _producer: IPushProducer | None = None
+    _streaming = True
+    _producerPaused = False
+    _ending = False
+    _ended = False
+    _lastTrailers: Headers | None = None
+
     def __init__(self, connection: Connection, lane: Lane) -> None:
-        self.bufferedBytes = 0
-        self.waiting = False
         self._connection = connection
         self._lane = lane
-        self._protocol: IProtocol | None = None
-        self._lost: Failure | None = None
-        self._pending: deque[bytearray] = deque()
-        # How much of the first piece has been sent.
-        self._offset = 0
-        self._producer: IPushProducer | None = None
-        self._streaming = True
-        self._producerPaused = False
-        self._ending = False
-        self._ended = False
-        self._lastTrailers: Headers | None = None
 
     def write(self, data: Buffer) -> None:
         self.writeSequence((data,))
@@ -68,6 +70,8 @@ class Outbound:
 
     def _queue(self, buffers: list[Buffer] | tuple[Buffer, ...], sent: int, size: int) -> None:
         pending = self._pending
+        if not isinstance(pending, deque):
+            pending = self._pending = deque()
         if len(pending) > 1 and size <= _PIECE and len(pending[-1]) < _PIECE:
             # Small writes gather into frames of some size. The first piece is left as it is: it may be lent.
             for buffer in buffers:
@@ -89,7 +93,7 @@ class Outbound:
         Send at most about C{limit} bytes of what waits. Whether more could go at once if there were time.
         """
         pending = self._pending
-        while pending and limit > 0:
+        while isinstance(pending, deque) and pending and limit > 0:
             data = pending[0]
             view = memoryview(data)[self._offset : self._offset + limit]
             sent = self._connection.send(self._lane, (view,), len(view))
@@ -167,7 +171,7 @@ class Outbound:
         The peer wants no more of what we send, and that is no error.
         """
         self._ending = self._ended = True
-        self._pending.clear()
+        self._pending = ()
         self.bufferedBytes = 0
         producer, self._producer = self._producer, None
         if producer is not None:

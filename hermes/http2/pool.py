@@ -19,7 +19,7 @@ from zope.interface import implementer
 from hermes.errors import FlowError, HopUnavailable, NotImplementedHere, Overloaded, ShuttingDown
 from hermes.http2.connection import ClientConnection
 from hermes.http2.handler import EngineSettings
-from hermes.interfaces import IClientExchange, IExchangeClient
+from hermes.interfaces import IClientExchange, IReadyExchangeClient
 from hermes.values import RequestHead
 
 
@@ -64,7 +64,7 @@ class _Waiting:
         self.deferred: Deferred[IClientExchange] = Deferred(lambda _: pool.forget(self))
 
 
-@implementer(IExchangeClient)
+@implementer(IReadyExchangeClient)
 class Pool:
     """
     Opens a connection when there is none, and another when the peer's stream limit is reached on those there are.
@@ -109,6 +109,15 @@ class Pool:
         self._waiting.append(waiting)
         self._connect()
         return waiting.deferred
+
+    def tryExchange(self, head: RequestHead, end: bool = False) -> IClientExchange | None:
+        if self._closing or self._waiting or head.protocol is not None:
+            return None
+        connection = self._free()
+        if connection is None:
+            return None
+        self._idle.pop(connection, None)
+        return connection.open(head, end)
 
     @property
     def size(self) -> int:

@@ -3,7 +3,14 @@ The roles in a proxy. An interface says what a role promises; implementations do
 """
 
 from hermes.interfaces.channel import IDatagramChannel, IDatagramReceiver, IDatagramSocket, IDatagramSocketReceiver
-from hermes.interfaces.exchange import IClientExchange, IExchange, IExchangeClient, IExchangeHandler, IServerExchange
+from hermes.interfaces.exchange import (
+    IClientExchange,
+    IExchange,
+    IExchangeClient,
+    IExchangeHandler,
+    IReadyExchangeClient,
+    IServerExchange,
+)
 from hermes.interfaces.flow import (
     IAuthenticator,
     IDialer,
@@ -57,6 +64,7 @@ __all__ = [
     "IListenerContext",
     "IListenerType",
     "INetwork",
+    "IReadyExchangeClient",
     "IRequestHandler",
     "IRequestObserver",
     "IRequestSender",

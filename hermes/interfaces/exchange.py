@@ -56,9 +56,10 @@ class IServerExchange(IExchange):
 
     def notifyLost(callback: Callable[[Failure], None]) -> None:
         """
-        Call C{callback} once if the exchange is cut short before a protocol is attached (reset by the client, connection
-        lost), so that what was started for it can be cancelled. From C{attach} on the protocol's C{connectionLost} tells, and
-        C{callback} is not called. Called at most once; at once where the exchange is already gone.
+        Call C{callback} once if the exchange is cut short before a protocol is attached (reset by the client,
+        connection lost), so that what was started for it can be cancelled. From C{attach} on the protocol's
+        C{connectionLost} tells, and C{callback} is not called. Called at most once; at once where the exchange is
+        already gone.
         """
 
 
@@ -80,9 +81,15 @@ class IClientExchange(IExchange):
         """
 
     reused = Attribute(
-        "C{bool}: whether it is on a connection of HTTP/1.1 that had waited for it, which the peer may have closed just "
-        "then. Its C{response} then errbacks with L{hermes.errors.HopUnavailable}, and nothing of one has come."
+        "C{bool}: whether it is on a connection of HTTP/1.1 that had waited for it, which the peer may have closed "
+        "just then. Its C{response} then errbacks with L{hermes.errors.HopUnavailable}, and nothing of one has come."
     )
+
+    def whenAnswered(answered: Callable[[ResponseHead], None], failed: Callable[[Failure], None]) -> None:
+        """
+        In place of C{response}, and with less to do for each exchange: one of the two is called, once. What is called
+        must not raise.
+        """
 
 
 class IExchangeHandler(Interface):
@@ -107,4 +114,17 @@ class IExchangeClient(Interface):
         Send a request head; fires once a stream was to be had and the head is on its way. With C{end}, the request has
         no body. Errback with a L{hermes.errors.FlowError} where the peer can't be reached or does not speak what the
         request needs (extended CONNECT, RFC 8441).
+        """
+
+
+class IReadyExchangeClient(IExchangeClient):
+    """
+    One that can often open an exchange without waiting.
+    """
+
+    def tryExchange(head: RequestHead, end: bool = False) -> IClientExchange | None:
+        """
+        The same as C{exchange} where a stream is to be had now; L{None} where it is not, and nothing was done.
+
+        @raise hermes.errors.FlowError: where the head can't be sent.
         """

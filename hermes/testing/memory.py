@@ -308,6 +308,9 @@ class MemoryClientExchange(MemoryExchange):
         self._waiting = Deferred()
         return self._waiting
 
+    def whenAnswered(self, answered: Callable[[ResponseHead], None], failed: Callable[[Failure], None]) -> None:
+        self.response().addCallbacks(answered, failed)
+
     def notifyInformational(self, callback: Callable[[ResponseHead], None]) -> None:
         self._informational = callback
 
