@@ -11,17 +11,18 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from hermes.errors import FlowError, RequestBroken, TargetRefused
+from hermes.errors import FlowError, RequestBroken, StreamReset, TargetRefused
 from hermes.fabric.router import Route, Router
 from hermes.http.actions import RequestActions
 from hermes.http.handler import RequestHandler
 from hermes.http.plans import Plans
 from hermes.http.reliable import Delivery
+from hermes.http.resume import ResumePolicy
 from hermes.http.retry import GATEWAY_ERRORS, REASONS, RetryPolicy
 from hermes.interfaces import IDialer, IExchangeHandler, IHop, IRequestSender, IRequestUpstream
 from hermes.matching import Match
 from hermes.messages import Request, Response
-from hermes.test.http.delivery import response
+from hermes.test.http.delivery import FakeBody, response
 from hermes.test.http.forwarding import Body, Watching
 from hermes.testing import MemoryExchangeClient, MemoryNetwork, MemoryServerExchange
 from hermes.users import Users
@@ -40,6 +41,7 @@ class Origin:
 
     def __init__(self) -> None:
         self.fate: FlowError | ResponseHead | None = None
+        self.bodies: list[tuple[ResponseHead, FakeBody]] = []
         self.heads: list[RequestHead] = []
 
     def sender(self, carrier: IDialer | None = None) -> IRequestSender:
@@ -48,6 +50,8 @@ class Origin:
     def send(self, request: Request) -> Deferred[Response]:
         self.heads.append(request.head)
         fate = self.fate
+        if self.bodies:
+            return succeed(Response(*self.bodies.pop(0)))
         if isinstance(fate, FlowError):
             return fail(fate)
         return Deferred() if fate is None else succeed(response(fate.status, *fate.headers))
@@ -72,7 +76,11 @@ class MemoryHop:
         return succeed(None)
 
 
-class NodesTests(SynchronousTestCase):
+class Nodes(SynchronousTestCase):
+    """
+    The nodes, and whoever asks the first.
+    """
+
     def setUp(self) -> None:
         self.clock = Clock()
         self.network = MemoryNetwork()
@@ -82,7 +90,7 @@ class NodesTests(SynchronousTestCase):
         """
         Each with the same policy; the first takes anybody's requests.
         """
-        delivery = Delivery(RetryPolicy(REASONS, GATEWAY_ERRORS, tries), timeout=60.0)
+        delivery = Delivery(RetryPolicy(REASONS, GATEWAY_ERRORS, tries), 60.0, ResumePolicy(tries))
         actions = RequestActions(delivery=delivery)
         self.links: list[MemoryExchangeClient] = []
         handler: IExchangeHandler | None = None
@@ -114,7 +122,8 @@ class NodesTests(SynchronousTestCase):
         A client asks the first.
         """
         browser, server = self.network.pair(RequestHead(method, b"http", b"origin.example", b"/", None, headers))
-        browser.attach(Body())
+        self.body = Body()
+        browser.attach(self.body)
         server.bodyless = body is None
         browser.write(body or b"")
         browser.loseWriteConnection()
@@ -124,6 +133,8 @@ class NodesTests(SynchronousTestCase):
             self.clock.advance(0.1)
         return server
 
+
+class NodesTests(Nodes):
     def test_theOriginSeesAsManyTriesAsThePolicySays(self) -> None:
         for fate in FATES:
             for tries in (1, 2, 3, 5):
@@ -177,3 +188,51 @@ class NodesTests(SynchronousTestCase):
         self.origin.fate = RequestBroken("no")
         self.ask(b"POST")
         self.assertEqual(len(self.origin.heads), 1)
+
+
+class BodyTests(Nodes):
+    """
+    Bodies that are cut short behind the last node.
+    """
+
+    ETAG = (b"etag", b'"a"')
+
+    def begin(self, *second: tuple[bytes, bytes], status: int = 206) -> FakeBody:
+        """
+        A response of which half comes.
+
+        @return: the body of what is answered then.
+        """
+        self.nodes(3)
+        first, rest = FakeBody(), FakeBody()
+        head = ResponseHead(200, (self.ETAG, (b"content-length", b"10")))
+        self.origin.bodies = [(head, first), (ResponseHead(status, second), rest)]
+        self.ask()
+        first.give(b"01234")
+        self.network.pump()
+        first.fail(RequestBroken("cut"))
+        for _ in range(20):
+            self.clock.advance(0.1)
+            self.network.pump()
+        self.assertEqual((self.body.data, self.body.ended), (b"01234", False))
+        return rest
+
+    def test_theLastNodeAsksForTheRestAndNobodyElseSeesIt(self) -> None:
+        rest = self.begin(self.ETAG, (b"content-range", b"bytes 5-9/10"))
+        rest.give(b"56789")
+        rest.end()
+        self.network.pump()
+        self.assertEqual((self.body.data, self.body.ended), (b"0123456789", True))
+        self.assertEqual(self.origin.heads[1].get(b"range"), b"bytes=5-")
+        self.assertEqual([len(link.exchanges) for link in self.links], [1, 1, 1])
+
+    def test_anotherRepresentationEndsInAReset(self) -> None:
+        other = (b"etag", b'"b"')
+        # Each node finds it out for itself.
+        self.origin.fate = ResponseHead(200, (other,))
+        rest = self.begin(other, status=200)
+        self.assertTrue(rest.stopped)
+        self.assertEqual(len(self.origin.heads), 1 + NODES)
+        self.assertFalse(self.body.ended)
+        assert self.body.lost is not None
+        self.assertIs(self.body.lost.type, StreamReset)
