@@ -14,6 +14,8 @@ from twisted.python.failure import Failure
 from hermes.errors import CredentialsRequired, FlowError
 from hermes.http.bodies import INTERNAL_ERROR, RequestBody, ResponseSink
 from hermes.http.deadline import writeSpent
+from hermes.http.websocket import withProof
+from hermes.http1.websocket import WEBSOCKET
 from hermes.interfaces import IBody, IServerExchange
 from hermes.messages import RequestRecord, Response
 from hermes.values import Headers, ResponseHead, fieldValue
@@ -118,6 +120,8 @@ class Answering:
             head = ResponseHead(head.status, (*head.headers, heads.date()))
         if exchange.identity.node is not None:
             head = ResponseHead(head.status, head.headers + writeSpent(record, response.unsent))
+        if exchange.request.protocol == WEBSOCKET and head.status < 300:
+            head = withProof(head, exchange.request)
         if body is None:
             exchange.respond(head, end=True)
             if exchange.request.method != b"CONNECT" or head.status >= 300:

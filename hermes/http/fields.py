@@ -15,7 +15,7 @@ from hermes.messages import Response
 from hermes.values import Address, Forwarded, RequestHead, ResponseHead
 
 # What is meant for this proxy.
-_CONSUMED: Final = frozenset({b"proxy-authorization", b"max-forwards", b"host"})
+_CONSUMED: Final = frozenset({b"proxy-authorization", b"max-forwards", b"host", b"sec-websocket-key"})
 
 # What one of us would believe: only from one of us.
 _CLAIMS: Final = frozenset({b"forwarded", b"user", b"x-real-ip"})
@@ -27,8 +27,10 @@ _PREFIXES: Final = frozenset({_CLAIMED[:_PREFIX], _OURS[:_PREFIX]})
 
 _LOOKED_AT: Final = _CONSUMED | _CLAIMS | {b"cookie", b"trailer", b"via"}
 
-# What only a proxy that is asked may say to whoever asks.
-_LOOKED_AT_IN_RESPONSES: Final = frozenset({b"proxy-authenticate", b"proxy-authentication-info", b"date", b"trailer"})
+# What only a proxy that is asked may say to whoever asks, or an end of a connection to the other.
+_LOOKED_AT_IN_RESPONSES: Final = frozenset(
+    {b"proxy-authenticate", b"proxy-authentication-info", b"sec-websocket-accept", b"date", b"trailer"}
+)
 
 _MAX_CLIENTS: Final = 4096
 

@@ -14,6 +14,8 @@ from zope.interface import implementer
 from hermes.errors import FlowError, HopUnavailable, RequestBroken, StreamRefused, StreamReset
 from hermes.http.bodies import CANCEL, RequestSink, ResponseBody
 from hermes.http.retry import IDEMPOTENT
+from hermes.http.websocket import withKey
+from hermes.http1.websocket import WEBSOCKET
 from hermes.interfaces import IClientExchange, IExchangeClient, IReadyExchangeClient, IRequestSender
 from hermes.messages import Request, Response
 from hermes.values import RequestHead, ResponseHead, fieldValue
@@ -81,6 +83,8 @@ class _Sending:
         notes = record.notes
         if notes is not None and "trace" in notes:
             self._head = notes["trace"].outgoing(self._head)
+        if self._head.protocol == WEBSOCKET:
+            self._head = withKey(self._head)
         responded = self._responded
         assert responded is not None
         self._open()

@@ -80,6 +80,7 @@ class RequestTests(Changing):
                 (b"hermes-via", b'"a"'),
                 (b"hermes-", b""),
                 (b"host", b"x"),
+                (b"sec-websocket-key", b"x"),
             )
             self.assertEqual(self.request(*fields, trusted=trusted), (VIA,))
 

@@ -120,12 +120,38 @@ def terminator(
     return {"name": "l", "address": _address(port), "filter_chains": [chain]}
 
 
-def cluster(port: int, http2: bool = False, tls: dict[str, str] | None = None) -> dict[str, Any]:
+def httpListener(port: int, codec: str) -> dict[str, Any]:
+    """
+    Sends every request on, trailers and WebSockets too.
+
+    @param codec: C{HTTP1} or C{HTTP2}.
+    """
+    route = {"match": {"prefix": "/"}, "route": {"cluster": "next", "timeout": "0s"}}
+    tunnel = {"match": {"connect_matcher": {}}, "route": {"cluster": "next", "timeout": "0s"}}
+    manager = {
+        **_type("filters.network.http_connection_manager.v3.HttpConnectionManager"),
+        "codec_type": codec,
+        "stat_prefix": "hcm",
+        "http_protocol_options": {"enable_trailers": True},
+        "http2_protocol_options": {"allow_connect": True},
+        "proxy_100_continue": True,
+        "upgrade_configs": [{"upgrade_type": "websocket"}],
+        "route_config": {"name": "r", "virtual_hosts": [{"name": "v", "domains": ["*"], "routes": [route, tunnel]}]},
+        "http_filters": [{"name": "envoy.filters.http.router", "typed_config": _type("filters.http.router.v3.Router")}],
+    }
+    filters = [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]
+    return {"name": "l", "address": _address(port), "filter_chains": [{"filters": filters}]}
+
+
+def cluster(
+    port: int, http2: bool = False, tls: dict[str, str] | None = None, trailers: bool = False
+) -> dict[str, Any]:
     """
     Where an Envoy connects to: a port of this machine.
 
     @param http2: whether that is a proxy that speaks HTTP/2.
     @param tls: the identity with which it is reached over TLS.
+    @param trailers: whether they are passed on, in HTTP/1.1.
     """
     endpoints = [{"lb_endpoints": [{"endpoint": {"address": _address(port)}}]}]
     made: dict[str, Any] = {
@@ -134,11 +160,16 @@ def cluster(port: int, http2: bool = False, tls: dict[str, str] | None = None) -
         "connect_timeout": "5s",
         "load_assignment": {"cluster_name": "next", "endpoints": endpoints},
     }
+    options: dict[str, Any] | None = None
     if http2:
+        options = {"http2_protocol_options": {"allow_connect": True}}
+    elif trailers:
+        options = {"http_protocol_options": {"enable_trailers": True}}
+    if options is not None:
         made["typed_extension_protocol_options"] = {
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
                 **_type("upstreams.http.v3.HttpProtocolOptions"),
-                "explicit_http_config": {"http2_protocol_options": {"allow_connect": True}},
+                "explicit_http_config": options,
             }
         }
     if tls is not None:
