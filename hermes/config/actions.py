@@ -76,7 +76,8 @@ class RewriteConfig:
 class HeadersConfig:
     """
     What is done to the fields of a head: C{remove} first, then C{set}, then C{add}. A value may hold C{{user}},
-    C{{node}}, C{{source}}, C{{host}}, C{{path}}, and what the match's C{path} captured; C{{{} is a brace.
+    C{{node}}, C{{source}}, C{{host}}, C{{path}}, and what the match's C{path} captured; a brace that is meant is
+    doubled.
 
     @ivar set: fields that are there once then, with these values, by name.
     @ivar add: fields that are added to those of the same name, by name.
