@@ -78,7 +78,9 @@ class Recorder(Resource):
             name.decode().lower(): ", ".join(value.decode("latin-1") for value in values)
             for name, values in request.requestHeaders.getAllRawHeaders()
         }
-        asked = Asked(request.method.decode(), request.uri.decode(), fields, request.content.read())
+        content = request.content
+        assert content is not None
+        asked = Asked(request.method.decode(), request.uri.decode(), fields, content.read())
         self.asked.append(asked)
         answer = self.answer(asked)
         self._changed()

@@ -177,7 +177,7 @@ class WhoTests(RouteCase):
 
     async def test_byUserAtBothKindsOfListener(self) -> None:
         one, upstreamOne = await self.origin(b"one")
-        two, upstreamTwo = await self.origin(b"two")
+        _, upstreamTwo = await self.origin(b"two")
         node = await self.node(
             "edge",
             users=USERS,
