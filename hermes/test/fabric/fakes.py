@@ -115,7 +115,7 @@ class FakeStream:
     def attach(self, protocol: object) -> None:
         self.protocol = protocol
         self.reading = True
-        IProtocol(protocol).makeConnection(self)
+        self.protocol.makeConnection(self)
 
     def write(self, data: Buffer) -> None:
         assert not self._writeEnding, "written after the end"

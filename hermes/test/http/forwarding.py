@@ -17,16 +17,18 @@ from hermes.fabric.router import Route, Router
 from hermes.http.handler import RequestHandler
 from hermes.http.origins import Origins
 from hermes.http.plans import Plans
+from hermes.http.sender import ExchangeSender
 from hermes.interfaces import IExchangeHandler, IRequestObserver
 from hermes.matching import Match
 from hermes.messages import RequestRecord
 from hermes.test.fabric.fakedialer import FakeDialer
 from hermes.test.fabric.fakes import FakeStream
-from hermes.testing import MemoryClientExchange, MemoryNetwork, MemoryServerExchange
+from hermes.testing import MemoryClientExchange, MemoryExchangeClient, MemoryNetwork, MemoryServerExchange
 from hermes.users import Users, UserSecret
-from hermes.values import Headers, RequestHead
+from hermes.values import Headers, RequestHead, ResponseHead
 
 SOURCE = ("192.0.2.1", 4000)
+REQUEST = RequestHead(b"POST", b"http", b"origin.example", b"/")
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
@@ -154,3 +156,41 @@ class Forwarding(SynchronousTestCase):
         head = exchange.responses[-1]
         self.assertEqual(head.status, status)
         self.assertIn(error, head.get(b"proxy-status") or b"")
+
+
+class Joining(SynchronousTestCase):
+    """
+    Two exchanges in memory, and the handler between.
+
+    @ivar browser: the client's end; C{server} ours.
+    @ivar origin: the origin's end; C{client} ours.
+    """
+
+    def setUp(self) -> None:
+        self.network = MemoryNetwork()
+        self.watching = Watching()
+        clock = Clock()
+        self.upstream = MemoryExchangeClient(self.network, self)  # type: ignore[arg-type]
+        dialer = FakeDialer(clock)
+        origins: Any = lambda _: ExchangeSender(self.upstream)  # noqa: E731
+        plans = Plans(Router([Route(Match())]), {}, {}, lambda special: dialer, origins, clock)
+        self.handler = RequestHandler(plans, Users({}), [self.watching], clock, "edge").listener("apps")
+        self.browserBody, self.originBody = Body(), Body()
+
+    def exchangeReceived(self, exchange: Any) -> None:
+        """
+        The origin gets a request.
+        """
+        self.origin = exchange
+        exchange.attach(self.originBody)
+
+    def ask(self, head: RequestHead = REQUEST) -> None:
+        self.browser, self.server = self.network.pair(head)
+        self.browser.attach(self.browserBody)
+        self.handler.exchangeReceived(self.server)
+        self.client = self.upstream.exchanges[-1][0]
+        self.network.pump()
+
+    def respond(self, status: int = 200) -> None:
+        self.origin.respond(ResponseHead(status))
+        self.network.pump()

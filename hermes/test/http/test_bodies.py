@@ -4,65 +4,15 @@ The bodies of the exchange with the client and of the one with the origin are jo
 
 from __future__ import annotations
 
-from typing import Any
-
-from twisted.internet.task import Clock
-from twisted.trial.unittest import SynchronousTestCase
-
 from hermes.errors import RequestBroken
-from hermes.fabric.router import Route, Router
 from hermes.http.bodies import CANCEL, INTERNAL_ERROR
-from hermes.http.handler import RequestHandler
-from hermes.http.plans import Plans
-from hermes.http.sender import ExchangeSender
-from hermes.matching import Match
-from hermes.test.fabric.fakedialer import FakeDialer
-from hermes.test.http.forwarding import Body, Watching
-from hermes.testing import MemoryExchangeClient, MemoryNetwork
-from hermes.users import Users
-from hermes.values import RequestHead, ResponseHead
+from hermes.test.http.forwarding import Joining
+from hermes.values import RequestHead
 
-REQUEST = RequestHead(b"POST", b"http", b"origin.example", b"/")
 TUNNEL = RequestHead(b"CONNECT", b"http", b"origin.example", b"/", b"websocket")
 
 
-class Joined(SynchronousTestCase):
-    """
-    Two exchanges in memory, and the handler between.
-
-    @ivar browser: the client's end; C{server} ours.
-    @ivar origin: the origin's end; C{client} ours.
-    """
-
-    def setUp(self) -> None:
-        self.network = MemoryNetwork()
-        self.watching = Watching()
-        clock = Clock()
-        self.upstream = MemoryExchangeClient(self.network, self)  # type: ignore[arg-type]
-        dialer = FakeDialer(clock)
-        origins: Any = lambda _: ExchangeSender(self.upstream)  # noqa: E731
-        plans = Plans(Router([Route(Match())]), {}, {}, lambda special: dialer, origins, clock)
-        self.handler = RequestHandler(plans, Users({}), [self.watching], clock, "edge").listener("apps")
-        self.browserBody, self.originBody = Body(), Body()
-
-    def exchangeReceived(self, exchange: Any) -> None:
-        """
-        The origin gets a request.
-        """
-        self.origin = exchange
-        exchange.attach(self.originBody)
-
-    def ask(self, head: RequestHead = REQUEST) -> None:
-        self.browser, self.server = self.network.pair(head)
-        self.browser.attach(self.browserBody)
-        self.handler.exchangeReceived(self.server)
-        self.client = self.upstream.exchanges[-1][0]
-        self.network.pump()
-
-    def respond(self, status: int = 200) -> None:
-        self.origin.respond(ResponseHead(status))
-        self.network.pump()
-
+class BodyTests(Joining):
     def test_bothBodiesArriveWithTheirEndsAndTrailers(self) -> None:
         self.ask()
         self.browser.write(b"question")

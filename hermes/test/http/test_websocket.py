@@ -5,8 +5,7 @@ WebSockets with proxies that leave the fields of HTTP/1.1 as they are.
 from __future__ import annotations
 
 from hermes.http1.websocket import proof, takeKey
-from hermes.test.http.forwarding import Forwarding
-from hermes.test.http.test_bodies import Joined
+from hermes.test.http.forwarding import Forwarding, Joining
 from hermes.test.http1.test_websocket import PROOF, SAMPLE, keyIn, switching
 from hermes.values import RequestHead, ResponseHead
 
@@ -43,7 +42,7 @@ class FromHTTP2Tests(Forwarding):
         self.assertIsNone(server.responses[0].get(b"sec-websocket-accept"))
 
 
-class ToHTTP2Tests(Joined):
+class ToHTTP2Tests(Joining):
     def test_aKeyOfOursGoesOnAndItsProofStays(self) -> None:
         self.ask(WEBSOCKET)
         head, key = takeKey(self.origin.request)
