@@ -7,7 +7,7 @@ from __future__ import annotations
 import gc
 from typing import Final
 
-YOUNG: Final = 20_000
+YOUNG: Final = 100_000
 """
 How many more objects are made than freed before the young ones are looked at. Each request makes a few hundred, nearly
 all of which go by themselves; by Python's own figure, 700, three tenths of the time went into looking.

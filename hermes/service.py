@@ -17,8 +17,8 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from hermes.admin.status import addressText
 from hermes import garbage
+from hermes.admin.status import addressText
 from hermes.config import ConfigError, NodeConfig, loadNode
 from hermes.errors import HermesError
 from hermes.node import Node, Reloaded

@@ -83,7 +83,7 @@ class PoolConfig:
     idle: Seconds = field(default=Seconds(30.0), validator=_longerThanNothing)
     age: Seconds = field(default=Seconds(3600.0), validator=_longerThanNothing)
     warm: int = field(default=0, validator=between(0, 1000))
-    mostIdle: int = field(default=256, validator=between(0, 65_536))
+    mostIdle: int = field(default=1024, validator=between(0, 65_536))
 
 
 @frozen

@@ -61,13 +61,12 @@ class Answering:
         if self.exchange.bodyless:
             return None
         headers = self.exchange.request.headers
-        length = fieldValue(headers, b"content-length")
         self._body = RequestBody(
             self.exchange,
             self._lost,
             self._unwanted,
             self._waited,
-            int(length) if length is not None and length.isdigit() else None,
+            self.exchange.bodyLength,
             (fieldValue(headers, b"expect") or b"").lower() == b"100-continue",
         )
         return self._body

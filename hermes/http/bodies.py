@@ -19,6 +19,11 @@ from hermes.values import Buffer, Headers, ResponseHead
 INTERNAL_ERROR: Final = 0x2
 CANCEL: Final = 0x8
 
+SMALL: Final = 32 << 10
+"""
+Bytes of a body that are written without asking whether the client takes them.
+"""
+
 
 def _discard(data: Buffer) -> None:
     pass
@@ -262,7 +267,7 @@ class ResponseSink:
     Sends a response's body to the client, on a server's exchange.
     """
 
-    __slots__ = ("__provides__", "_alone", "_ended", "_exchange", "_record")
+    __slots__ = ("__provides__", "_alone", "_ended", "_exchange", "_producing", "_record")
 
     def __init__(
         self,
@@ -280,14 +285,19 @@ class ResponseSink:
         self._record = record
         self._alone = alone
         self._ended = ended
-        exchange.registerProducer(body, True)
+        length = body.length
+        # What can't fill a buffer is never told to wait; whoever follows the exchange stops it where the client goes.
+        self._producing = length is None or length > SMALL
+        if self._producing:
+            exchange.registerProducer(body, True)
 
     def dataReceived(self, data: Buffer) -> None:
         self._record.bytesOut += len(data)
         self._exchange.write(data)
 
     def bodyEnded(self, trailers: Headers) -> None:
-        self._exchange.unregisterProducer()
+        if self._producing:
+            self._exchange.unregisterProducer()
         if trailers:
             self._exchange.writeTrailers(trailers)
         if self._alone:
@@ -297,7 +307,8 @@ class ResponseSink:
         self._ended(None)
 
     def bodyFailed(self, reason: Failure) -> None:
-        self._exchange.unregisterProducer()
+        if self._producing:
+            self._exchange.unregisterProducer()
         # The body may look whole to the client, where it had no length: it must not.
         self._exchange.reset(INTERNAL_ERROR)
         self._ended(reason)

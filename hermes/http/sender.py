@@ -148,10 +148,9 @@ class _Sending:
         declined = self._expects and sink is not None and not sink.begun and not sink.ended
         # With an upload that goes on, somebody has to hear when it is wanted no more.
         if not exchange.bodyless or (sink is not None and not sink.ended and not declined):
-            length = fieldValue(head.headers, b"content-length")
             body = ResponseBody(
                 exchange,
-                int(length) if length is not None and length.isdigit() else None,
+                exchange.bodyLength,
                 None if sink is None or sink.ended else sink.over,
                 declined,
             )

@@ -197,6 +197,8 @@ class HTTP1ClientProtocol(Connection):
         if tunnel:
             self._held.release(self.transport, exchange.producer)
         exchange.bodyless = not tunnel and response.body is None
+        if response.body is not None:
+            exchange.bodyLength = response.body.remaining
         exchange.answered(response.head)
         if tunnel and exchange.protocol is not None and not self._handedOver:
             exchange.handOver()

@@ -36,6 +36,7 @@ class Exchange:
     One request and its response on an L{hermes.http1.connection.Connection}.
 
     @ivar bodyless: the peer's head said that it has no body.
+    @ivar bodyLength: how long it is, where that is known.
     @ivar readEnded: the peer's body is complete.
     @ivar writeEnded: ours is.
     @ivar readPaused: the attached protocol wants nothing now.
@@ -56,6 +57,7 @@ class Exchange:
         self.trailers: Headers = ()
         self.protocol: IProtocol | None = None
         self.bodyless = False
+        self.bodyLength: int | None = None
         self.readEnded = False
         self.writeEnded = False
         self.readPaused = False

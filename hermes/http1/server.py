@@ -148,6 +148,8 @@ class HTTP1ServerProtocol(Connection):
     def _begin(self, request: Request) -> None:
         exchange = self._exchange = ServerExchange(self, request.head, self.identity, self.source)
         exchange.readEnded = exchange.bodyless = request.body is None and not request.tunnel
+        if request.body is not None:
+            exchange.bodyLength = request.body.remaining
         try:
             self._handler.exchangeReceived(exchange)
         except Exception:

@@ -28,6 +28,7 @@ class Inbound(Outbound):
     """
 
     heldBytes = 0
+    bodyLength: int | None = None
     _receive: Callable[[Buffer], None] | None = None
     _borrows = False
     _paused = False
@@ -49,7 +50,7 @@ class Inbound(Outbound):
         @raise MalformedHead: where the field is no length.
         """
         length = readContentLength(headers)
-        self._bodyLeft = 0 if none else length
+        self._bodyLeft = self.bodyLength = 0 if none else length
 
     @property
     def expectsBody(self) -> bool:

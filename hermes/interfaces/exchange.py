@@ -28,6 +28,7 @@ class IExchange(IAttachable):
     bodyless = Attribute(
         "C{bool}: whether it is known from the peer's head that no body follows: nothing need be attached then."
     )
+    bodyLength = Attribute("C{int} or L{None}: how many bytes the peer's body has, where its head says so.")
     trailers = Attribute("L{Headers}: the peer's trailer fields; complete once its body has ended.")
     identity = Attribute("L{hermes.values.Identity}: the peer's, as the connection authenticated it (its certificate).")
     source = Attribute("L{hermes.values.Address} or L{None}: the peer's address, PROXY protocol applied.")

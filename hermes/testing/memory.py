@@ -65,6 +65,7 @@ class MemoryExchange:
     _peer: MemoryExchange
     window = 65_536
     bodyless = False
+    bodyLength: int | None = None
 
     def __init__(self, request: RequestHead, identity: Identity, source: Address | None, version: str) -> None:
         self.request = request

@@ -77,10 +77,19 @@ class TraceParent:
         return f"00-{self.traceID}-{self.spanID}-{self.flags:02x}".encode("ascii")
 
 
+_HEXADECIMAL: Final = b"0123456789abcdef"
+
+
 def traceIDOf(value: bytes) -> str | None:
     """
     No more than the trace that a C{traceparent} names; L{None} where it is invalid.
     """
+    trace, span = value[3:35], value[36:52]
+    # As nearly all are; the expression is for the others.
+    if len(value) == 55 and value[:3] == b"00-" and value[35] == value[52] == 0x2D:
+        digits = trace + span + value[53:]
+        if not digits.translate(None, _HEXADECIMAL) and trace != _NO_TRACE and span != _NO_SPAN:
+            return trace.decode("ascii")
     match = _matched(value)
     return None if match is None else match[2].decode("ascii")
 
