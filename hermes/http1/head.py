@@ -42,6 +42,8 @@ _METHODS = frozenset({b"GET", b"POST", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b
 # An offer that is taken or left without harm, and that no tunnel begins with.
 _IGNORED_UPGRADES = (b"h2c", b"tls/")
 
+_TE_TRAILERS = ((b"te", b"trailers"),)
+
 _REASONS = {status.value: status.phrase.encode("ascii") for status in HTTPStatus}
 _STATUS_LINES = {status: b"HTTP/1.1 %d %s\r\n" % (status, _REASONS.get(status, b"")) for status in range(100, 600)}
 
@@ -160,7 +162,11 @@ def readRequest(block: bytes, scheme: bytes, limits: Limits) -> Request:
         if body is not None:
             raise Malformed("Upgrade with a body")
         protocol, method = upgrade.lower(), b"CONNECT"
-    head = RequestHead(method, place.scheme, place.authority, place.path, protocol, endToEnd(fields, options, _HOST))
+    headers = endToEnd(fields, options, _HOST)
+    if b"te" in options and b"trailers" in members(special.get(b"te", ())):
+        # The one of its members that HTTP/2 has too (RFC 9113 section 8.2.2), for whoever speaks that beyond.
+        headers += _TE_TRAILERS
+    head = RequestHead(method, place.scheme, place.authority, place.path, protocol, headers)
     key = None
     if protocol == WEBSOCKET:
         head, key = takeKey(head)

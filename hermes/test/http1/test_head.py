@@ -214,6 +214,16 @@ class RequestTests(SynchronousTestCase):
         self.assertEqual(request.head.headers, ((b"proxy-authorization", b"Basic x"), (b"trailer", b"X-Sum")))
         self.assertTrue(request.close)
 
+    def test_aClientThatWantsTrailersSaysSoInHTTP2Too(self) -> None:
+        for fields, kept in (
+            (b"Connection: TE\r\nTE: trailers\r\n", ((b"te", b"trailers"),)),
+            (b"Connection: close, te\r\nTE: gzip;q=0.5, Trailers\r\n", ((b"te", b"trailers"),)),
+            (b"Connection: TE\r\nTE: gzip\r\n", ()),
+            (b"Connection: TE\r\n", ()),
+            (b"TE: trailers\r\n", ()),
+        ):
+            self.assertEqual(read(b"GET / HTTP/1.1\r\nHost: a\r\n" + fields + b"\r\n").head.headers, kept, fields)
+
     def test_aLengthIsNotForOneHopWhoeverSaysSo(self) -> None:
         request = read(b"POST / HTTP/1.1\r\nHost: a\r\nConnection: content-length\r\nContent-Length: 3\r\n\r\n")
         self.assertEqual(request.head.get(b"content-length"), b"3")
