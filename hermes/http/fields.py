@@ -32,7 +32,10 @@ _LOOKED_AT_IN_RESPONSES: Final = frozenset(
     {b"proxy-authenticate", b"proxy-authentication-info", b"sec-websocket-accept", b"date", b"trailer"}
 )
 
-_MAX_CLIENTS: Final = 4096
+MAX_CLIENTS: Final = 4096
+"""
+Clients whose part of C{Forwarded} is kept.
+"""
 
 
 class LoopDetected(FlowError):
@@ -189,7 +192,7 @@ class Heads:
             node = b'"[%s]"' % source[0].partition("%")[0].encode("ascii")
         else:
             node = source[0].encode("ascii")
-        if len(self._clients) >= _MAX_CLIENTS:
+        if len(self._clients) >= MAX_CLIENTS:
             self._clients.clear()
         client = self._clients[(None if source is None else source[0], forwarded)] = b"for=" + node
         return client

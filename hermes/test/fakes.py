@@ -43,6 +43,8 @@ class FakeListener:
     Writes down what is asked of it.
 
     @ivar taken: addresses that can't be bound, because somebody has them: shared by all listeners of a test.
+    @ivar badFiles: whether its files can't be read again.
+    @ivar filesRead: how often they were.
     """
 
     name: str
@@ -51,6 +53,8 @@ class FakeListener:
     taken: set[str]
     calls: list[str] = field(factory=list)
     connections: list[str] = field(factory=list)
+    badFiles: bool = False
+    filesRead: int = 0
     waits: Deferred[None] | None = None
 
     def start(self) -> Deferred[None]:
@@ -70,6 +74,19 @@ class FakeListener:
 
     def abort(self) -> None:
         self.calls.append("abort")
+
+    def checkFiles(self) -> None:
+        """
+        See L{hermes.http.listener.HTTPListener}.
+        """
+        if self.badFiles:
+            raise HermesError("the certificate has no key")
+
+    def readFiles(self) -> None:
+        """
+        The same.
+        """
+        self.filesRead += 1
 
     def getHost(self) -> object:
         if "stop" in self.calls:

@@ -53,6 +53,19 @@ class ReloadTests(SynchronousTestCase):
         self.assertEqual(self.last("b").options.note, "new")
         self.assertEqual(node.addresses(), {"a": "h:1", "b": "h:2", "c": "h:3"})
 
+    def test_aListenerThatStaysReadsItsCertificatesAgain(self) -> None:
+        node = self.started(a=FakeOptions("h:1"), b=FakeOptions("h:2"))
+        first, second = self.last("a"), self.last("b")
+        self.reload(node, a=FakeOptions("h:1"))
+        self.assertEqual((first.filesRead, second.filesRead), (1, 0))
+
+    def test_whereACertificateIsBadAllStaysAsItWas(self) -> None:
+        node = self.started(a=FakeOptions("h:1"))
+        self.last("a").badFiles = True
+        error = self.failureResultOf(node.reload(nodeConfig(a=FakeOptions("h:1"), b=FakeOptions("h:2"))), HermesError)
+        self.assertIn("no key", str(error.value))
+        self.assertEqual((self.last("a").filesRead, list(node.listeners)), (0, ["a"]))
+
     def test_aRemovedListenerAcceptsNothingMoreAndItsFlowsGoOn(self) -> None:
         node = self.started(a=FakeOptions("h:1"))
         far = StringTransport()
