@@ -100,12 +100,18 @@ class Answering:
         Answer with what C{pending} fires with.
         """
         self._pending = pending
-        pending.addCallbacks(self.answer, self._failed).addErrback(self._crashed)
+        pending.addCallbacks(self.answer, self._failed)
 
     def answer(self, response: Response) -> None:
         """
         Send the response.
         """
+        try:
+            self._answer(response)
+        except Exception:
+            self._crashed(Failure())
+
+    def _answer(self, response: Response) -> None:
         self._pending = None
         self._responded = True
         exchange, record, head = self.exchange, self.record, response.head

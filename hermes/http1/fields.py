@@ -28,43 +28,47 @@ _NEVER_NOMINATED = frozenset({b"host", b"content-length", b"close", b"cache-cont
 # These name no field, or one that goes anyway.
 _PLAIN_OPTIONS = HOP_BY_HOP | {b"close"}
 
-# Names as they came, and in lower case: most heads say the same ones in the same way.
-_MAX_NAMES = 2048
-_names: dict[bytes, bytes] = {}
+# Lines as they came, and what they say: most heads say much of it in the same words.
+_MAX_LINES = 4096
+_MAX_LINE = 256
+_lines: dict[bytes, tuple[bytes, bytes]] = {}
 
 
-class Lines:
+class Judge:
     """
-    Takes field lines from llhttp.
+    What llhttp tells of a head: no more than that it is one.
 
-    @ivar fields: names in lower case, values without white space around them.
-    @ivar complete: whether the head is.
+    @ivar complete: whether it is.
     """
 
-    __slots__ = ("complete", "fields")
+    __slots__ = ("complete",)
 
     def __init__(self) -> None:
-        self.fields: list[tuple[bytes, bytes]] = []
         self.complete = False
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """
-        A line; the name is a token, the value has no control characters, and nothing before it.
-        """
-        lower = _names.get(name)
-        if lower is None:
-            lower = name.lower()
-            if len(_names) >= _MAX_NAMES:
-                _names.clear()
-            if len(name) <= 64:
-                _names[name] = lower
-        self.fields.append((lower, value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:
         """
-        The empty line.
+        The empty line has come.
         """
         self.complete = True
+
+
+def readLines(lines: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
+    """
+    The fields in lines that llhttp has let pass: each is a token, a colon, and a value without controls.
+    """
+    fields = []
+    for line in lines:
+        field = _lines.get(line)
+        if field is None:
+            name, _, value = line.partition(b":")
+            field = name.lower(), value.strip(b" \t")
+            if len(line) <= _MAX_LINE:
+                if len(_lines) >= _MAX_LINES:
+                    _lines.clear()
+                _lines[line] = field
+        fields.append(field)
+    return fields
 
 
 def checkBlock(block: bytes) -> None:
@@ -78,6 +82,7 @@ def checkBlock(block: bytes) -> None:
 
 
 # Names that can be written.
+_MAX_NAMES = 2048
 _written: set[bytes] = set()
 
 

@@ -15,7 +15,7 @@ from attrs import define
 
 from hermes.http1.body import BodyReader, ChunkedReader, CloseReader, LengthReader
 from hermes.http1.errors import Malformed
-from hermes.http1.fields import HOP_BY_HOP, Lines, endToEnd, fieldLines, members
+from hermes.http1.fields import HOP_BY_HOP, Judge, endToEnd, fieldLines, members, readLines
 from hermes.http1.limits import Limits
 from hermes.http1.target import readTarget
 from hermes.http1.websocket import WEBSOCKET, takeKey
@@ -134,17 +134,16 @@ def readRequest(block: bytes, scheme: bytes, limits: Limits) -> Request:
         if version[5:7] != b"1.":
             raise Malformed("not a version of HTTP that is spoken here", 505)
     http10 = version == b"HTTP/1.0"
-    lines = Lines()
+    judge = Judge()
     # The request line is read: llhttp knows registered methods alone, and is given one for the fields' sake.
     try:
-        _parse(httptools.HttpRequestParser(lines), b"GET / HTTP/1.1" + block[stop:])
+        _parse(httptools.HttpRequestParser(judge), b"GET / HTTP/1.1" + block[stop:])
     except httptools.HttpParserError as error:
-        # It minds the codings of requests itself, where 501 is the better answer.
-        _requestBody(_special(lines.fields, _FRAMING), http10, limits)
+        _unspokenCoding(block, http10, limits)
         raise Malformed(_reason(error)) from None
-    if not lines.complete:
+    if not judge.complete:
         raise Malformed("no request")
-    fields = lines.fields
+    fields = readLines(block[stop + 2 : -4].split(b"\r\n")) if stop + 4 < len(block) else []
     special = _special(fields, _OF_REQUESTS)
     hosts = special.get(b"host", ())
     if len(hosts) != 1 and (hosts or not http10):
@@ -185,6 +184,16 @@ def readRequest(block: bytes, scheme: bytes, limits: Limits) -> Request:
 def _reason(error: Exception) -> str:
     # What follows the colon is what the peer sent, and may be a credential.
     return str(error).partition(":")[0]
+
+
+def _unspokenCoding(block: bytes, http10: bool, limits: Limits) -> None:
+    """
+    llhttp minds the codings of requests itself, where 501 is the better answer.
+
+    @raise Malformed: where that is what is wrong.
+    """
+    fields = readLines([line for line in block.split(b"\r\n")[1:] if b":" in line])
+    _requestBody(_special(fields, _FRAMING), http10, limits)
 
 
 def _upgrade(method: bytes, values: list[bytes] | tuple[()]) -> bytes | None:
@@ -243,16 +252,16 @@ def readResponse(block: bytes, method: bytes, limits: Limits) -> Response:
         raise Malformed("no HTTP/1.1 status line")
     if block.count(b"\n") > limits.fields + 2:
         raise Malformed("too many fields")
-    lines = Lines()
+    judge = Judge()
     try:
-        _parse(httptools.HttpResponseParser(lines), block)
+        _parse(httptools.HttpResponseParser(judge), block)
     except httptools.HttpParserError as error:
         raise Malformed(_reason(error)) from None
-    if not lines.complete:
+    if not judge.complete:
         raise Malformed("no response")
     status = int(block[9:12])
     http10 = block[7:8] == b"0"
-    fields = lines.fields
+    fields = readLines(block[:-4].split(b"\r\n")[1:])
     special = _special(fields, _OF_RESPONSES)
     options = members(special.get(b"connection", ()))
     if status == 101 and method == b"CONNECT":

@@ -211,6 +211,7 @@ class HTTP1ServerProtocol(Connection):
         if exchange is not self._exchange:
             raise RuntimeError("this exchange has its response")
         engine = self._engine
+        asked = engine.asking
         try:
             data = engine.respond(head, end, exchange.protocol is not None)
         except Malformed as error:
@@ -231,7 +232,7 @@ class HTTP1ServerProtocol(Connection):
             if engine.writer is None:
                 exchange.writeFinished()
                 self._bodyWritten()
-            else:
+            elif asked:
                 # A tunnel that is refused is a request without a body.
                 self.pump()
 
@@ -265,4 +266,5 @@ class HTTP1ServerProtocol(Connection):
         self._engine.startNext()
         self._idle = not len(self._engine.inbox)
         self._startTimer(self._limits.idleTime if self._idle else self._limits.headTime, self._headTimedOut)
-        self.pump()
+        if not self._idle or self._readEnded or not self._reading:
+            self.pump()

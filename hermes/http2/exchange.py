@@ -145,7 +145,8 @@ class Exchange(Inbound):
         if self._lost is not None:
             return
         self._lost = reason
-        self._connection.held(-self.heldBytes)
+        if self.heldBytes:
+            self._connection.held(-self.heldBytes)
         self._inbox = self._pending = ()
         self.heldBytes = self.bufferedBytes = 0
         producer, self._producer = self._producer, None

@@ -154,9 +154,10 @@ class Inbound(Outbound):
         """
         Let go of what waits, and take no notice of what is still to come.
         """
-        self._connection.held(-self.heldBytes)
-        self._consumed += self.heldBytes
-        self.heldBytes = 0
+        if self.heldBytes:
+            self._connection.held(-self.heldBytes)
+            self._consumed += self.heldBytes
+            self.heldBytes = 0
         self._inbox = ()
         self._receive = _discard
         self._borrows = True

@@ -17,6 +17,7 @@ from hermes.http2.state import Closed, Lane, State
 from hermes.values import Buffer
 
 _HEADS = 16
+_FLAGS = 4
 
 
 class Output:
@@ -34,6 +35,9 @@ class Output:
         # How many bytes of L{_out} answer control frames of the peer's.
         self._answers = 0
         self._lastProcessed = 0
+        # The frame of DATA that was gathered last, and where its flags are.
+        self._lastLane: Lane | None = None
+        self._lastFlags = self._lastEnd = 0
         offered = {
             SettingCodes.MAX_FRAME_SIZE: settings.maxFrameSize,
             SettingCodes.INITIAL_WINDOW_SIZE: settings.streamWindow,
@@ -56,6 +60,7 @@ class Output:
             output = bytes(self._out) + output if output else bytes(self._out)
             self._out.clear()
             self._answers = 0
+            self._lastLane = None
         return output
 
     @property
@@ -119,9 +124,12 @@ class Output:
         """
         if self.state.unsent:
             self._collect()
-        self._out += self.frameData(lane, size)
+        out = self._out
+        self._lastFlags = len(out) + _FLAGS
+        out += self.frameData(lane, size)
         for buffer in buffers:
-            self._out += buffer
+            out += buffer
+        self._lastLane, self._lastEnd = lane, len(out)
 
     def endLane(self, lane: Lane) -> None:
         """
@@ -131,7 +139,12 @@ class Output:
             if self.state.unsent:
                 self._collect()
             lane.sending = False
-            self._out += packHeader(0, DATA, END_STREAM, lane.streamID)
+            if self._lastLane is lane and self._lastEnd == len(self._out):
+                # Its last frame has not gone.
+                self._out[self._lastFlags] |= END_STREAM
+                self._lastLane = None
+            else:
+                self._out += packHeader(0, DATA, END_STREAM, lane.streamID)
             self._reap(lane)
 
     def resetLane(self, lane: Lane, code: int) -> None:

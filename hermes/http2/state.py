@@ -94,6 +94,7 @@ _SETTINGS = frozenset(SettingCodes)
 class State:
     """
     @ivar lanes: the open streams.
+    @ivar peerMaxStreams: the peer's SETTINGS_MAX_CONCURRENT_STREAMS.
     """
 
     def __init__(self, client: bool, maxHeaderList: int) -> None:
@@ -107,6 +108,7 @@ class State:
         self._window = self._h2._inbound_flow_control_window_manager
         self._receiveWindow = 0
         self._sendWindow = 0
+        self.peerMaxStreams = 0
         # The highest stream that we and the peer have opened.
         self._ours = -1 if client else 0
         self._theirs = 0 if client else -1
@@ -129,6 +131,7 @@ class State:
             h2.increment_flow_control_window(connectionWindow - self._window.current_window_size)
         self._receiveWindow = h2.local_settings.initial_window_size
         self._sendWindow = h2.remote_settings.initial_window_size
+        self.peerMaxStreams = h2.remote_settings.max_concurrent_streams
 
     @property
     def unsent(self) -> bool:
@@ -149,13 +152,6 @@ class State:
         The peer's SETTINGS_ENABLE_CONNECT_PROTOCOL.
         """
         return self._h2.remote_settings.get(SettingCodes.ENABLE_CONNECT_PROTOCOL, 0)
-
-    @property
-    def peerMaxStreams(self) -> int:
-        """
-        The peer's SETTINGS_MAX_CONCURRENT_STREAMS.
-        """
-        return self._h2.remote_settings.max_concurrent_streams
 
     # Streams
 
@@ -265,6 +261,7 @@ class State:
             self._h2._receive_frame(SettingsFrame(settings=known))
         except ProtocolError as error:
             raise ConnectionError(error.error_code, str(error)) from error
+        self.peerMaxStreams = self._h2.remote_settings.max_concurrent_streams
         change = self._h2.remote_settings.initial_window_size - self._sendWindow
         if change:
             self._sendWindow += change
