@@ -36,13 +36,35 @@ def overlay(reader: Reader) -> None:
             reader.do(step)
 
 
-def shape(value: Any) -> Any:
+def shapes(value: Any) -> set[str]:
     """
-    The names in a JSON value; of an array those in its first element.
+    The names in a JSON value, each with those that lead to it. Of what is in an array, the C{type} is one of these,
+    where it has one.
     """
     if isinstance(value, dict):
-        return {name: shape(each) for name, each in value.items()}
-    return [shape(value[0])] if isinstance(value, list) else None
+        return {f".{name}{rest}" for name, each in value.items() for rest in shapes(each) | {""}}
+    if isinstance(value, list):
+        return {f"[{each.get('type', '')}]{rest}" for each in value for rest in shapes(each)}
+    return set()
+
+
+def withoutListenerTypes(names: set[str]) -> set[str]:
+    """
+    The same, where all listeners tell the same.
+    """
+    return {re.sub(r"^\.listeners\[\w*\]", ".listeners[]", name) for name in names}
+
+
+# One assisting component of each type that there is.
+ASSIST = """\
+assist:
+  memory: {type: cache}
+  fair:   {type: limits, by: source, rate: 10}
+  policy: {type: rules, rules: [{match: {any: true}, allow: true}]}
+  asked:  {type: authorizer, protocol: http, url: "http://127.0.0.1:1/"}
+  who:    {type: authentication}
+users: {alice: {password: wonderland}}
+"""
 
 
 class EndpointTests(SynchronousTestCase):
@@ -65,10 +87,22 @@ class EndpointTests(SynchronousTestCase):
 
     def test_theStatusHasTheFieldsThatAreDescribed(self) -> None:
         self.reader.do(Command("curl -s http://127.0.0.1:8081/hello.txt", ("Hello from behind the overlay.",)))
-        self.reader.do(Command("hermes status --config edge.yaml --json > status.json", ()))
-        status = json.loads((self.reader.directory / "status.json").read_text())
-        (told,) = [json.loads(block.body) for block in blocks(DOCS / "reference" / "status.md") if block.info == "json"]
-        self.assertEqual(shape(status), shape(told))
+        with (self.reader.directory / "gateway.yaml").open("a") as file:
+            file.write(ASSIST)
+        self.reader.do(Command("kill -HUP $(cat gateway.pid)", ()))
+        found: set[str] = set()
+        for node in ("edge", "gateway"):
+            self.reader.do(Command(f"hermes status --config {node}.yaml --json > status.json", ()))
+            found |= shapes(json.loads((self.reader.directory / "status.json").read_text()))
+        page = DOCS / "reference" / "status.md"
+        (told,) = [json.loads(block.body) for block in blocks(page) if block.info == "json"]
+        # The page shows one assisting component whole, and tells of the others in a table.
+        others = {each for each in found if each.startswith(".assist[") and not each.startswith(".assist[cache]")}
+        self.assertEqual(withoutListenerTypes(found - others), withoutListenerTypes(shapes(told)))
+        rows = re.findall(r"(?m)^\| `(\w+)` \| (.*) \|$", page.read_text())
+        columns = {f".assist[{kind}].{name}" for kind, text in rows for name in re.findall(r"`(\w+)`", text)}
+        columns = {each for each in columns if not each.startswith(".assist[cache]")}
+        self.assertEqual(columns, {each for each in others if not each.endswith((".name", ".type"))})
 
     def test_aDatagramGoesThroughAndItsAnswerComesBack(self) -> None:
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
