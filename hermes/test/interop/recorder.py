@@ -83,12 +83,11 @@ class Recorder(Resource):
         asked = Asked(request.method.decode(), request.uri.decode(), fields, content.read())
         self.asked.append(asked)
         answer = self.answer(asked)
-        self._changed()
         request.setResponseCode(answer.status)
         for name, value in answer.fields:
             request.responseHeaders.addRawHeader(name.encode(), value.encode("latin-1"))
         if answer.body is None:
             self.open.append(request)
             request.notifyFinish().addBoth(lambda _: self.open.remove(request))
-            return NOT_DONE_YET
-        return answer.body
+        self._changed()
+        return NOT_DONE_YET if answer.body is None else answer.body
