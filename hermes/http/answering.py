@@ -170,7 +170,9 @@ class Answering:
             head = ResponseHead(head.status, head.headers + writeSpent(record, not error.sent))
         exchange.respond(head)
         if exchange.request.method != b"HEAD":
-            exchange.write(b"%s\n" % str(error).encode())
+            text = b"%s\n" % str(error).encode()
+            record.bytesOut += len(text)
+            exchange.write(text)
         exchange.loseConnection()
         self._end()
 

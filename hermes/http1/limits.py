@@ -18,6 +18,8 @@ class Limits:
     @ivar discard: how much of a request body that nobody reads is read away to keep the connection; more closes it.
     @ivar headTime: from the first byte of a request, or from the connection's start, to the end of the head.
     @ivar idleTime: from the end of an exchange to the first byte of the next.
+    @ivar goneTime: how long a request is still worked on whose client has ended its direction: some wait for the answer
+        all the same, most have gone.
     @ivar lingerTime: how long a connection that we end waits for the peer to end it too, so that our last response is
         not lost in a reset.
     """
@@ -28,6 +30,7 @@ class Limits:
     discard: int = 256 * 1024
     headTime: float = 10.0
     idleTime: float = 60.0
+    goneTime: float = 60.0
     lingerTime: float = 2.0
 
 

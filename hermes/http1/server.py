@@ -176,6 +176,12 @@ class HTTP1ServerProtocol(Connection):
         if self._readEnded and self._engine.phase is Phase.ASKED and not len(self._engine.inbox):
             # Nobody asks for a tunnel, sends nothing into it, and ends it: this client has gone.
             self.transport.abortConnection()
+        elif self._readEnded and self._exchange is not None and self._expired is None and not self._engine.responded:
+            self._startTimer(self._limits.goneTime, self._clientGone)
+
+    def _clientGone(self) -> None:
+        if not self._engine.responded:
+            self.transport.abortConnection()
 
     def _malformed(self, error: HermesError) -> None:
         self.log.info("{peer} sent what is no HTTP/1.1: {error}", peer=self.transport.getPeer(), error=error)

@@ -39,6 +39,16 @@ How much one read takes at most, in bytes: the size of the shared buffer.
 receiveBuffer = bytearray(RECEIVE_SIZE)
 receiveView = memoryview(receiveBuffer)
 
+KEEPALIVE = (
+    (sockets.SOL_SOCKET, sockets.SO_KEEPALIVE, 1),
+    (sockets.IPPROTO_TCP, sockets.TCP_KEEPIDLE, 60),
+    (sockets.IPPROTO_TCP, sockets.TCP_KEEPINTVL, 15),
+    (sockets.IPPROTO_TCP, sockets.TCP_KEEPCNT, 4),
+)
+"""
+A connection of TCP that is silent for a minute is probed, each quarter of a minute, four times.
+"""
+
 
 @implementer(IAttachable, ITCPTransport, IReadWriteDescriptor, IHalfCloseableDescriptor, ISystemHandle, ILoggingContext)
 class StreamTransport(SendingSide):
@@ -89,6 +99,9 @@ class StreamTransport(SendingSide):
         self._peer = peer
         if socket.family in (sockets.AF_INET, sockets.AF_INET6):
             self.setTcpNoDelay(True)
+            # A peer that vanished without a word is found out in two minutes.
+            for level, option, value in KEEPALIVE:
+                self.socket.setsockopt(level, option, value)
         self._connectHooks()
 
     def _connectHooks(self) -> None:

@@ -73,6 +73,25 @@ class EndTests(ServerCase):
         self.clock.advance(1)
         self.assertTrue(transport.aborted)
 
+    def test_aClientThatEndsItsDirectionIsWaitedWithForAWhile(self) -> None:
+        transport = self.serve(limits=Limits(goneTime=20))
+        transport.receive(GET)
+        transport.receiveEnd()
+        self.clock.advance(19)
+        self.assertFalse(transport.aborted)
+        self.clock.advance(1)
+        self.assertTrue(transport.aborted)
+
+    def test_oneThatIsAnsweredInTimeGetsItsAnswer(self) -> None:
+        transport = self.serve(limits=Limits(goneTime=20))
+        transport.receive(GET)
+        transport.receiveEnd()
+        self.clock.advance(19)
+        self.handler.exchanges[0].respond(OK, end=True)
+        self.assertIn(b"HTTP/1.1 200", transport.takeWritten())
+        self.clock.advance(20)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
     def test_drainingAnIdleConnectionClosesIt(self) -> None:
         transport = self.serve(Handler(OK))
         transport.receive(GET)
