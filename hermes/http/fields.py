@@ -159,7 +159,7 @@ class Heads:
             elif name[:_PREFIX] == _OURS:
                 continue
             append(pair)
-        if trailer:
+        if trailer or head.status == 204:
             fields = _withoutLength(fields)
             append = fields.append
         if not dated:
@@ -171,7 +171,8 @@ class Heads:
         """
         The head of an informational response as it is sent on.
         """
-        return ResponseHead(head.status, tuple([pair for pair in head.headers if pair[0][:_PREFIX] != _OURS]))
+        kept = [pair for pair in head.headers if pair[0][:_PREFIX] != _OURS]
+        return ResponseHead(head.status, tuple(_withoutLength(kept)))
 
     def date(self) -> tuple[bytes, bytes]:
         """
@@ -215,6 +216,7 @@ def _hopsLeft(head: RequestHead) -> int | None:
 
 def _withoutLength(fields: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     """
-    In HTTP/1.1 a body of a known length has no place for trailers: chunks have.
+    In HTTP/1.1 a body of a known length has no place for trailers: chunks have. And what can have no body has no length
+    (RFC 9110 section 8.6), though some servers say one.
     """
     return [pair for pair in fields if pair[0] != b"content-length"]

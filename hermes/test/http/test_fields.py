@@ -184,3 +184,11 @@ class ResponseTests(Changing):
         trailer, length = (b"trailer", b"grpc-status"), (b"content-length", b"7")
         self.assertEqual(self.response(length, self.DATED), (length, self.DATED, VIA))
         self.assertEqual(self.response(length, self.DATED, trailer), (self.DATED, trailer, VIA))
+
+    def test_whatMayHaveNoBodyHasNoLength(self) -> None:
+        # A client of HTTP/2 takes the length of what never comes for a malformed message.
+        length, link = (b"content-length", b"7"), (b"link", b"</a>")
+        self.assertEqual(self.response(length, self.DATED, status=204), (self.DATED, VIA))
+        self.assertEqual(self.response(length, self.DATED, status=304), (length, self.DATED, VIA))
+        informational = self.heads.informational(ResponseHead(103, (length, link)))
+        self.assertEqual(informational.headers, (link,))
