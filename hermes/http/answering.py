@@ -204,7 +204,7 @@ class Answering:
         self._handler.ended(self)
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
-        body = self._body
+        body, self._body = self._body, None
         if body is not None:
             if not body.started:
                 body.stopProducing()

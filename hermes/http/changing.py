@@ -44,7 +44,7 @@ class Changing:
 
 
 @implementer(IRequestSender)
-class Answering:
+class OwnAnswers:
     """
     Answers requests here.
     """

@@ -112,6 +112,10 @@ class EndpointSender:
         return iter([each for each in self.group.balancer.rest((tried,), key) if self.pool.reach.takes(each)])
 
 
+def _discard(data: Buffer) -> None:
+    pass
+
+
 @implementer(IBody, IBodySink)
 class _Sending:
     """
@@ -146,6 +150,7 @@ class _Sending:
         self._key = key
         self._endpoint = endpoint
         self._left: Iterator[Endpoint] | None = None
+        self._sink: Any = None
         self._over = False
 
     def begin(self) -> Deferred[Response]:
@@ -214,22 +219,29 @@ class _Sending:
     # IBody
 
     def start(self, sink: IBodySink) -> None:
-        self._sink: Any = sink
+        self._sink = sink
         self.dataReceived = sink.dataReceived
         self._body.start(self)
 
     def stopProducing(self) -> None:
         self._ended()
+        self._letGo()
         self._body.stopProducing()
+
+    def _letGo(self) -> Any:
+        # Whoever took the body is let go of: it holds this.
+        sink, self._sink = self._sink, None
+        self.dataReceived = _discard
+        return sink
 
     # IBodySink
 
     def bodyEnded(self, trailers: Headers) -> None:
         self._ended()
-        self._sink.bodyEnded(trailers)
+        self._letGo().bodyEnded(trailers)
 
     def bodyFailed(self, reason: Failure) -> None:
         if not self._over:
             self._blame()
             self._ended()
-        self._sink.bodyFailed(reason)
+        self._letGo().bodyFailed(reason)

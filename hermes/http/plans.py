@@ -18,7 +18,7 @@ from hermes.fabric.paths import DIRECT, Onward
 from hermes.fabric.router import Decision, Route, Router
 from hermes.http.actions import RequestActions, Split
 from hermes.http.chain import chain
-from hermes.http.changing import Answering, Changing
+from hermes.http.changing import Changing, OwnAnswers
 from hermes.http.hops import HopSender
 from hermes.http.mirror import Mirroring
 from hermes.http.reliable import Delivery, Reliable
@@ -176,7 +176,7 @@ class Plans:
             way = self._way(route, route.to, decision.allowSpecial)
             return Plan(self._timed(way).send, route.name, way.upstream, way.hops)
         if actions.redirect is not None or actions.respond is not None:
-            way = Way(Answering(actions, route.match), "")
+            way = Way(OwnAnswers(actions, route.match), "")
         elif actions.split:
             ways = {name: self._way(route, name, decision.allowSpecial) for name, _ in actions.split}
             way = Way(SplitSender(ways, Split(actions.split, self._random)), "")
