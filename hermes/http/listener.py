@@ -72,7 +72,8 @@ class HTTPListener(StreamListener):
             self._certificates.readFiles()
 
     def accept(self, accepted: Accepted) -> None:
-        accepted.attach(ServerChooser(self._http2, self._http1, self.context.reactor))
+        chooser = ServerChooser(self._http2, self._http1, self.context.reactor, self._limits.headTime)
+        accepted.attach(chooser)
 
     def _http1(self) -> Any:
         return self._keep(HTTP1ServerProtocol(self.handler, self.context.reactor, limits=self._limits))
