@@ -97,6 +97,8 @@ def main() -> None:
     """
     Serve until killed.
     """
+    # More connections at once than it would have wait.
+    ThreadingHTTPServer.request_queue_size = 1024
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     print(f"serving on {server.server_address[1]}", flush=True)
     server.serve_forever()

@@ -132,18 +132,21 @@ class MessageTests(HTTPCase):
 
     async def test_theOriginDecidesAboutABody(self) -> None:
         edge, _ = await self.chain(await self.origins())
-        upload = self.directory / "upload"
+        upload, small = self.directory / "upload", self.directory / "small"
         upload.write_bytes(BODY)
+        small.write_bytes(b"small")
         for client, option in CLIENTS.items():
             for origin in VERSIONS:
-                expecting = (option, "-H", "Expect: 100-continue", "-T", str(upload), "-D", "-")
                 way = f"{client} to {origin}"
-                text = await self.curl(*self.at(edge, origin, "/"), *expecting)
+                expecting = (option, "-H", "Expect: 100-continue", "-D", "-")
+                text = await self.curl(*self.at(edge, origin, "/"), *expecting, "-T", str(upload))
                 self.assertRegex(text, r"^HTTP/\S+ 100 [\s\S]*HTTP/\S+ 200 ", way)
                 self.assertIn(DIGEST, text)
-                text = await self.curl(*self.at(edge, origin, "/declined"), *expecting, "-w", "%{size_upload}")
-                # Over HTTP/2 curl sends before it is told to.
-                self.assertRegex(text, r"^HTTP/\S+ 417 [\s\S]*\n" + ("0$" if client == "1.1" else ""), way)
+                # Over HTTP/2 curl 7.88 sends before it is told to, and may hang where it is told to stop.
+                declined, sent = (upload, r"\n0$") if client == "1.1" else (small, "")
+                arguments = (*expecting, "-T", str(declined), "-w", "%{size_upload}")
+                text = await self.curl(*self.at(edge, origin, "/declined"), *arguments)
+                self.assertRegex(text, r"^HTTP/\S+ 417 [\s\S]*" + sent, way)
 
     async def test_hintsArriveBeforeTheAnswer(self) -> None:
         edge, _ = await self.chain(await self.origins())
