@@ -134,9 +134,11 @@ class HTTP1ClientProtocol(Connection):
         exchange = ClientExchange(self, head, self.identity, self.source)
         exchange.reused, self._used = self._used, True
         self._exchange = exchange
-        self._emit((data,))
         if self._engine.writer is None and not self._engine.asking:
+            self.transport.write(data)
             exchange.writeFinished()
+        else:
+            self._emit((data,))
         return exchange
 
     @property

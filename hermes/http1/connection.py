@@ -280,6 +280,8 @@ class Connection(Wire):
             return
         if data:
             self._emit((data,))
+        # The message is whole: there is nothing to wait for.
+        self._uncork()
         exchange.writeFinished()
         self._bodyWritten()
 

@@ -236,6 +236,7 @@ class HTTP1ServerProtocol(Connection):
         else:
             self._held.clear()
             if engine.writer is None:
+                self._uncork()
                 exchange.writeFinished()
                 self._bodyWritten()
             elif asked:
