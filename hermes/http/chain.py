@@ -1,5 +1,5 @@
 """
-The assisting components of a listener, one behind the other.
+Assisting components, one behind the other: those of a route, those of a listener.
 """
 
 from __future__ import annotations
@@ -11,10 +11,8 @@ from attrs import frozen
 from twisted.internet.defer import Deferred, fail
 
 from hermes.errors import HermesError
-from hermes.interfaces import IAssistant, IIdentifyingAssistant
+from hermes.interfaces import IAssistant, IIdentifyingAssistant, Send
 from hermes.messages import Request, Response
-
-Onward = Callable[[Request], Deferred[Response]]
 
 
 class UnknownAssistant(HermesError):
@@ -23,7 +21,7 @@ class UnknownAssistant(HermesError):
     """
 
 
-def chain(assistants: Sequence[IAssistant], onward: Onward) -> Onward:
+def chain(assistants: Sequence[IAssistant], onward: Send) -> Send:
     """
     C{onward} with assisting components before it, the first of them outermost. What any of them raises is a failure.
     """
@@ -33,11 +31,11 @@ def chain(assistants: Sequence[IAssistant], onward: Onward) -> Onward:
     return onward
 
 
-def _before(assistant: IAssistant, onward: Onward) -> Onward:
+def _before(assistant: IAssistant, onward: Send) -> Send:
     return _promised(lambda request: assistant.assist(request, onward))
 
 
-def _promised(onward: Onward) -> Onward:
+def _promised(onward: Send) -> Send:
     def promised(request: Request) -> Deferred[Response]:
         try:
             return onward(request)
@@ -59,7 +57,7 @@ class Chain:
     assistants: tuple[IAssistant, ...]
     identifies: bool
 
-    def run(self, request: Request, onward: Onward) -> Deferred[Response]:
+    def run(self, request: Request, onward: Send) -> Deferred[Response]:
         """
         Send C{request} through them, and then to C{onward}.
         """

@@ -23,15 +23,13 @@ from hermes.http.hops import HopSender
 from hermes.http.mirror import Mirroring
 from hermes.http.reliable import Delivery, Reliable
 from hermes.http.tries import Permit
-from hermes.interfaces import IAssistant, IDialer, IHop, IRequestSender, IRequestUpstream
+from hermes.interfaces import IAssistant, IDialer, IHop, IRequestSender, IRequestUpstream, Send
 from hermes.messages import Request, Response
 
 MAX_ONWARDS: Final = 1024
 """
 Ways that other nodes have chosen for which what carries them out is remembered.
 """
-
-Onwards = Callable[[Request], Deferred[Response]]
 
 
 @frozen(eq=False)
@@ -45,7 +43,7 @@ class Plan:
     @ivar hops: the names of the hops between.
     """
 
-    send: Onwards
+    send: Send
     routeName: str
     upstream: str = ""
     hops: tuple[str, ...] = ()
@@ -186,7 +184,7 @@ class Plans:
         if actions.mirror is not None:
             mirror = self._way(route, actions.mirror.to, decision.allowSpecial)
             sender = Mirroring(sender, mirror.sender, actions.mirror.share, self._random)
-        send: Onwards = sender.send
+        send: Send = sender.send
         if actions.assist:
             send = chain(self._named(route, actions.assist), send)
         if actions.rewrite is not None or actions.headers is not None or actions.responseHeaders is not None:

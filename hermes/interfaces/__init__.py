@@ -34,6 +34,7 @@ from hermes.interfaces.request import (
     IRequestObserver,
     IRequestSender,
     IRequestUpstream,
+    Send,
 )
 from hermes.interfaces.stream import IAttachable, IBorrowingProtocol, IStreamTransport
 
@@ -72,4 +73,5 @@ __all__ = [
     "IServerCredentials",
     "IServerExchange",
     "IStreamTransport",
+    "Send",
 ]

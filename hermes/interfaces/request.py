@@ -5,7 +5,7 @@ The HTTP exchange shape, on its way through a proxy: who answers a request, and 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer
@@ -134,13 +134,19 @@ class IAdmission(Interface):
         """
 
 
+Send: TypeAlias = "Callable[[Request], Deferred[Response]]"
+"""
+What sends requests on: L{IRequestSender.send}, or a chain of assisting components before it.
+"""
+
+
 class IAssistant(Interface):
     """
     An assisting component: a cache, an authorizer, a limit. Each request on a listener or a route that names it passes
     through.
     """
 
-    def assist(request: Request, onward: Callable[[Request], Deferred[Response]]) -> Deferred[Response]:
+    def assist(request: Request, onward: Send) -> Deferred[Response]:
         """
         Answer C{request}: by itself, or with what C{onward} answers, the same or changed. C{onward} may be called
         not at all, or more than once (with a body, once). The request may be changed and passed on.

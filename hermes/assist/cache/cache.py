@@ -18,12 +18,12 @@ from zope.interface import implementer
 from hermes.assist.cache.asked import Asked, siteOf, targetOf
 from hermes.assist.cache.cachestatus import cacheName, forwarded, keyParameter
 from hermes.assist.cache.flight import Flight, Outcome
-from hermes.assist.cache.handling import Handling, Onward
+from hermes.assist.cache.handling import Handling
 from hermes.assist.cache.metrics import CacheMetrics
 from hermes.assist.cache.options import CacheOptions, rulesOf
 from hermes.assist.cache.store import IObjectStore
 from hermes.assist.cache.stored import Key, StoredResponse
-from hermes.interfaces import IAssistant
+from hermes.interfaces import IAssistant, Send
 from hermes.messages import Request, Response, textResponse
 from hermes.values import Headers, RequestHead, ResponseHead
 
@@ -94,7 +94,7 @@ class Cache:
         if metrics is not None:
             metrics.add(self)
 
-    def assist(self, request: Request, onward: Onward) -> Deferred[Response]:
+    def assist(self, request: Request, onward: Send) -> Deferred[Response]:
         head = request.head
         method = head.method
         if head.protocol is not None or method == b"CONNECT":
@@ -174,7 +174,7 @@ class Cache:
             self._passed.pop(key, None)
 
     def flight(
-        self, asked: Asked, stored: StoredResponse | None, request: Request, onward: Onward, joinable: bool
+        self, asked: Asked, stored: StoredResponse | None, request: Request, onward: Send, joinable: bool
     ) -> Flight:
         """
         One request to the origin.
@@ -232,7 +232,7 @@ class Cache:
         route = request.record.routeName if self._byRoute else ""
         return self._ownScope + f"{who}\n{route}".encode()
 
-    def _past(self, request: Request, onward: Onward, why: bytes) -> Deferred[Response]:
+    def _past(self, request: Request, onward: Send, why: bytes) -> Deferred[Response]:
         """
         Not for this cache.
         """

@@ -4,8 +4,8 @@ One GET or HEAD, and what the cache does about it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from attrs import define, evolve
 from twisted.internet.defer import Deferred
@@ -20,14 +20,13 @@ from hermes.assist.cache.freshness import Use, judge, mayServeOnError
 from hermes.assist.cache.joined import contentRange
 from hermes.assist.cache.stored import StoredResponse
 from hermes.assist.cache.storing import matches, select
-from hermes.interfaces import IBody
+from hermes.interfaces import IBody, Send
 from hermes.messages import Request, Response, textResponse
 from hermes.values import ResponseHead
 
 if TYPE_CHECKING:
     from hermes.assist.cache.cache import Cache
 
-Onward: TypeAlias = "Callable[[Request], Deferred[Response]]"
 
 _STALE_IF_ERROR = b"stale-if-error"
 
@@ -45,7 +44,7 @@ class Handling:
     cache: Cache
     asked: Asked
     request: Request
-    onward: Onward
+    onward: Send
     waited: Outcome | None = None
 
     def found(self, responses: Sequence[StoredResponse]) -> Response | Deferred[Response]:
