@@ -297,11 +297,13 @@ class Engine(Output):
     def _receiveReset(self, code: int, streamID: int) -> None:
         if self.state.isIdle(streamID):
             raise ConnectionError(ErrorCodes.PROTOCOL_ERROR, f"RST_STREAM on idle stream {streamID}")
-        lane = self.lanes.pop(streamID, None)
+        lane = self.lanes.get(streamID)
         if lane is None or not (self.client or lane.answered):
-            # A stream that we had answered cost the peer as much as us.
+            # A stream that we had answered cost the peer as much as us. One too many ends the connection: then its
+            # exchange must be found among the others.
             self._guard.resets.take(self._now)
         if lane is not None:
+            del self.lanes[streamID]
             self.state.close(lane, Closed.RESET_BY_PEER)
             self._handler.streamReset(lane, code, True)
 

@@ -131,12 +131,7 @@ class Exchange(Inbound):
         """
         The stream was reset by the peer.
         """
-        if code == ErrorCodes.NO_ERROR and self._peerEnded and self._lost is None:
-            # RFC 9113 section 8.1: it has said all that it had to say, and does not want the rest of ours.
-            self._abandon()
-            self._finishIfDone()
-        else:
-            self.lost(Failure(StreamReset(code)))
+        self.lost(Failure(StreamReset(code)))
 
     def lost(self, reason: Failure) -> None:
         """
@@ -242,6 +237,14 @@ class ClientExchange(Exchange):
 
     def notifyInformational(self, callback: Callable[[ResponseHead], None]) -> None:
         self._informational = callback
+
+    def resetReceived(self, code: int) -> None:
+        if code == ErrorCodes.NO_ERROR and self._peerEnded and self._lost is None:
+            # RFC 9113 section 8.1: a server that has answered, and does not want the rest of our request.
+            self._abandon()
+            self._finishIfDone()
+        else:
+            super().resetReceived(code)
 
     def informed(self, head: ResponseHead) -> None:
         """

@@ -80,6 +80,28 @@ class FloodTests(SynchronousTestCase):
         self.assertEqual(count, FloodLimits().resets[0])
         self.assertLessEqual(len(peer.connection._engine.state._closed), MAX_REMEMBERED)
 
+    def test_everyRequestOfAFloodIsTold(self) -> None:
+        peer = RawClient()
+        told: list[object] = []
+        for streamID in streams(5000):
+            known = len(peer.handler.exchanges)
+            peer.send(headers(streamID, end=True))
+            for exchange in peer.handler.exchanges[known:]:
+                exchange.notifyLost(told.append)
+            peer.send(reset(streamID))
+            if peer.wire.closed:
+                break
+        peer.hangUp()
+        self.assertEqual(len(told), len(peer.handler.exchanges))
+
+    def test_aResetWithoutAnErrorEndsARequestThatIsNotAnswered(self) -> None:
+        peer = RawClient()
+        told: list[object] = []
+        peer.send(headers(1, end=True))
+        peer.handler.exchanges[0].notifyLost(told.append)
+        peer.send(reset(1, 0))
+        self.assertEqual(len(told), 1)
+
     def test_resetsAtThePaceOfAnImpatientUserAreTaken(self) -> None:
         peer = RawClient()
         for streamID in streams(3000):
