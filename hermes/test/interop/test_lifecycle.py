@@ -240,5 +240,7 @@ class DeathTests(LifecycleCase):
         await curl.kill()
         await far.ended()
         for node in (edge, exit):
-            await node.flow(event="closed")
+            entry = await node.flow(event="request")
+            self.assertIsNotNone(entry["error"])
             self.assertEqual(json.loads(await node.ask("/flows")), [])
+            self.assertEqual(json.loads(await node.ask("/requests")), [])

@@ -143,13 +143,16 @@ class HTTP2ToolTests(ProcessCase):
 
     async def tunnelNode(self, **options: object) -> Node:
         """
-        A node with a tunnel listener.
+        A node with a tunnel listener, for tunnels alone.
         """
         return await self.node(
             "exit",
             identity=self.identity("exit"),
             listeners={"overlay": {"type": "tunnel", "bind": "127.0.0.1:0", **options}},
-            routes=[{"match": {"any": True}, "allowSpecial": True}],
+            routes=[
+                {"match": {"protocol": "http"}, "deny": "for tunnels alone"},
+                {"match": {"any": True}, "allowSpecial": True},
+            ],
         )
 
     async def test_nghttpGetsAnAnswerAndSeesOurSettings(self) -> None:
