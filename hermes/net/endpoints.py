@@ -109,7 +109,7 @@ class PlainServer:
         if protocol is None:
             sock.close()
         else:
-            StreamTransport(sock, self._reactor, _hostFor(sock, peer), peer).attach(protocol)
+            StreamTransport(sock, self._reactor, _hostFor(sock, peer), peer, tuned=True).attach(protocol)
 
 
 class TLSServer:
@@ -131,7 +131,7 @@ class TLSServer:
         """
         if len(self._handshakes) >= MAX_HANDSHAKES:
             next(iter(self._handshakes.values())).cancel()
-        transport = TLSTransport(sock, self._reactor, self._credentials, _hostFor(sock, peer), peer)
+        transport = TLSTransport(sock, self._reactor, self._credentials, _hostFor(sock, peer), peer, tuned=True)
         handshake = self._handshakes[transport] = transport.handshake(early=early)
         handshake.addBoth(self._ended, transport)
         handshake.addCallbacks(self._attach, self._failed, (transport, factory), errbackArgs=(peer,))
@@ -171,7 +171,7 @@ class ProxiedTLSServer(TLSServer):
             self._reactor.callLater(0, self._begin, transport, client, factory, rest)
 
         reading = ProxyHeaderProtocol(received, self._reactor, HEADER_TIME)
-        StreamTransport(sock, self._reactor, _hostFor(sock, peer), peer).attach(reading)
+        StreamTransport(sock, self._reactor, _hostFor(sock, peer), peer, tuned=True).attach(reading)
 
     def _begin(self, transport: StreamTransport, client: Any, factory: IProtocolFactory, early: bytes) -> None:
         if not transport.disconnected:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from socket import socket
+from socket import AF_INET, AF_INET6, socket
 from typing import Any, ClassVar
 
 from twisted.internet.defer import Deferred, succeed
@@ -19,6 +19,7 @@ from zope.interface import implementer
 from hermes.net.failures import EXHAUSTED
 from hermes.net.names import twistedAddress
 from hermes.net.sockets import Bound
+from hermes.net.tuning import tune
 
 BACKLOG = 4096
 """
@@ -76,6 +77,9 @@ class ListeningPort:
         """
         sock = self._bound.socket
         sock.setblocking(False)
+        if sock.family in (AF_INET, AF_INET6):
+            # What is accepted has it too (Linux), without a call for each.
+            tune(sock)
         sock.listen(BACKLOG)
         self._listening = True
         self.factory.doStart()

@@ -46,13 +46,19 @@ class TLSTransport(TLSSession, StreamTransport):
     _lingerLeft: int = LINGER_READ
 
     def __init__(
-        self, socket: sockets.socket, reactor: Any, credentials: Credentials, host: Any = None, peer: Any = None
+        self,
+        socket: sockets.socket,
+        reactor: Any,
+        credentials: Credentials,
+        host: Any = None,
+        peer: Any = None,
+        tuned: bool = False,
     ) -> None:
         """
         @param credentials: L{hermes.net.certificates.ServerCredentials} or C{ClientCredentials}: which of the two says
             which side we are on.
         """
-        StreamTransport.__init__(self, socket, reactor, host, peer)
+        StreamTransport.__init__(self, socket, reactor, host, peer, tuned)
         self._startSession(credentials)
 
     def attach(self, protocol: Any) -> None:

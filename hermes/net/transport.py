@@ -29,6 +29,7 @@ from zope.interface import implementer
 
 from hermes.interfaces import IAttachable, IBorrowingProtocol
 from hermes.net.sending import SendingSide
+from hermes.net.tuning import tune
 
 RECEIVE_SIZE = 1024 * 1024
 """
@@ -38,16 +39,6 @@ How much one read takes at most, in bytes: the size of the shared buffer.
 # Reading is synchronous: each transport has delivered what it read before another one reads.
 receiveBuffer = bytearray(RECEIVE_SIZE)
 receiveView = memoryview(receiveBuffer)
-
-KEEPALIVE = (
-    (sockets.SOL_SOCKET, sockets.SO_KEEPALIVE, 1),
-    (sockets.IPPROTO_TCP, sockets.TCP_KEEPIDLE, 60),
-    (sockets.IPPROTO_TCP, sockets.TCP_KEEPINTVL, 15),
-    (sockets.IPPROTO_TCP, sockets.TCP_KEEPCNT, 4),
-)
-"""
-A connection of TCP that is silent for a minute is probed, each quarter of a minute, four times.
-"""
 
 
 @implementer(IAttachable, ITCPTransport, IReadWriteDescriptor, IHalfCloseableDescriptor, ISystemHandle, ILoggingContext)
@@ -84,12 +75,15 @@ class StreamTransport(SendingSide):
     _receiveInto: Callable[[Any], int]
     _logPrefix: str = ""
 
-    def __init__(self, socket: sockets.socket, reactor: Any, host: Any = None, peer: Any = None) -> None:
+    def __init__(
+        self, socket: sockets.socket, reactor: Any, host: Any = None, peer: Any = None, tuned: bool = False
+    ) -> None:
         """
         @param socket: a connected stream socket; becomes the transport's.
         @param reactor: provides C{IReactorFDSet} and C{IReactorTime}.
         @param host: our address, as an C{IAddress}; without it, the socket is asked when somebody wants to know.
         @param peer: the other end's.
+        @param tuned: the socket it was accepted by is tuned, and so it is too.
         """
         super().__init__(reactor)
         socket.setblocking(False)
@@ -97,11 +91,8 @@ class StreamTransport(SendingSide):
         self.fileno = socket.fileno
         self._host = host
         self._peer = peer
-        if socket.family in (sockets.AF_INET, sockets.AF_INET6):
-            self.setTcpNoDelay(True)
-            # A peer that vanished without a word is found out in two minutes.
-            for level, option, value in KEEPALIVE:
-                self.socket.setsockopt(level, option, value)
+        if not tuned and socket.family in (sockets.AF_INET, sockets.AF_INET6):
+            tune(socket)
         self._connectHooks()
 
     def _connectHooks(self) -> None:
