@@ -11,6 +11,7 @@ from attrs import define
 from cryptography.x509 import load_pem_x509_certificate
 from OpenSSL import SSL
 from prometheus_client import CollectorRegistry
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import Clock
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -201,12 +202,13 @@ class Assembly:
         self._watchers.commit(generation.watching)
         self._upstreams = generation.upstreams
 
-    def discard(self, generation: Generation, kept: Generation | None) -> None:
+    def discard(self, generation: Generation, kept: Generation | None) -> Deferred[None]:
         assert isinstance(generation, RealGeneration)
         assert kept is None or isinstance(kept, RealGeneration)
-        self._close(generation.made, {} if kept is None else kept.made)
-        self._closeAssistants(generation.assistants, {} if kept is None else kept.assistants)
+        closing = self._close(generation.made, {} if kept is None else kept.made)
+        closing += self._closeAssistants(generation.assistants, {} if kept is None else kept.assistants)
         self._watchers.discard(generation.watching, None if kept is None else kept.watching)
+        return gatherResults(closing).addCallback(lambda _: None)
 
     def retire(self, generation: Generation, successor: Generation) -> None:
         self._closeAssistants(generation.assistants, successor.assistants)
@@ -215,15 +217,15 @@ class Assembly:
         direct = {name: each for name, each in generation.made.items() if not IHop.providedBy(each.dialer)}
         self._close(direct, successor.made)
 
-    def _closeAssistants(self, assistants: Mapping[str, IAssistant], kept: Mapping[str, IAssistant]) -> None:
-        for name, assistant in assistants.items():
-            if kept.get(name) is not assistant:
-                assistant.close().addErrback(self._closeFailed, name)
+    def _closeAssistants(
+        self, assistants: Mapping[str, IAssistant], kept: Mapping[str, IAssistant]
+    ) -> list[Deferred[None]]:
+        gone = [(name, each) for name, each in assistants.items() if kept.get(name) is not each]
+        return [each.close().addErrback(self._closeFailed, name) for name, each in gone]
 
-    def _close(self, made: Mapping[str, Upstream], kept: Mapping[str, Upstream]) -> None:
-        for name, upstream in made.items():
-            if kept.get(name) is not upstream:
-                upstream.close().addErrback(self._closeFailed, name)
+    def _close(self, made: Mapping[str, Upstream], kept: Mapping[str, Upstream]) -> list[Deferred[None]]:
+        gone = [(name, each) for name, each in made.items() if kept.get(name) is not each]
+        return [each.close().addErrback(self._closeFailed, name) for name, each in gone]
 
     def _closeFailed(self, failure: Failure, name: str) -> None:
         self.log.failure("closing {name} failed", failure, name=name)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from attrs import define, frozen
 from prometheus_client import CollectorRegistry
+from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from hermes.config import AdminConfig, ListenerConfig, NodeConfig
@@ -142,9 +143,9 @@ class Assembly(Protocol):
         No request is with C{generation} any more: close what only requests stand on and C{successor} has not.
         """
 
-    def discard(self, generation: Generation, kept: Generation | None) -> None:
+    def discard(self, generation: Generation, kept: Generation | None) -> Deferred[None]:
         """
-        C{generation} will not be used: close what it does not share with C{kept}.
+        C{generation} will not be used: close what it does not share with C{kept}. Fires once that is closed.
         """
 
     def flows(self, generation: Generation) -> FlowHandler:

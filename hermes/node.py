@@ -319,7 +319,8 @@ class Node:
         ended = self.flows.drain()
         if not ended.called:
             await _within(ended, LINGER, self._reactor)
-        self._assembly.discard(self._generation, None)
+        # The process may end next: peers whose connections were kept are told of it in order.
+        await _within(self._assembly.discard(self._generation, None), LINGER, self._reactor)
 
     def _stopListening(self, *but: str) -> Deferred[Any]:
         stopping = [bound for name, bound in self._bound.items() if name not in but and bound not in self._stopped]

@@ -193,6 +193,7 @@ class NodeService(Service):
         if self.node is not None:
             self.log.info("told to stop once more: ending what is open")
             self.node.flows.abortAll()
+            self.node.requests.abortAll()
 
 
 async def _maybe(result: Deferred[None] | None) -> None:

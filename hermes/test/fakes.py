@@ -149,6 +149,7 @@ class FakeAssembly:
     Makes fakes.
 
     @ivar refuses: what L{generation} raises next.
+    @ivar closing: fires once all that is discarded is closed.
     """
 
     clock: Clock = field(factory=Clock)
@@ -160,6 +161,7 @@ class FakeAssembly:
     refuses: HermesError | None = None
     direct: FakeDialer = field(factory=FakeDialer)
     network: Any = None
+    closing: Deferred[None] = field(factory=lambda: succeed(None))
 
     def credentials(self) -> IServerCredentials | None:
         """
@@ -181,11 +183,12 @@ class FakeAssembly:
         """
         self.committed.append(generation)
 
-    def discard(self, generation: Generation, kept: Generation | None) -> None:
+    def discard(self, generation: Generation, kept: Generation | None) -> Deferred[None]:
         """
         Write it down.
         """
         self.discarded.append(generation)
+        return self.closing
 
     def flows(self, generation: Generation) -> FlowHandler:
         """

@@ -133,6 +133,19 @@ class NodeTests(SynchronousTestCase):
         self.assembly.clock.advance(LINGER)
         self.assertFalse(self.successResultOf(drained))
 
+    def test_itWaitsUntilConnectionsThatWereKeptAreClosed(self) -> None:
+        for late in (False, True):
+            self.assembly = FakeAssembly(closing=Deferred())
+            node = self.node(a=FakeOptions())
+            self.successResultOf(node.start())
+            drained = node.drain(10)
+            self.assertNoResult(drained)
+            if late:
+                self.assembly.clock.advance(LINGER)
+            else:
+                self.assembly.closing.callback(None)
+            self.assertTrue(self.successResultOf(drained))
+
     def test_theAdminListenerStaysUntilTheEnd(self) -> None:
         config = evolve(nodeConfig(a=FakeOptions("h:1")), admin=AdminConfig(SocketAddress("h:9")))
         node = Node(self.assembly.clock, config, self.assembly)

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.defer import Deferred
+from twisted.internet.testing import StringTransport
 from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
@@ -19,6 +20,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from hermes.admin.status import addressText
 from hermes.config import ConfigError, NodeConfig, Problem
 from hermes.errors import HermesError
+from hermes.http1.server import HTTP1ServerProtocol
 from hermes.node import Node
 from hermes.service import NodeService, Signals
 from hermes.tap import Options, makeService
@@ -208,9 +210,14 @@ class ServiceTests(SynchronousTestCase):
         service = self.started()
         assert service.node is not None
         opened = service.node.flows.openStream(FLOW)
+        client = HTTP1ServerProtocol(service.node.requests.listener("a"), self.assembly.clock)
+        client.makeConnection(StringTransport())
+        client.dataReceived(b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n")
+        self.assertEqual(len(service.node.requests.openRequests()), 1)
         stopped = service.stopService()
         os.kill(os.getpid(), signal.SIGTERM)
         self.failureResultOf(opened)
+        self.assertEqual(service.node.requests.openRequests(), [])
         self.successResultOf(stopped)
 
     def test_signalsAreNotAskedForInAThread(self) -> None:
