@@ -4,21 +4,22 @@ One exchange, from its request to the end of its response.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
-from hermes.errors import CredentialsRequired, FlowError
-from hermes.http.bodies import INTERNAL_ERROR, RequestBody, ResponseSink
+from hermes.errors import CredentialsRequired, FlowError, RequestBroken
+from hermes.http.bodies import INTERNAL_ERROR, SMALL, RequestBody
 from hermes.http.deadline import writeSpent
 from hermes.http.websocket import withProof
 from hermes.http1.websocket import WEBSOCKET
-from hermes.interfaces import IBody, IServerExchange
+from hermes.interfaces import IBody, IBodySink, IServerExchange
 from hermes.messages import RequestRecord, Response
-from hermes.values import Headers, ResponseHead, fieldValue
+from hermes.values import Buffer, Headers, ResponseHead, fieldValue
 from hermes.wire.fields import proxyStatus
 
 if TYPE_CHECKING:
@@ -30,10 +31,14 @@ Seconds after which a client that waits for 100 is told to go on, whatever is kn
 of 100.
 """
 
+_BODILESS: Final = frozenset({204, 304})
 
+
+@implementer(IBodySink)
 class Answering:
     """
-    It ends in one of these ways: the response is written, whole or cut short; the client goes away; it is aborted.
+    It ends in one of these ways: the response is written, whole or cut short; the client goes away; it is aborted. It
+    takes the response's body itself.
 
     @ivar exchange: with the client.
     @ivar record: what is known about it.
@@ -41,15 +46,21 @@ class Answering:
 
     log = Logger()
 
-    __slots__ = ("_body", "_handler", "_pending", "_responded", "_response", "_timer", "exchange", "record")
+    __slots__ = (
+        *("__provides__", "_body", "_handler", "_pending", "_producing", "_responded", "_response", "_timer"),
+        *("_written", "exchange", "record"),
+    )
 
     def __init__(self, handler: RequestHandler, exchange: IServerExchange, record: RequestRecord) -> None:
         self._handler = handler
-        self.exchange = exchange
+        self.exchange: Any = exchange
         self.record = record
         self._pending: Deferred[Response] | None = None
         self._response: IBody | None = None
         self._responded = False
+        self._producing = False
+        # All of the response: the exchange may tell of its end before we are done with it.
+        self._written = False
         self._body: RequestBody | None = None
         self._timer: IDelayedCall | None = None
         exchange.notifyLost(self._lost)
@@ -106,6 +117,11 @@ class Answering:
         """
         Send the response.
         """
+        if self.record.seconds is not None:
+            # Whoever was cancelled has answered all the same.
+            if response.body is not None:
+                response.body.stopProducing()
+            return
         try:
             self._answer(response)
         except Exception:
@@ -121,8 +137,13 @@ class Answering:
         heads = self._handler.heads
         if response.version:
             head = heads.response(head, response.version)
-        elif head.get(b"date") is None:
-            head = ResponseHead(head.status, (*head.headers, heads.date()))
+        else:
+            if head.get(b"date") is None:
+                head = ResponseHead(head.status, (*head.headers, heads.date()))
+            if body is not None and (exchange.request.method == b"HEAD" or head.status in _BODILESS):
+                # HTTP/1.1 would not write it; HTTP/2 would.
+                body.stopProducing()
+                body = self._response = None
         if exchange.identity.node is not None:
             head = ResponseHead(head.status, head.headers + writeSpent(record, response.unsent))
         if exchange.request.protocol == WEBSOCKET and head.status < 300:
@@ -132,35 +153,76 @@ class Answering:
             if exchange.request.method != b"CONNECT" or head.status >= 300:
                 exchange.loseConnection()
             self._end()
-        else:
-            exchange.respond(head)
-            body.start(ResponseSink(exchange, body, record, self._sent, self._body is None))
+            return
+        exchange.respond(head)
+        length = body.length
+        if length is None or length > SMALL:
+            # What can't fill a buffer is never told to wait; where the client goes it is stopped from here.
+            self._producing = True
+            exchange.registerProducer(body, True)
+        body.start(self)
 
-    def _sent(self, failure: Failure | None) -> None:
-        if failure is not None:
-            self.record.failed(_CutShort(failure.getErrorMessage()))
+    # IBodySink
+
+    def dataReceived(self, data: Buffer) -> None:
+        self.record.bytesOut += len(data)
+        self.exchange.write(data)
+
+    def bodyEnded(self, trailers: Headers) -> None:
+        self._written = True
+        exchange = self.exchange
+        if self._producing:
+            exchange.unregisterProducer()
+        if trailers:
+            exchange.writeTrailers(trailers)
+        if self._body is None:
+            exchange.loseConnection()
+        elif not trailers:
+            exchange.loseWriteConnection()
         self._end()
+
+    def bodyFailed(self, reason: Failure) -> None:
+        error = reason.value
+        # First: the reset may tell at once that the exchange is over.
+        self.record.failed(error if isinstance(error, FlowError) else RequestBroken(reason.getErrorMessage()))
+        if self._producing:
+            self.exchange.unregisterProducer()
+        # The body may look whole to the client, where it had no length: it must not.
+        self.exchange.reset(INTERNAL_ERROR)
+        self._end()
+
+    # What goes wrong
 
     def _failed(self, failure: Failure) -> None:
         self._pending = None
-        error = failure.value
-        if isinstance(error, CancelledError) and self.record.seconds is not None:
-            return
+        error, over = failure.value, self.record.seconds is not None
         if not isinstance(error, FlowError):
+            if over and isinstance(error, CancelledError):
+                return
             self.log.failure("answering a request failed", failure)
             error = FlowError("internal error")
-        self.refuse(error)
+        if not over:
+            self.refuse(error)
 
     def _crashed(self, failure: Failure) -> None:
         self.log.failure("sending a response failed", failure)
         self.record.failed(FlowError("internal error"))
         self.exchange.reset(INTERNAL_ERROR)
+        response = self._response
         self._end()
+        if response is not None:
+            response.stopProducing()
 
     def refuse(self, error: FlowError) -> None:
         """
         Answer with the error's status, a Proxy-Status field (RFC 9209) and its text.
         """
+        try:
+            self._refuse(error)
+        except Exception:
+            self._crashed(Failure())
+
+    def _refuse(self, error: FlowError) -> None:
         record, exchange = self.record, self.exchange
         record.failed(error)
         record.status = error.status
@@ -180,16 +242,17 @@ class Answering:
         """
         End it now, as an error.
         """
+        self.record.failed(_Aborted("the proxy is shutting down"))
         self.exchange.reset(INTERNAL_ERROR)
-        self._lost(None)
+        self._lost()
 
-    def _lost(self, reason: Failure | None) -> None:
+    def _lost(self, reason: Failure | None = None) -> None:
         """
         The exchange is over; in order, where all was done.
         """
-        if self.record.seconds is not None:
+        if self._written or self.record.seconds is not None:
             return
-        self.record.failed(_ClientGone("the client went away" if reason is not None else "the proxy is shutting down"))
+        self.record.failed(_Aborted("the client went away"))
         pending, self._pending = self._pending, None
         response = self._response
         self._end()
@@ -212,13 +275,7 @@ class Answering:
                 self.exchange.loseConnection()
 
 
-class _CutShort(Exception):
-    """
-    The response ended before its end.
-    """
-
-
-class _ClientGone(Exception):
+class _Aborted(Exception):
     """
     Nobody waits for the answer any more.
     """

@@ -21,7 +21,7 @@ CANCEL: Final = 0x8
 
 SMALL: Final = 32 << 10
 """
-Bytes of a body that are written without asking whether the client takes them.
+Bytes of a response's body that are written without asking whether the client takes them.
 """
 
 
@@ -52,12 +52,16 @@ class ExchangeBody:
     # IBody
 
     def start(self, sink: IBodySink) -> None:
+        if self.ended:
+            # It was stopped.
+            return
         self.started = True
         self._sink = sink
         self.dataReceived = sink.dataReceived
-        self._exchange.attach(self)
         if self._paused:
+            # Before anything can be delivered.
             self._exchange.pauseProducing()
+        self._exchange.attach(self)
 
     def pauseProducing(self) -> None:
         self._paused = True
@@ -133,9 +137,10 @@ class ResponseBody(ExchangeBody):
         self._declined = declined
 
     def readConnectionLost(self) -> None:
+        exchange = self._exchange
         super().readConnectionLost()
         if self._declined:
-            self._exchange.reset(CANCEL)
+            exchange.reset(CANCEL)
 
     def connectionLost(self, reason: Failure) -> None:
         super().connectionLost(reason)
@@ -182,6 +187,8 @@ class RequestBody(ExchangeBody):
         self.unwanted = False
 
     def start(self, sink: IBodySink) -> None:
+        if self.ended:
+            return
         if self.held:
             self._sink = sink
             self._waited()
@@ -192,13 +199,13 @@ class RequestBody(ExchangeBody):
         """
         Tell the client to go on. An exchange of HTTP/1.1 does so itself once there is a reader.
         """
-        if not self.held:
+        if not self.held or self.ended:
             return
         self.held = False
+        if self._exchange.version != "1.1":
+            self._exchange.respond(ResponseHead(100))
         sink = self._sink
-        if sink is not None and not self.ended:
-            if self._exchange.version != "1.1":
-                self._exchange.respond(ResponseHead(100))
+        if sink is not None:
             super().start(sink)
 
     def _stopped(self) -> None:
@@ -210,8 +217,9 @@ class RequestBody(ExchangeBody):
         self._stoppedEarly()
 
     def connectionLost(self, reason: Failure) -> None:
-        super().connectionLost(reason)
+        # First of all: what is told by and by that the body is cut short answers with an error, which is not ours.
         self._lost(reason)
+        super().connectionLost(reason)
 
 
 @implementer(IBodySink)
@@ -259,56 +267,3 @@ class RequestSink:
         self.ended = True
         self._exchange.unregisterProducer()
         self._exchange.reset(CANCEL)
-
-
-@implementer(IBodySink)
-class ResponseSink:
-    """
-    Sends a response's body to the client, on a server's exchange.
-    """
-
-    __slots__ = ("__provides__", "_alone", "_ended", "_exchange", "_producing", "_record")
-
-    def __init__(
-        self,
-        exchange: IExchange,
-        body: IBody,
-        record: RequestRecord,
-        ended: Callable[[Failure | None], None],
-        alone: bool,
-    ) -> None:
-        """
-        @param ended: called once all of the body was written, or with why it was not.
-        @param alone: nobody reads a body of the request.
-        """
-        self._exchange: Any = exchange
-        self._record = record
-        self._alone = alone
-        self._ended = ended
-        length = body.length
-        # What can't fill a buffer is never told to wait; whoever follows the exchange stops it where the client goes.
-        self._producing = length is None or length > SMALL
-        if self._producing:
-            exchange.registerProducer(body, True)
-
-    def dataReceived(self, data: Buffer) -> None:
-        self._record.bytesOut += len(data)
-        self._exchange.write(data)
-
-    def bodyEnded(self, trailers: Headers) -> None:
-        if self._producing:
-            self._exchange.unregisterProducer()
-        if trailers:
-            self._exchange.writeTrailers(trailers)
-        if self._alone:
-            self._exchange.loseConnection()
-        elif not trailers:
-            self._exchange.loseWriteConnection()
-        self._ended(None)
-
-    def bodyFailed(self, reason: Failure) -> None:
-        if self._producing:
-            self._exchange.unregisterProducer()
-        # The body may look whole to the client, where it had no length: it must not.
-        self._exchange.reset(INTERNAL_ERROR)
-        self._ended(reason)
