@@ -6,10 +6,9 @@ from hermes.testing.memory import (
     CONNECT_ERROR,
     MemoryClientExchange,
     MemoryExchange,
-    MemoryExchangeClient,
-    MemoryNetwork,
     MemoryServerExchange,
 )
+from hermes.testing.network import MemoryExchangeClient, MemoryNetwork
 
 __all__ = [
     "CONNECT_ERROR",

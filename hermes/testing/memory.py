@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
-from attrs import define, field, frozen
+from attrs import frozen
 from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import ConnectionDone, ConnectionLost
@@ -23,11 +23,9 @@ from hermes.errors import StreamReset
 from hermes.interfaces import (
     IBorrowingProtocol,
     IClientExchange,
-    IExchangeClient,
-    IExchangeHandler,
     IServerExchange,
 )
-from hermes.values import ANONYMOUS, Address, Buffer, Headers, Identity, RequestHead, ResponseHead
+from hermes.values import Address, Buffer, Headers, Identity, RequestHead, ResponseHead
 
 CONNECT_ERROR = 0xA
 
@@ -331,74 +329,3 @@ class MemoryClientExchange(MemoryExchange):
             assert self._lost is not None
             waiting.errback(self._lost)
         super()._tellLost()
-
-
-@define(eq=False)
-class MemoryNetwork:
-    """
-    The exchanges that were opened, and what moves their bytes.
-    """
-
-    ends: list[MemoryExchange] = field(factory=list)
-
-    def pair(
-        self,
-        request: RequestHead,
-        identity: Identity = ANONYMOUS,
-        source: Address | None = ("192.0.2.1", 4000),
-        version: str = "2",
-    ) -> tuple[MemoryClientExchange, MemoryServerExchange]:
-        """
-        Two joined ends. C{identity} and C{source} are the client's, as the server sees them.
-        """
-        client = MemoryClientExchange(request, ANONYMOUS, None, version)
-        server = MemoryServerExchange(request, identity, source, version)
-        client._peer, server._peer = server, client
-        self.ends += [client, server]
-        return client, server
-
-    def pump(self) -> None:
-        """
-        Carry bytes until nothing moves any more.
-        """
-        while any([end._deliver() for end in self.ends]):
-            pass
-
-    def disconnect(self) -> None:
-        """
-        Lose the connection under every exchange.
-        """
-        for end in self.ends:
-            end.disconnect()
-        self.pump()
-
-
-@implementer(IExchangeClient)
-@define(eq=False)
-class MemoryExchangeClient:
-    """
-    Opens exchanges with a handler in memory.
-
-    @ivar identity: who the handler sees.
-    @ivar exchanges: what was opened: both ends, in order.
-    @ivar failWith: where given, C{exchange} errbacks with it.
-    """
-
-    network: MemoryNetwork
-    handler: IExchangeHandler
-    identity: Identity = ANONYMOUS
-    source: Address | None = ("192.0.2.1", 4000)
-    version: str = "2"
-    exchanges: list[tuple[MemoryClientExchange, MemoryServerExchange]] = field(factory=list)
-    failWith: Exception | None = None
-
-    def exchange(self, head: RequestHead, end: bool = False) -> Deferred[IClientExchange]:
-        if self.failWith is not None:
-            return fail(self.failWith)
-        client, server = self.network.pair(head, self.identity, self.source, self.version)
-        self.exchanges.append((client, server))
-        if end:
-            server.bodyless = True
-            client.loseWriteConnection()
-        self.handler.exchangeReceived(server)
-        return succeed(client)

@@ -7,47 +7,18 @@ from __future__ import annotations
 from h2.errors import ErrorCodes
 from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.internet.error import ConnectionRefusedError
-from twisted.internet.task import Clock
-from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from hermes.errors import HopUnavailable, NotImplementedHere, Overloaded, ShuttingDown, StreamReset
 from hermes.http2.handler import EngineSettings
 from hermes.http2.pool import Pool, PoolLimits
 from hermes.interfaces import IClientExchange, IExchangeClient
-from hermes.test.http2.endpoint import Endpoint, Link
+from hermes.test.http2.endpoint import Link
+from hermes.test.http2.poolcase import GET, PoolTestCase
 from hermes.test.http2.raw import MAX_CONCURRENT_STREAMS, PREFACE, frame, goAway, settings
 from hermes.values import RequestHead, ResponseHead
 
-GET = RequestHead(b"GET", b"http", b"a.example", b"/")
 UDP = RequestHead(b"CONNECT", b"https", b"a.example", b"/", b"connect-udp")
-TWO = EngineSettings(maxStreams=2)
-
-
-class PoolTestCase(SynchronousTestCase):
-    """
-    A pool of connections to servers that take two streams each.
-    """
-
-    limits: PoolLimits | None = None
-
-    def setUp(self) -> None:
-        self.clock = Clock()
-        self.endpoint = Endpoint(self.clock, TWO)
-        self.pool = Pool(self.endpoint, self.clock, limits=self.limits)
-
-    def tearDown(self) -> None:
-        self.pool.abort()
-        self.endpoint.pump()
-        self.assertEqual(self.clock.getDelayedCalls(), [])
-
-    def opened(self, head: RequestHead = GET) -> IClientExchange:
-        """
-        An exchange that can be had at once.
-        """
-        exchange: IClientExchange = self.successResultOf(self.pool.exchange(head))
-        self.endpoint.pump()
-        return exchange
 
 
 class OpeningTests(PoolTestCase):
@@ -377,36 +348,3 @@ class EndTests(PoolTestCase):
         self.assertEqual((True, False), (one.lost, other.lost))
         self.advance(200)
         self.assertTrue(other.lost)
-
-
-class WarmTests(PoolTestCase):
-    """
-    Connections that are made in advance.
-    """
-
-    def test_theyAreMadeOneAfterTheOther(self) -> None:
-        self.pool.warm(2)
-        self.endpoint.accept()
-        self.endpoint.accept()
-        self.assertEqual(([], 2, 0), (self.endpoint.attempts, self.pool.size, self.pool.pending))
-        self.pool.warm(2)
-        self.assertEqual([], self.endpoint.attempts)
-        for _ in range(4):
-            self.opened()
-        self.assertEqual(2, self.pool.size)
-
-    def test_whereOneFailsTheNextRequestTriesAgain(self) -> None:
-        self.pool.warm(2)
-        self.endpoint.attempts.pop()[1].errback(ConnectionRefusedError())
-        self.assertEqual([], self.endpoint.attempts)
-        waiting = self.pool.exchange(GET)
-        self.endpoint.accept()
-        self.successResultOf(waiting)
-
-    def test_closingEndsThem(self) -> None:
-        self.pool.warm(3)
-        link = self.endpoint.accept()
-        self.pool.close()
-        self.endpoint.pump()
-        self.assertTrue(link.lost)
-        self.assertEqual([], self.endpoint.attempts)
