@@ -12,6 +12,7 @@ from twisted.application.service import IService
 from twisted.python.usage import Options as _Options
 from twisted.python.usage import UsageError
 
+from hermes.admin.status import addressText
 from hermes.admin.workers import Workers
 from hermes.assembly import Assembly
 from hermes.config import ConfigError, NodeConfig, loadNode
@@ -87,5 +88,6 @@ def makeSumming(reactor: Any, supervisor: Supervisor) -> IListener:
     The admin listener of a supervisor, which sums what its workers say.
     """
     assert supervisor.config.admin is not None
-    site = Workers(reactor, supervisor.workerAdminSockets).site()
-    return SiteListener(ADMIN, supervisor.config.admin.bind, site, Network(reactor))
+    workers = Workers(reactor, supervisor.workerAdminSockets, lambda: {ADMIN: addressText(listener.getHost())})
+    listener = SiteListener(ADMIN, supervisor.config.admin.bind, workers.site(), Network(reactor))
+    return listener

@@ -21,6 +21,9 @@ _STARTED = "process_start_time_seconds"
 # Where a sum would say something else than each does.
 _LARGEST = frozenset({"process_start_time_seconds", "process_max_fds", "hermes_build_info", ROUND_TRIP})
 
+# How an endpoint may be, the best first.
+_STATES = ("up", "down", "ejected", "unhealthy")
+
 
 class _Families:
     """
@@ -105,7 +108,8 @@ def _cumulative(text: str) -> str:
 
 def sumStatus(statuses: list[dict[str, object]]) -> dict[str, object]:
     """
-    The status of a node of the statuses of its workers: counts are added, lists joined, the rest is the first one's.
+    The status of a node of the statuses of its workers: counts are added, lists joined, of an endpoint's states the
+    worst counts, the rest is the first one's.
     """
     total: dict[str, object] = dict(statuses[0])
     for status in statuses[1:]:
@@ -123,20 +127,31 @@ def _joined(one: object, other: object) -> object:
     if isinstance(one, list) and isinstance(other, list):
         return _joinedLists(one, other)
     if isinstance(one, dict) and isinstance(other, dict):
-        return {name: _joined(one.get(name), other.get(name)) for name in {**one, **other}}
+        joined = {name: _joined(one.get(name), other.get(name)) for name in {**one, **other}}
+        return _worst(joined, one, other) if "state" in one and "state" in other else joined
     return other if one is None else one
+
+
+def _worst(joined: dict[str, object], one: dict[str, object], other: dict[str, object]) -> dict[str, object]:
+    """
+    An endpoint is as well as it is for the worker that gets on with it worst: the others may not have tried.
+    """
+    joined["state"] = max(str(one["state"]), str(other["state"]), key=_STATES.index)
+    joined["healthy"] = one.get("healthy") is True and other.get("healthy") is True
+    return joined
 
 
 def _joinedLists(one: list[object], other: list[object]) -> list[object]:
     """
-    Entries of the same name are one entry.
+    Entries of the same name, or else of the same address, are one entry.
     """
-    named: dict[Any, object] = {entry["name"]: entry for entry in one if isinstance(entry, dict) and "name" in entry}
-    if not named and one:
+    if not all(_key(entry) for entry in one + other):
         return one + other
+    known: dict[Any, object] = {_key(entry): entry for entry in one}
     for entry in other:
-        if isinstance(entry, dict) and "name" in entry:
-            named[entry["name"]] = _joined(named.get(entry["name"]), entry)
-        else:
-            return one + other
-    return list(named.values())
+        known[_key(entry)] = _joined(known.get(_key(entry)), entry)
+    return list(known.values())
+
+
+def _key(entry: object) -> object:
+    return (entry.get("name") or entry.get("address")) if isinstance(entry, dict) else None

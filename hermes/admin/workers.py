@@ -5,7 +5,7 @@ The admin listener of a node with workers: asks each of them, and adds up.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred, gatherResults
@@ -42,12 +42,16 @@ class Workers:
 
     log = Logger()
 
-    def __init__(self, reactor: Any, sockets: Callable[[], Sequence[str]]) -> None:
+    def __init__(
+        self, reactor: Any, sockets: Callable[[], Sequence[str]], addresses: Callable[[], Mapping[str, str]]
+    ) -> None:
         """
         @param sockets: gives the paths of the Unix sockets of the workers that run.
+        @param addresses: gives the addresses, by name, of listeners of all together where each has one of its own, too.
         """
         self._reactor = reactor
         self._sockets = sockets
+        self._addresses = addresses
         self._ledger = Ledger()
 
     def _ask(self, page: str) -> Deferred[list[bytes]]:
@@ -91,7 +95,11 @@ class Workers:
         def summed(bodies: list[bytes]) -> dict[str, Any]:
             if not bodies:
                 return {"draining": True, "workers": 0}
-            return sumStatus([json.loads(body) for body in bodies])
+            total: dict[str, Any] = sumStatus([json.loads(body) for body in bodies])
+            common = self._addresses()
+            for listener in total["listeners"]:
+                listener["address"] = common.get(listener["name"], listener["address"])
+            return total
 
         return self._ask("status").addCallback(summed)
 

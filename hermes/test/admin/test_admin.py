@@ -4,6 +4,8 @@ Metrics of flows, and the sums of metrics and status over workers.
 
 from __future__ import annotations
 
+from typing import Any
+
 from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from twisted.trial.unittest import SynchronousTestCase
@@ -128,3 +130,23 @@ class SumTests(SynchronousTestCase):
         self.assertEqual(total["flows"], {"open": 5})
         self.assertEqual(total["listeners"], [{"name": "apps", "address": "127.0.0.1:1", "flows": 5}])
         self.assertEqual((total["node"], total["draining"], total["workers"]), ("edge", True, 2))
+
+    def test_anEndpointIsAsWellAsTheWorstOffWorkerSays(self) -> None:
+        def status(state: str, error: str | None = None) -> dict[str, object]:
+            endpoint = {"state": state, "healthy": state != "unhealthy", "ejected": state == "ejected", "active": 1}
+            endpoints = [{"address": "a:1", **endpoint, "error": error}, {"address": "b:1", "state": "up", "active": 2}]
+            return {"upstreams": [{"name": "shop", "requests": 3, "endpoints": endpoints}], "listeners": []}
+
+        for states, state, healthy, ejected in (
+            (("up", "up"), "up", True, False),
+            (("up", "down"), "down", True, False),
+            (("ejected", "down", "up"), "ejected", True, True),
+            (("up", "unhealthy", "ejected"), "unhealthy", False, True),
+        ):
+            total: Any = sumStatus([status(each, "refused" if each == "unhealthy" else None) for each in states])
+            (upstream,) = total["upstreams"]
+            first, second = upstream["endpoints"]
+            self.assertEqual((first["state"], first["healthy"], first["ejected"]), (state, healthy, ejected))
+            self.assertEqual(first["error"], None if healthy else "refused")
+            count = len(states)
+            self.assertEqual((first["active"], second["active"], upstream["requests"]), (count, 2 * count, 3 * count))
