@@ -119,18 +119,22 @@ class RequestHandler:
 
     def begin(self, answering: Answering) -> None:
         """
-        An exchange begins.
+        An exchange begins, be it only to be refused.
 
         @raise FlowError: where no more are taken.
         """
+        refusal: FlowError | None = None
         if self._draining:
-            raise ShuttingDown("the proxy is shutting down")
-        if len(self._open) >= self.maxRequests:
-            raise Overloaded(f"{self.maxRequests} requests are open: no more are taken")
-        self.started += 1
+            refusal = ShuttingDown("the proxy is shutting down")
+        elif len(self._open) >= self.maxRequests:
+            refusal = Overloaded(f"{self.maxRequests} requests are open: no more are taken")
+        else:
+            self.started += 1
         self._open[answering] = None
         for observer in self._observers:
             observer.requestStarted(answering.record)
+        if refusal is not None:
+            raise refusal
 
     def ended(self, answering: Answering) -> None:
         """
