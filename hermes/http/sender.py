@@ -62,7 +62,10 @@ class _Sending:
     One request, until its response is there.
     """
 
-    __slots__ = ("_client", "_exchange", "_expects", "_head", "_opening", "_request", "_responded", "_sink", "_try")
+    __slots__ = (
+        *("_again", "_client", "_exchange", "_expects", "_head", "_opening", "_request", "_responded", "_sink"),
+        "_try",
+    )
 
     def __init__(self, client: IExchangeClient, attempt: Attempt, request: Request) -> None:
         self._client = client
@@ -70,6 +73,8 @@ class _Sending:
         self._request = request
         self._head = request.head
         self._sink: RequestSink | None = None
+        # Whether a connection that had closed was replaced.
+        self._again = False
         # Whether the body waits for the peer's 100.
         self._expects = False
         self._exchange: Any = None
@@ -127,7 +132,13 @@ class _Sending:
         if body is not None:
             self._expects = (fieldValue(request.head.headers, b"expect") or b"").lower() == b"100-continue"
             sink = self._sink = RequestSink(exchange, body, request.record)
-            body.start(sink)
+            try:
+                body.start(sink)
+            except Exception:
+                failure = Failure()
+                exchange.reset(CANCEL)
+                self._fail(failure)
+                return
         exchange.whenAnswered(self._answered, self._broken)
 
     def _informed(self, head: ResponseHead) -> None:
@@ -175,6 +186,7 @@ class _Sending:
                 failure = Failure(RequestBroken("the request was broken off before it was answered"))
         elif isinstance(error, HopUnavailable):
             if self._mayOpenAgain():
+                self._again, self._exchange = True, None
                 self._open()
                 return
             failure = Failure(RequestBroken(str(error)))
@@ -185,11 +197,12 @@ class _Sending:
     def _mayOpenAgain(self) -> bool:
         """
         A connection that waited may have been closed by the peer just as the request went out (RFC 9112 section 9.3.1).
-        Nothing was done then, or can be done again.
+        Nothing was done then, or can be done again; once, lest a request that servers end with goes through them all.
         """
         request = self._request
         return (
             self._responded is not None
+            and not self._again
             and self._exchange.reused
             and request.body is None
             and request.head.method in IDEMPOTENT
@@ -199,4 +212,8 @@ class _Sending:
         if self._responded is not None:
             if failure.check(CancelledError):
                 failure = Failure(CancelledError())
-            self._settle().errback(failure)
+            sink, responded = self._sink, self._settle()
+            if sink is not None:
+                # Nobody takes the rest of the body, and who sends it may wait for leave to go on.
+                sink.over()
+            responded.errback(failure)

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 
 from hermes.errors import NoRoute
@@ -203,6 +204,19 @@ class FromHTTP1Tests(EndTests):
 class ToHTTP1Tests(EndTests):
     far = "1.1"
 
+    def test_anOriginThatSpeaksNoHTTPDoesNotLeaveTheUploadWaiting(self) -> None:
+        self.ask(b"POST", body=b"half", more=True)
+        ours, theirs = self.links[-1]
+        ours.producer.pauseProducing()
+        theirs.write(b"SSH-2.0-x\r\n\r\n")
+        self.pump()
+        self.assertEqual(self.status, 502)
+        self.browser.write(b" and half")
+        self.browser.loseWriteConnection()
+        self.pump()
+        assert self.body.lost is not None
+        self.assertTrue(self.body.lost.check(ConnectionDone))
 
-class HTTP1Tests(EndTests):
-    near = far = "1.1"
+
+class HTTP1Tests(ToHTTP1Tests):
+    near = "1.1"
