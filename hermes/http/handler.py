@@ -132,7 +132,10 @@ class RequestHandler:
             self.started += 1
         self._open[answering] = None
         for observer in self._observers:
-            observer.requestStarted(answering.record)
+            try:
+                observer.requestStarted(answering.record)
+            except Exception:
+                self.log.failure("{observer} failed on a request's beginning", observer=observer)
         if refusal is not None:
             raise refusal
 
