@@ -210,9 +210,8 @@ class RequestBody(ExchangeBody):
 
     def _stopped(self) -> None:
         # The response goes on; what still comes is not listened to.
-        if self.started and self._paused:
-            self._paused = False
-            self._exchange.resumeProducing()
+        if self.started:
+            self._exchange.ignore()
         self.unwanted = True
         self._stoppedEarly()
 

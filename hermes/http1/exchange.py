@@ -30,6 +30,10 @@ _TRANSPORT_METHODS = (
 )
 
 
+def _ignored(data: memoryview) -> None:
+    pass
+
+
 @implementer(IExchange)
 class Exchange:
     """
@@ -130,6 +134,11 @@ class Exchange:
     def resumeProducing(self) -> None:
         self.readPaused = False
         self._connection.pump()
+
+    def ignore(self) -> None:
+        if not self._tunnelling:
+            self.bodyReceived = _ignored  # type: ignore[method-assign]  # so that what is read asks nothing
+            self.resumeProducing()
 
     def stopProducing(self) -> None:
         self.loseConnection()

@@ -83,6 +83,14 @@ class Exchange(Inbound):
     def stopProducing(self) -> None:
         self.loseConnection()
 
+    def ignore(self) -> None:
+        if self._lost is None:
+            self._drop()
+            if self._peerEnded:
+                self._tellPeerEnd()
+            else:
+                self.credit()
+
     # Ending
 
     def _finishIfDone(self) -> None:

@@ -38,6 +38,12 @@ class IExchange(IAttachable):
         End the exchange at once with an HTTP/2 error code (RFC 9113 section 7); on HTTP/1.1 the connection is aborted.
         """
 
+    def ignore() -> None:
+        """
+        What is still to come of the peer's body is read away; the attached protocol hears of its end, and no more of
+        what it holds. Not for tunnels.
+        """
+
     def writeTrailers(trailers: Headers) -> None:
         """
         Send trailer fields and end our body, in place of C{loseWriteConnection}.

@@ -83,6 +83,7 @@ class MemoryExchange:
         self._producer: IPushProducer | None = None
         self._producerPaused = False
         self._closing = False
+        self._ignoring = False
         self._lost: Failure | None = None
         self._lostCallback: Callable[[Failure], None] | None = None
 
@@ -162,6 +163,9 @@ class MemoryExchange:
     def stopProducing(self) -> None:
         self.loseConnection()
 
+    def ignore(self) -> None:
+        self._ignoring = self._reading = True
+
     def getPeer(self) -> IAddress:
         return IPv4Address("TCP", *self.source) if self.source is not None else UNIXAddress(None)
 
@@ -209,7 +213,7 @@ class MemoryExchange:
         if self._lost is not None:
             return
         if isinstance(item, bytes):
-            if self._closing:
+            if self._closing or self._ignoring:
                 return
             assert self.protocol is not None
             self.protocol.dataReceived(memoryview(item) if self._borrows else item)  # type: ignore[arg-type]
