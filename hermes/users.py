@@ -6,19 +6,28 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import time
 from base64 import b64decode, b64encode
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from os import urandom
 from threading import Lock
 from typing import Final
 
 from attrs import field, frozen
+from twisted.logger import Logger
 from zope.interface import implementer
 
 from hermes.interfaces import IAuthenticator
 from hermes.wire.errors import MalformedError
 from hermes.wire.fields import parseBasic, parseBearer
+
+MAX_WRONG: Final = 32
+"""
+Wrong passwords that are derived at once, where passwords are hashed; from then on L{WRONG_RATE} of them each second.
+"""
+
+WRONG_RATE: Final = 2.0
 
 SCRYPT_PREFIX: Final = "scrypt:"
 MAX_SCRYPT_MEMORY: Final = 256 * 1024 * 1024
@@ -154,10 +163,17 @@ class Users:
     @ivar required: whether nobody is let in without a credential, whatever a listener's C{anonymous} says.
     """
 
+    log = Logger()
+
     def __init__(
-        self, secrets: Mapping[str, UserSecret], required: bool = False, remembered: int = MAX_REMEMBERED
+        self,
+        secrets: Mapping[str, UserSecret],
+        required: bool = False,
+        remembered: int = MAX_REMEMBERED,
+        seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         """
+        @param seconds: the time, for L{MAX_WRONG}.
         @raise ValueError: where a name or a hashed password can't be used, or two users have one token.
         """
         self.required = required
@@ -169,6 +185,9 @@ class Users:
         self._lock = Lock()
         self._right = Verdicts(remembered)
         self._wrong = Verdicts(remembered)
+        self._seconds = seconds
+        self._guesses = float(MAX_WRONG)
+        self._guessedAt = seconds()
         for name, secret in secrets.items():
             if not name or ":" in name:
                 raise ValueError(f"{name!r} can't be a user's name: it is empty or has a colon")
@@ -218,11 +237,32 @@ class Users:
         known = self.knownPassword(user, password)
         if known is not None:
             return known
+        if not self._mayDerive():
+            return False
         name, given = _encoded(user, password)
         right = self._verify(user, given)
         with self._lock:
+            if right:
+                self._guesses = min(float(MAX_WRONG), self._guesses + 1)
             (self._right if right else self._wrong).remember(self._credential(name, given), right)
         return right
+
+    def _mayDerive(self) -> bool:
+        """
+        Whether there are not too many wrong passwords already: each costs a derivation, and so does what is not known
+        yet. Whoever was let in before is known.
+        """
+        with self._lock:
+            now = self._seconds()
+            wereOut = self._guesses < 1
+            self._guesses = min(float(MAX_WRONG), self._guesses + (now - self._guessedAt) * WRONG_RATE)
+            self._guessedAt = now
+            if self._guesses >= 1:
+                self._guesses -= 1
+                return True
+        if not wereOut:
+            self.log.warn("too many wrong passwords: those that are not known yet are refused for a while")
+        return False
 
     def knownPassword(self, user: str, password: str) -> bool | None:
         name, given = _encoded(user, password)

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from hermes.interfaces import IAuthenticator
-from hermes.users import PasswordHash, ScryptCost, Users, UserSecret, hashPassword
+from hermes.users import MAX_WRONG, WRONG_RATE, PasswordHash, ScryptCost, Users, UserSecret, hashPassword
 
 CHEAP = ScryptCost(16, 1, 1)
 
@@ -146,6 +146,45 @@ class UsersTests(SynchronousTestCase):
 
     def test_secretsAreNotShown(self) -> None:
         self.assertNotIn("sesame", repr(UserSecret(password="sesame", token="sesame")))
+
+
+class GuessTests(SynchronousTestCase):
+    """
+    Wrong passwords cost the time of all.
+    """
+
+    def setUp(self) -> None:
+        self.now = 0.0
+        self.users = Users(
+            {name: UserSecret(password=hashPassword(name, CHEAP)) for name in ("bob", "eve")}, seconds=lambda: self.now
+        )
+
+    def guess(self, count: int) -> None:
+        """
+        So many wrong passwords, none twice.
+        """
+        for number in range(count):
+            self.assertIsNone(self.users.authenticate(basic("bob", f"{self.now} {number}")))
+
+    def test_thereAreOnlySoManyAtOnce(self) -> None:
+        self.assertEqual(self.users.authenticate(basic("bob", "bob")), "bob")
+        self.guess(MAX_WRONG)
+        self.assertIsNone(self.users.authenticate(basic("eve", "eve")))
+        # Who was let in before still is.
+        self.assertEqual(self.users.authenticate(basic("bob", "bob")), "bob")
+
+    def test_laterThereAreMore(self) -> None:
+        self.guess(2 * MAX_WRONG)
+        self.now += 1 / WRONG_RATE
+        self.assertEqual(self.users.authenticate(basic("eve", "eve")), "eve")
+
+    def test_rightOnesDoNotCount(self) -> None:
+        names = [f"user{number}" for number in range(2 * MAX_WRONG)]
+        self.users = Users(
+            {name: UserSecret(password=hashPassword(name, CHEAP)) for name in names}, seconds=lambda: self.now
+        )
+        for name in names:
+            self.assertEqual(self.users.authenticate(basic(name, name)), name)
 
 
 class PasswordHashTests(SynchronousTestCase):
