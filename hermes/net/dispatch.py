@@ -49,8 +49,11 @@ def installLeanDispatch(reactor: Any) -> bool:
 
     def doPoll(timeout: float | None) -> None:
         if ending:
-            # Timers have asked for it.
+            # Timers have asked for it. What is called may set another, due before those that were known, or stop all.
             endTurn()
+            due = 0.0 if inner._justStopped else inner.timeout()
+            if due is not None and (timeout is None or due < timeout):
+                timeout = due
         try:
             events = poller.poll(-1 if timeout is None else timeout, len(selectables) or 1)
         except OSError as error:

@@ -131,3 +131,139 @@ class LeanDispatchTests(SynchronousTestCase):
         self.turn()
         self.turn()
         self.assertIsInstance(recorder.reason, ConnectionAborted)
+
+
+class Poller:
+    """
+    Remembers for how long it was to wait, and does not.
+    """
+
+    def __init__(self, poller: Any, heard: list[object]) -> None:
+        self._poller = poller
+        self._heard = heard
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._poller, name)
+
+    def poll(self, timeout: float, most: int) -> Any:
+        self._heard.append(timeout)
+        return self._poller.poll(0, most)
+
+
+class TurnTests(SynchronousTestCase):
+    """
+    What is done at the end of a turn of the reactor.
+
+    @ivar heard: what happened, in order; for how long the reactor would have waited among it.
+    """
+
+    def setUp(self) -> None:
+        self.heard: list[object] = []
+        self.reactor = Reactor()
+        self.addCleanup(self.reactor._poller.close)
+        self.reactor._poller = Poller(self.reactor._poller, self.heard)
+        self.assertTrue(installLeanDispatch(self.reactor))
+        self.atTurnsEnd: Any = self.reactor.atTurnsEnd  # type: ignore[attr-defined]
+
+    def note(self, what: object) -> Any:
+        return lambda: self.heard.append(what)
+
+    def turn(self, timeout: float | None = 7.0) -> None:
+        self.heard.clear()
+        self.reactor.doIteration(timeout)
+
+    def connection(self, received: Any) -> Any:
+        """
+        A connection whose protocol does this with what it receives; the peer's end.
+        """
+        ours, peer = unixPair()
+        self.addCleanup(peer.close)
+        self.addCleanup(ours.close)
+        recorder = Recorder()
+        recorder.dataReceived = received  # type: ignore[method-assign]
+        StreamTransport(ours, self.reactor).attach(recorder)
+        return peer
+
+    def test_itComesOnceAndAfterAllThatHasArrived(self) -> None:
+        def received(data: Any) -> None:
+            self.heard.append("received")
+            self.atTurnsEnd(self.note("end"))
+
+        peers = [self.connection(received) for _ in range(3)]
+        for peer in peers:
+            peer.send(b"data")
+        self.turn()
+        self.assertEqual(self.heard, [7.0, "received", "received", "received", "end", "end", "end"])
+        self.turn()
+        self.assertEqual(self.heard, [7.0])
+
+    def test_whatTimersAskForComesBeforeTheWait(self) -> None:
+        self.reactor.callLater(0, lambda: self.atTurnsEnd(self.note("end")))
+        self.reactor.runUntilCurrent()
+        self.turn()
+        self.assertEqual(self.heard, ["end", 7.0])
+        self.turn()
+        self.assertEqual(self.heard, [7.0])
+
+    def test_itComesInOrder(self) -> None:
+        for number in range(3):
+            self.atTurnsEnd(self.note(number))
+        self.turn()
+        self.assertEqual(self.heard, [0, 1, 2, 7.0])
+
+    def test_whatIsAskedForThereBelongsToTheSameTurn(self) -> None:
+        def end() -> None:
+            self.heard.append("end")
+            self.atTurnsEnd(self.note("its end"))
+
+        self.atTurnsEnd(end)
+        self.atTurnsEnd(self.note("other"))
+        self.turn()
+        self.assertEqual(self.heard, ["end", "other", "its end", 7.0])
+
+    def test_oneThatFailsKeepsNothingFromTheOthers(self) -> None:
+        def fail() -> None:
+            raise ZeroDivisionError
+
+        def received(data: Any) -> None:
+            for call in (self.note(1), fail, self.note(2)):
+                self.atTurnsEnd(call)
+
+        peer = self.connection(received)
+        peer.send(b"data")
+        self.turn()
+        self.assertEqual(self.heard, [7.0, 1, 2])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.atTurnsEnd(fail)
+        self.atTurnsEnd(self.note(3))
+        self.turn()
+        self.assertEqual(self.heard, [3, 7.0])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_aTimerThatIsSetThereIsNotWaitedBeyond(self) -> None:
+        for wait in (None, 7.0):
+            self.atTurnsEnd(lambda: self.reactor.callLater(0, self.note("due")))
+            self.turn(wait)
+            self.assertEqual(self.heard, [0])
+            self.reactor.runUntilCurrent()
+            self.assertEqual(self.heard, [0, "due"])
+
+    def test_laterTimersChangeNothing(self) -> None:
+        self.atTurnsEnd(lambda: self.reactor.callLater(1000, self.note("due")))
+        self.turn()
+        self.assertEqual(self.heard, [7.0])
+        self.atTurnsEnd(self.note("end"))
+        self.turn(0)
+        self.assertEqual(self.heard, ["end", 0])
+
+    def test_withoutTimersItWaitsForWhatArrives(self) -> None:
+        self.atTurnsEnd(self.note("end"))
+        self.turn(None)
+        self.assertEqual(self.heard, ["end", -1])
+
+    def test_aReactorThatIsStoppedThereWaitsNoMore(self) -> None:
+        self.reactor._started = self.reactor.running = True
+        self.reactor._stopped = False
+        self.atTurnsEnd(self.reactor.stop)
+        self.turn(None)
+        self.assertEqual(self.heard, [0])
