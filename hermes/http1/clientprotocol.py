@@ -197,6 +197,8 @@ class HTTP1ClientProtocol(Connection):
             self._held.clear()
             exchange.writeFinished()
         if tunnel:
+            # The request goes first, even to a server that did not wait for it.
+            self._uncork()
             self._held.release(self.transport, exchange.producer)
         exchange.bodyless = not tunnel and response.body is None
         if response.body is not None:

@@ -14,6 +14,11 @@ from hermes.values import Buffer
 
 _SMALL: Final = 8 << 10
 
+MAX_CORKED: Final = 64
+"""
+Pieces that wait for the end of a turn; a transport that knows nothing of them can't tell its producer to pause.
+"""
+
 
 class Wire(Protocol):
     """
@@ -41,6 +46,8 @@ class Wire(Protocol):
             if not self._corked:
                 self._atTurnsEnd(self._uncork)
             self._corked += map(bytes, buffers)
+            if len(self._corked) > MAX_CORKED:
+                self._uncork()
         elif self._corked:
             corked, self._corked = self._corked, []
             self.transport.writeSequence([*corked, *buffers])

@@ -5,13 +5,11 @@ replaced but the sockets and the time.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectionAborted, ConnectionDone
 from twisted.internet.interfaces import IProtocol, IProtocolFactory
-from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
@@ -32,33 +30,11 @@ from hermes.test.fabric.fakedialer import FakeDialer
 from hermes.test.http.forwarding import Watching
 from hermes.test.http1.memory import Handler, MemoryTransport
 from hermes.test.http2.wire import Reader
+from hermes.test.turns import TurningClock
 from hermes.users import Users
 from hermes.values import Headers, Identity, RequestHead, ResponseHead
 
 CANCEL = 8
-
-
-class TurningClock(Clock):
-    """
-    Time of a reactor that has turns, see L{hermes.net.dispatch}.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.ending: list[Callable[[], object]] = []
-        self.atTurnsEnd = self.ending.append
-
-    def endTurn(self) -> bool:
-        """
-        Do what was left for the end of the turn; whether there was anything.
-        """
-        any_ = bool(self.ending)
-        while self.ending:
-            calls = self.ending[:]
-            self.ending.clear()
-            for call in calls:
-                call()
-        return any_
 
 
 class Turning(SynchronousTestCase):
