@@ -24,7 +24,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from hermes.errors import FlowError, HopRefused, HopUnavailable, HopUntrusted, ShuttingDown
-from hermes.interfaces import IClientExchange, IDatagramReceiver, IDialer, IExchangeClient, IHop
+from hermes.interfaces import IClientExchange, IDatagramReceiver, IDialer, IHop, IReadyExchangeClient
 from hermes.tunnel.client import TunnelDialer, TunnelOptions
 from hermes.tunnel.remote import PENDING, RemoteServerEndpoint
 from hermes.values import Flow, RequestHead, Target
@@ -184,7 +184,7 @@ class _Reach:
         return sum(connection.openExchanges for connection in getattr(self.client, "connections", ()))
 
 
-@implementer(IDialer, IExchangeClient)
+@implementer(IDialer, IReadyExchangeClient)
 @define(eq=False)
 class _Reaches:
     """
@@ -209,6 +209,17 @@ class _Reaches:
         if not self._closing and len(self._balancer.endpoints) == 1:
             return self.reach(self._balancer.endpoints[0].address).client.exchange(head, end)  # type: ignore[no-any-return]
         return self._try(lambda reach: reach.client.exchange(head, end))
+
+    def tryExchange(self, head: RequestHead, end: bool = False) -> IClientExchange | None:
+        """
+        See L{hermes.interfaces.IReadyExchangeClient}.
+        """
+        if self._closing or len(self._balancer.endpoints) != 1:
+            return None
+        reach = self._reaches.get(self._balancer.endpoints[0].address)
+        if reach is None or not IReadyExchangeClient.providedBy(reach.client):
+            return None
+        return reach.client.tryExchange(head, end)
 
     def preferred(self) -> str:
         """

@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IProtocolFactory, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface import implementer
+from zope.interface import directlyProvides, implementer
 from zope.interface.verify import verifyObject
 
 from hermes.errors import (
@@ -26,7 +26,7 @@ from hermes.errors import (
     TargetRefused,
     TargetTimeout,
 )
-from hermes.interfaces import IClientExchange, IDialer, IHop
+from hermes.interfaces import IClientExchange, IDialer, IHop, IReadyExchangeClient
 from hermes.test.tunnel.fakes import Authenticator, Datagrams, Flows, Stream
 from hermes.testing import MemoryExchangeClient, MemoryNetwork
 from hermes.tunnel.client import HopTimeout, TunnelOptions
@@ -80,7 +80,7 @@ class Endpoint:
         return fail(AssertionError("not in this test"))
 
 
-@define(eq=False)
+@define(eq=False, slots=False)
 class Client:
     """
     The client of one endpoint.
@@ -164,6 +164,22 @@ class HopTests(SynchronousTestCase):
         self.network.pump()
         self.successResultOf(opening)
         self.assertEqual(len(self.clients["a:1"].inner.exchanges), 2)
+
+    def test_anExchangeGoesAtOnceWhereTheClientOfTheOneEndpointCan(self) -> None:
+        head = RequestHead(b"GET", b"http", b"a.example", b"/")
+        several: Any = self.hop.dialer
+        self.assertIsNone(several.tryExchange(head, True))
+        one: Any = self.makeHop("c:1").dialer
+        # Nothing has been opened to it, and its client is not known yet.
+        self.assertIsNone(one.tryExchange(head, True))
+        opened = self.successResultOf(one.exchange(head, True))
+        client: Any = self.clients["c:1"]
+        self.assertIsNone(one.tryExchange(head, True))
+        directlyProvides(client, IReadyExchangeClient)
+        client.tryExchange = lambda head, end: opened
+        self.assertIs(one.tryExchange(head, True), opened)
+        one.close()
+        self.assertIsNone(one.tryExchange(head, True))
 
     def test_anEndpointThatCannotBeReachedIsPassedOver(self) -> None:
         self.connect()
