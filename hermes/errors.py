@@ -221,8 +221,10 @@ class StreamReset(HermesError):
     A stream ended with RST_STREAM, from the peer or from us.
 
     @ivar code: the HTTP/2 error code (RFC 9113 section 7).
+    @ivar drained: the peer's connection was ending, and it has not looked at the stream (GOAWAY, section 6.8).
     """
 
-    def __init__(self, code: int, message: str = "") -> None:
+    def __init__(self, code: int, message: str = "", drained: bool = False) -> None:
         super().__init__(message or f"stream reset with error code {code}")
         self.code = code
+        self.drained = drained

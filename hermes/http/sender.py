@@ -180,6 +180,11 @@ class _Sending:
     def _broken(self, failure: Failure) -> None:
         error = failure.value
         if isinstance(error, StreamReset):
+            if error.drained and self._responded is not None and self._request.body is None and not self._again:
+                # A server that closes in order has not looked at it: whatever its method, it goes on another connection.
+                self._again, self._exchange = True, None
+                self._open()
+                return
             if error.code == REFUSED_STREAM:
                 failure = Failure(StreamRefused("the next hop refused the request"))
             else:

@@ -254,7 +254,7 @@ class Connection(Liveness):
         for streamID, lane in list(self._engine.lanes.items()):
             if streamID > lastStreamID and streamID % 2 == int(self.client) and isinstance(lane.exchange, Exchange):
                 self._engine.dropLane(lane)
-                lane.exchange.lost(Failure(StreamReset(ErrorCodes.REFUSED_STREAM, "refused by GOAWAY")))
+                lane.exchange.lost(Failure(StreamReset(ErrorCodes.REFUSED_STREAM, "refused by GOAWAY", drained=True)))
         self._laneClosed()
 
     def connectionFailed(self, code: int, message: str) -> None:

@@ -13,7 +13,16 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from hermes.errors import BadRequest, FlowError, HopRefused, HopUnavailable, RequestBroken, StreamRefused, TargetRefused
+from hermes.errors import (
+    BadRequest,
+    FlowError,
+    HopRefused,
+    HopUnavailable,
+    RequestBroken,
+    StreamRefused,
+    StreamReset,
+    TargetRefused,
+)
 from hermes.http.sender import REFUSED_STREAM, ExchangeSender, OriginConfused
 from hermes.interfaces import IClientExchange, IReadyExchangeClient, IRequestSender
 from hermes.messages import BytesBody, Response
@@ -289,6 +298,21 @@ class BrokenTests(Sending):
         self.closed()
         self.assertFails(RequestBroken, True)
         self.assertEqual(len(self.client.exchanges), 2)
+
+    def test_whatAConnectionThatEndsInOrderHadNotLookedAtGoesOnAnother(self) -> None:
+        for head in (GET, POST):
+            self.client.exchanges.clear()
+            self.send(head, body=None)
+            self.lose(StreamReset(REFUSED_STREAM, drained=True))
+            self.assertNoResult(self.sent)
+            self.respond(201)
+            self.assertEqual((self.successResultOf(self.sent).head.status, len(self.client.exchanges)), (201, 2))
+
+    def test_twiceItIsTheAskersToDecide(self) -> None:
+        self.send(POST, body=None)
+        for _ in range(2):
+            self.lose(StreamReset(REFUSED_STREAM, drained=True))
+        self.assertFails(StreamRefused, False)
 
     def test_aNewConnectionIsNot(self) -> None:
         self.send()
