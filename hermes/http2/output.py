@@ -16,6 +16,11 @@ from hermes.http2.handler import EngineSettings, HeaderList
 from hermes.http2.state import Closed, Lane, State
 from hermes.values import Buffer
 
+MAX_GATHERED = 256 << 10
+"""
+Bytes behind which no more DATA is gathered.
+"""
+
 _HEADS = 16
 _FLAGS = 4
 
@@ -116,20 +121,24 @@ class Output:
         self._guard.windowUpdates.earn(4)
         return packHeader(size, DATA, 0, lane.streamID)
 
-    def addData(self, lane: Lane, buffers: Sequence[Buffer], size: int) -> None:
+    def addData(self, lane: Lane, buffers: Sequence[Buffer], size: int) -> bool:
         """
         Send a DATA frame behind what is still to be sent; for a small one.
 
         @param buffers: copied; C{size} bytes in all, at most L{sendWindow}.
+        @return: whether it was: not where that is much already, and is to be taken first.
         """
         if self.state.unsent:
             self._collect()
         out = self._out
+        if len(out) > MAX_GATHERED:
+            return False
         self._lastFlags = len(out) + _FLAGS
         out += self.frameData(lane, size)
         for buffer in buffers:
             out += buffer
         self._lastLane, self._lastEnd = lane, len(out)
+        return True
 
     def endLane(self, lane: Lane) -> None:
         """

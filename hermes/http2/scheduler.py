@@ -78,9 +78,9 @@ class Scheduler:
         engine = self._engine
         window = engine.sendWindow(lane)
         if engine.unsent:
-            if size <= _SMALL and size <= window and self._atTurnsEnd is not None:
-                # Behind a head that has not gone: one write carries both.
-                engine.addData(lane, buffers, size)
+            # Behind a head that has not gone: one write carries both.
+            gathers = size <= _SMALL and size <= window and self._atTurnsEnd is not None
+            if gathers and engine.addData(lane, buffers, size):
                 return size
             self._flush()
         if size <= window:

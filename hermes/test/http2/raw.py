@@ -252,8 +252,8 @@ class Peer:
 
     connection: Connection
 
-    def __init__(self, chunk: int = 0, handler: Keeper | None = None) -> None:
-        self.clock = Clock()
+    def __init__(self, chunk: int = 0, handler: Keeper | None = None, clock: Clock | None = None) -> None:
+        self.clock = clock or Clock()
         self.handler = handler or Keeper()
         self.wire = Wire()
         self.chunk = chunk
@@ -327,8 +327,9 @@ class RawClient(Peer):
         answers: bool = False,
         handshake: bool = True,
         chunk: int = 0,
+        clock: Clock | None = None,
     ) -> None:
-        super().__init__(chunk, Answering() if answers else Keeper())
+        super().__init__(chunk, Answering() if answers else Keeper(), clock)
         self.connection = ServerConnection(self.handler, self.clock, settings)
         self._begin()
         if handshake:
@@ -351,8 +352,9 @@ class RawServer(Peer):
         request: RequestHead = REQUEST,
         end: bool = True,
         offers: tuple[tuple[int, int], ...] = (),
+        clock: Clock | None = None,
     ) -> None:
-        super().__init__(chunk)
+        super().__init__(chunk, clock=clock)
         self.connection: ClientConnection = ClientConnection(self.clock, settings)
         self.connection.ready.addErrback(lambda _: None)
         self.exchanges: list[ClientExchange] = []
