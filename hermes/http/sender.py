@@ -181,7 +181,7 @@ class _Sending:
         error = failure.value
         if isinstance(error, StreamReset):
             if error.drained and self._responded is not None and self._request.body is None and not self._again:
-                # A server that closes in order has not looked at it: whatever its method, it goes on another connection.
+                # A server that closes in order has not looked at it: whatever its method, it may go on another.
                 self._again, self._exchange = True, None
                 self._open()
                 return

@@ -61,7 +61,7 @@ class Engine(Output):
         self._needed = 0
         self._prefaceLeft = 0 if client else len(PREFACE)
         self._offeredConnect = 0
-        self._blocks = BlockReceiver(self._guard, settings.maxHeaderList)
+        self._blocks = BlockReceiver(self._guard, 2 * settings.maxHeaderList)
         self.data = DataReceiver(self.state, self._guard, handler, settings, self.credit)
 
     @property
@@ -248,10 +248,24 @@ class Engine(Output):
         lane.receiving = not block.ended
         lane.ended = block.ended
         self._reap(lane)
+        if self.state.headerListSize > self.settings.maxHeaderList:
+            self._refuseHead(lane)
+            return
         try:
             self._handler.headersReceived(lane, fields, block.ended)
         except ValueError as error:
             self._streamError(StreamError(streamID, ErrorCodes.PROTOCOL_ERROR, str(error)), lane)
+
+    def _refuseHead(self, lane: Lane) -> None:
+        """
+        A head is too large, and yet was read: HPACK has to see every one.
+        """
+        if self.client or lane.exchange is not None:
+            raise StreamError(lane.streamID, ErrorCodes.ENHANCE_YOUR_CALM, "a header list beyond the bound")
+        self._guard.resets.take(self._now)
+        self.sendHeaders(lane, ((b":status", b"431"), (b"content-length", b"0")), True)
+        # What is still to come of the request is of no use.
+        self.resetLane(lane, ErrorCodes.NO_ERROR)
 
     def _accept(self, streamID: int) -> Lane:
         lane = self.state.accept(streamID)

