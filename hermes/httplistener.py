@@ -37,7 +37,7 @@ class HTTPLimits:
     @ivar head: bytes that a request's head may have; a longer one is answered 431.
     @ivar fields: how many fields it may have, in HTTP/1.1.
     @ivar headTime: seconds that a client has to send a head.
-    @ivar idleTime: seconds after which a connection of HTTP/1.1 without a request is closed.
+    @ivar idleTime: seconds after which a connection without a request is closed.
     @ivar streams: how many requests may be open at once on one connection of HTTP/2.
     """
 
@@ -97,7 +97,7 @@ class HTTPListenerType:
             context,
             context.requests.listener(name, options.assist, options.anonymous, True, options.forwarded),
             Limits(limits.head, limits.fields, headTime=limits.headTime, idleTime=limits.idleTime),
-            EngineSettings(maxStreams=limits.streams, maxHeaderList=limits.head),
+            EngineSettings(maxStreams=limits.streams, maxHeaderList=limits.head, idleTime=limits.idleTime),
             options.tls,
             NamedCredentials(files) if files else None,
             options.proxyProtocol,

@@ -42,9 +42,17 @@ class Liveness(Scheduler):
     log: ClassVar[Logger] = Logger()
     client = False
 
-    def __init__(self, clock: IReactorTime, streamWindow: int, keepalive: float, handshakeTimeout: float) -> None:
+    def __init__(
+        self, clock: IReactorTime, streamWindow: int, keepalive: float, handshakeTimeout: float, idleTime: float
+    ) -> None:
+        """
+        @param idleTime: seconds; for servers. A client's connections are its pool's to close.
+        """
         super().__init__(clock)
         self._keepalive = keepalive
+        self._idleTime = idleTime
+        self._idleSince = 0.0
+        self._idleTimer: IDelayedCall | None = None
         self._handshakeTimeout = handshakeTimeout
         self._estimator = WindowEstimator(streamWindow, max(MAX_STREAM_WINDOW, streamWindow))
         self._heardAt = 0.0
@@ -67,12 +75,15 @@ class Liveness(Scheduler):
         """
         self._heardAt = self._clock.seconds()
         self._timer = self._clock.callLater(self._handshakeTimeout, self._handshakeTimedOut)
+        if not self.client:
+            self._idleSince = self._heardAt
+            self._idleTimer = self._clock.callLater(self._idleTime, self._idled)
 
     def _end(self, reason: Failure) -> None:
         """
         The connection is gone.
         """
-        for timer in (self._timer, self._closeTimer):
+        for timer in (self._timer, self._closeTimer, self._idleTimer):
             if timer is not None and timer.active():
                 timer.cancel()
         pings, self._pings = self._pings, {}
@@ -142,6 +153,17 @@ class Liveness(Scheduler):
             self._flushSoon()
             self._timer = self._clock.callLater(self._keepalive, self._keepAlive)
 
+    def _idled(self) -> None:
+        # Streams touch no timer: what they have done is looked at here.
+        self._idleTimer = None
+        left = self._idleTime
+        if not self._engine.lanes:
+            left += self._idleSince - self._clock.seconds()
+        if left > 0:
+            self._idleTimer = self._clock.callLater(left, self._idled)
+        else:
+            self.drain()
+
     def drain(self) -> Deferred[None]:
         """
         Ask the peer to open nothing new, and close once all streams have ended. Fires when the connection is closed.
@@ -170,8 +192,11 @@ class Liveness(Scheduler):
             abort()
 
     def _laneClosed(self) -> None:
-        if self.draining and self._final and not self._engine.lanes:
-            self._close()
+        if not self._engine.lanes:
+            if self.draining and self._final:
+                self._close()
+            elif self._idleTimer is not None:
+                self._idleSince = self._clock.seconds()
 
     def _close(self, patience: float | None = None) -> None:
         """

@@ -51,7 +51,7 @@ class Connection(Liveness):
     def __init__(
         self, clock: IReactorTime, settings: EngineSettings, keepalive: float, handshakeTimeout: float
     ) -> None:
-        super().__init__(clock, settings.streamWindow, keepalive, handshakeTimeout)
+        super().__init__(clock, settings.streamWindow, keepalive, handshakeTimeout, settings.idleTime)
         self._engine = Engine(self.client, self, settings)
         self._lingers: dict[Exchange, IDelayedCall] = {}
         self._pressure = Pressure(self._engine, settings.streamWindow, clock, self._creditAll, self._flushSoon)

@@ -23,7 +23,7 @@ from hermes.net.certificates import CredentialsError
 from hermes.net.servernames import NamedCredentials
 from hermes.test.fabric.fakenetwork import FakeContext, FakePort
 from hermes.test.fabric.fakes import FakeStream
-from hermes.test.http2.raw import GET, SETTINGS, frame, headers
+from hermes.test.http2.raw import GET, SETTINGS, frame, goAway, headers, ping
 from hermes.values import ResponseHead
 from hermes.wire.proxyprotocol import ProxyHeader, writeV2
 
@@ -117,6 +117,19 @@ class Listening(SynchronousTestCase):
         self.assertEqual(idle.calls, [])
         self.context.reactor.advance(5)
         self.assertIn("loseWriteConnection", idle.calls)
+
+    def test_aConnectionOfHTTP2IsBoundedInTimeToo(self) -> None:
+        _, port = self.start(limits=HTTPLimits(idleTime=Seconds(5)))
+        stream = self.connect(port, PREFACE, frame(SETTINGS, 0, 0) + headers(1, GET, end=True))
+        self.context.reactor.advance(50)
+        self.assertNotIn(goAway(2**31 - 1), bytes(stream.taken))
+        self.received().respond(ResponseHead(204), end=True)
+        self.context.reactor.advance(4)
+        self.assertNotIn(goAway(2**31 - 1), bytes(stream.taken))
+        self.context.reactor.advance(1)
+        self.assertIn(goAway(2**31 - 1), bytes(stream.taken))
+        stream.deliver(ping(b"hermesdr", ack=True))
+        self.assertEqual(stream.calls, ["loseConnection"])
 
     def test_drainingAsksEachConnectionToFinish(self) -> None:
         listener, port = self.start()

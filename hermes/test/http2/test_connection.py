@@ -358,6 +358,7 @@ class ConnectionTests(SynchronousTestCase):
 
     def test_aPeerThatAnswersIsKept(self) -> None:
         pair = Pair()
+        Tunnel(pair)
         for _ in range(20):
             pair.clock.advance(30)
             pair.pump()
