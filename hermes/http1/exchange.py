@@ -220,8 +220,10 @@ class Exchange:
         self.lostReason = reason
         self.writeEnded = True
         self.unregisterProducer()
-        if self.protocol is not None:
-            self.protocol.connectionLost(reason)
+        # Nothing may hold what is over, or only the collector would find it.
+        protocol, self.protocol = self.protocol, None
+        if protocol is not None:
+            protocol.connectionLost(reason)
 
     def ended(self, reason: Failure) -> None:
         """

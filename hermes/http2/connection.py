@@ -156,3 +156,6 @@ class ClientConnection(Connection):
         if ended:
             exchange.bodyEnded()
             self._laneEnded(lane)
+            if not lane.sending:
+                # Nobody need attach to it: it is over now.
+                lane.exchange = None

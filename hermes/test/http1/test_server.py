@@ -32,9 +32,14 @@ class EchoHandler(Handler):
     Attaches a reader to each exchange and answers with the body once it has ended.
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.readers: list[EchoReader] = []
+
     def exchangeReceived(self, exchange: Any) -> None:
         self.exchanges.append(exchange)
-        exchange.attach(EchoReader(exchange))
+        self.readers.append(EchoReader(exchange))
+        exchange.attach(self.readers[-1])
 
 
 class EchoReader(HalfReader):
@@ -111,7 +116,8 @@ class RequestTests(ServerCase):
         pieces += [[wire[:cut], wire[cut:]] for cut in range(1, len(wire))]
         expected = None
         for parts in pieces:
-            transport = self.serve(EchoHandler())
+            echo = EchoHandler()
+            transport = self.serve(echo)
             for part in parts:
                 transport.receive(part)
                 self.turn()
@@ -119,8 +125,8 @@ class RequestTests(ServerCase):
             written = transport.takeWritten()
             expected = expected or written
             self.assertEqual(written, expected)
-            self.assertEqual([e.protocol.ended for e in self.handler.exchanges], [1, 1, 1])
-            self.assertEqual([e.protocol.lost.type for e in self.handler.exchanges], [ConnectionDone] * 3)
+            self.assertEqual([reader.ended for reader in echo.readers], [1, 1, 1])
+            self.assertEqual([reader.lost and reader.lost.type for reader in echo.readers], [ConnectionDone] * 3)
         head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nx-path: /%s\r\n\r\n"
         self.assertEqual(
             expected,
