@@ -31,6 +31,11 @@ LINGER = 5.0
 Seconds that connections have, once their last flow has ended, to send what they hold and close.
 """
 
+PARTING = 1.0
+"""
+Seconds that kept connections to others have to close at the very end.
+"""
+
 _LOOK_AGAIN = 0.02
 
 
@@ -320,7 +325,7 @@ class Node:
         if not ended.called:
             await _within(ended, LINGER, self._reactor)
         # The process may end next: peers whose connections were kept are told of it in order.
-        await _within(self._assembly.discard(self._generation, None), LINGER, self._reactor)
+        await _within(self._assembly.discard(self._generation, None), PARTING, self._reactor)
 
     def _stopListening(self, *but: str) -> Deferred[Any]:
         stopping = [bound for name, bound in self._bound.items() if name not in but and bound not in self._stopped]

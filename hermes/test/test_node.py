@@ -16,7 +16,7 @@ from hermes.admin.status import Status
 from hermes.config import AdminConfig, ListenerConfig, NodeConfig
 from hermes.config.types import Name, SocketAddress
 from hermes.errors import ShuttingDown
-from hermes.node import LINGER, Node, NodeError
+from hermes.node import LINGER, PARTING, Node, NodeError
 from hermes.test.fakes import FakeAssembly, FakeOptions
 from hermes.values import Flow, Target
 
@@ -141,7 +141,7 @@ class NodeTests(SynchronousTestCase):
             drained = node.drain(10)
             self.assertNoResult(drained)
             if late:
-                self.assembly.clock.advance(LINGER)
+                self.assembly.clock.advance(PARTING)
             else:
                 self.assembly.closing.callback(None)
             self.assertTrue(self.successResultOf(drained))
