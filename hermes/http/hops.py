@@ -36,5 +36,8 @@ class HopSender:
             return self._sender.send(request)
         head = request.head
         fields = (*head.headers, *self._fields, *writeBudget(request, self._clock.seconds()))
+        # For this one time: whoever sends the request again sends it as it was.
         request.head = RequestHead(head.method, head.scheme, head.authority, head.path, head.protocol, fields)
-        return sendThroughBudget(request, self._sender.send(request))
+        sent = self._sender.send(request)
+        request.head = head
+        return sendThroughBudget(request, sent)

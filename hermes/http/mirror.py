@@ -73,6 +73,8 @@ class Mirroring:
             body=copied,
             record=RequestRecord(record.flow, record.head, record.version, record.startedAt),
             retriesLeft=0,
+            # A node that knows it again would answer both with the same.
+            name=None,
             informational=None,
         )
         answer = self._sender.send(request)

@@ -132,6 +132,7 @@ class Plans:
         self._clock = clock
         self._random = random or Random()
         self._onwards: dict[tuple[Decision, tuple[str, ...]], Plan] = {}
+        self._onwardSenders: dict[tuple[str, ...], IRequestSender] = {}
         self._senders: dict[Any, IRequestSender] = {}
         self._carriers: dict[tuple[tuple[str, ...], bool], IDialer] = {}
         self._prepared: dict[Decision, Plan] = {}
@@ -161,9 +162,10 @@ class Plans:
         if plan is None:
             if len(self._onwards) >= MAX_ONWARDS:
                 self._onwards.clear()
+                self._onwardSenders.clear()
             actions = decision.route.actions
             delivery = None if actions is None else actions.delivery
-            sender = self._timed(Way(self._alongHops(via, False), via[-1], via), delivery)
+            sender = self._timed(Way(self._alongOnward(via), via[-1], via), delivery)
             plan = self._onwards[decision, via] = Plan(sender.send, decision.route.name, via[-1], via)
         return plan
 
@@ -233,14 +235,34 @@ class Plans:
         key = (names, nested)
         sender = self._senders.get(key)
         if sender is None:
-            carrier: Any = self._carrier(names, nested)
-            if self._hop(names[-1] if nested else names[0]).takesExchanges:
-                rest = () if nested else names[1:]
-                sender = HopSender(carrier if not rest else self._hop(names[0]).dialer, rest, self._clock)
+            carrier = self._carrier(names, nested)
+            if nested:
+                sender = self._through(self._hop(names[-1]), carrier, ())
             else:
-                sender = self._origins(carrier)
+                sender = self._through(self._hop(names[0]), carrier, names[1:])
             self._senders[key] = sender
         return sender
+
+    def _alongOnward(self, via: tuple[str, ...]) -> IRequestSender:
+        """
+        The same for a way that another node has chosen. There may be many: they are not kept among our own.
+        """
+        if len(via) == 1:
+            return self._alongHops(via, False)
+        sender = self._onwardSenders.get(via)
+        if sender is None:
+            hop, rest = self._hop(via[0]), via[1:]
+            sender = self._onwardSenders[via] = self._through(hop, Onward(hop.dialer, rest), rest)
+        return sender
+
+    def _through(self, hop: IHop, carrier: Any, rest: tuple[str, ...]) -> IRequestSender:
+        """
+        @param hop: where C{carrier} goes.
+        @param rest: the names of the hops that it is told of.
+        """
+        if not hop.takesExchanges:
+            return self._origins(carrier)
+        return HopSender(hop.dialer if rest else carrier, rest, self._clock)
 
     def _atTargets(self, dialer: IDialer, key: object) -> IRequestSender:
         sender = self._senders.get(key)

@@ -96,7 +96,7 @@ def request(body: IBody | None = None, protocol: bytes | None = None) -> Request
     """
     head = RequestHead(b"POST", b"http", b"web.example", b"/", protocol)
     flow = Flow("http", Target("web.example", 80))
-    return Request(head, flow, RequestRecord(flow, head, "1.1", 0.0), body, retriesLeft=3)
+    return Request(head, flow, RequestRecord(flow, head, "1.1", 0.0), body, retriesLeft=3, name=b"it")
 
 
 class MirroringTests(SynchronousTestCase):
@@ -111,8 +111,8 @@ class MirroringTests(SynchronousTestCase):
         (copy,) = self.mirror.requests
         self.assertIs(copy.head, asked.head)
         self.assertIsNot(copy.record, asked.record)
-        self.assertEqual(copy.retriesLeft, 0)
-        self.assertEqual(asked.retriesLeft, 3)
+        self.assertEqual((copy.retriesLeft, copy.name), (0, None))
+        self.assertEqual((asked.retriesLeft, asked.name), (3, b"it"))
 
     def test_bothGetTheWholeBody(self) -> None:
         self.mirroring.send(request(BytesBody(b"hello", ((b"t", b"1"),))))
