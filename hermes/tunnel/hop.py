@@ -23,7 +23,18 @@ from twisted.internet.interfaces import (
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from hermes.errors import FlowError, HopRefused, HopUnavailable, HopUntrusted, ShuttingDown
+from hermes.errors import (
+    FlowError,
+    HopRefused,
+    HopUnavailable,
+    HopUntrusted,
+    NameNotFound,
+    NameTimeout,
+    ShuttingDown,
+    TargetRefused,
+    TargetTimeout,
+    TargetUnreachable,
+)
 from hermes.interfaces import IClientExchange, IDatagramReceiver, IDialer, IHop, IReadyExchangeClient
 from hermes.tunnel.client import TunnelDialer, TunnelOptions
 from hermes.tunnel.remote import PENDING, RemoteServerEndpoint
@@ -32,6 +43,11 @@ from hermes.values import Flow, RequestHead, Target
 UNREACHED: Final = (HopUnavailable, HopUntrusted)
 """
 What another endpoint of the hop may do better at. An answer of the hop is none of these: it is final.
+"""
+
+UNCONNECTED: Final = (*UNREACHED, TargetRefused, TargetUnreachable, TargetTimeout, NameNotFound, NameTimeout)
+"""
+The same for an exchange, which fails before it is opened only: for lack of a connection.
 """
 
 _T = TypeVar("_T")
@@ -208,7 +224,7 @@ class _Reaches:
         """
         if not self._closing and len(self._balancer.endpoints) == 1:
             return self.reach(self._balancer.endpoints[0].address).client.exchange(head, end)  # type: ignore[no-any-return]
-        return self._try(lambda reach: reach.client.exchange(head, end))
+        return self._try(lambda reach: reach.client.exchange(head, end), UNCONNECTED)
 
     def tryExchange(self, head: RequestHead, end: bool = False) -> IClientExchange | None:
         """
@@ -236,7 +252,12 @@ class _Reaches:
             reach = self._reaches[address] = self._make(address)
         return reach
 
-    def _try(self, dial: Callable[[_Reach], Deferred[_T]]) -> Deferred[_T]:
+    def _try(
+        self, dial: Callable[[_Reach], Deferred[_T]], passing: tuple[type[FlowError], ...] = UNREACHED
+    ) -> Deferred[_T]:
+        """
+        @param passing: the errors for which the next one is tried.
+        """
         if self._closing:
             return fail(ShuttingDown("the connections to the next hop are being closed"))
         if len(self._balancer.endpoints) == 1:
@@ -245,9 +266,9 @@ class _Reaches:
             except FlowError as error:
                 return fail(error)
             return dial(reach)
-        return Deferred.fromCoroutine(self._tryEach(dial))
+        return Deferred.fromCoroutine(self._tryEach(dial, passing))
 
-    async def _tryEach(self, dial: Callable[[_Reach], Deferred[_T]]) -> _T:
+    async def _tryEach(self, dial: Callable[[_Reach], Deferred[_T]], passing: tuple[type[FlowError], ...]) -> _T:
         error: FlowError = HopUnavailable("the next hop has no endpoint that can be reached in this way")
         for place in self._balancer.endpoints:
             reach = self._reaches.get(place.address)
@@ -255,7 +276,7 @@ class _Reaches:
         for place in self._balancer.order():
             try:
                 opened = await dial(self.reach(place.address))
-            except UNREACHED as unreached:
+            except passing as unreached:
                 self._balancer.failed(place)
                 error = unreached
             else:

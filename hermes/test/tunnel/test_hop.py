@@ -22,9 +22,11 @@ from hermes.errors import (
     HopUnavailable,
     HopUntrusted,
     NameNotFound,
+    NameTimeout,
     ShuttingDown,
     TargetRefused,
     TargetTimeout,
+    TargetUnreachable,
 )
 from hermes.interfaces import IClientExchange, IDialer, IHop, IReadyExchangeClient
 from hermes.test.tunnel.fakes import Authenticator, Datagrams, Flows, Stream
@@ -196,6 +198,28 @@ class HopTests(SynchronousTestCase):
             self.accept()
             self.successResultOf(connecting)
             self.assertEqual(self.balancers[0].down, ["a:1"])
+
+    def test_anExchangeGoesToAnEndpointThatCanBeReached(self) -> None:
+        head = RequestHead(b"GET", b"http", b"a.example", b"/")
+        dialer: Any = self.hop.dialer
+        self.successResultOf(dialer.exchange(head, True))
+        for error in (
+            HopUnavailable("gone"),
+            HopUntrusted("wrong certificate"),
+            TargetRefused("no"),
+            TargetUnreachable("no"),
+            TargetTimeout("late"),
+            NameNotFound("no"),
+            NameTimeout("late"),
+        ):
+            self.clients["a:1"].inner.failWith = error
+            self.balancers[0].down.clear()
+            self.successResultOf(dialer.exchange(head, True))
+            self.assertEqual(self.balancers[0].down, ["a:1"])
+        self.balancers[0].down.clear()
+        self.clients["b:1"].inner.failWith = TargetRefused("b:1 refused the connection")
+        failed = self.failureResultOf(dialer.exchange(head, True), TargetRefused)
+        self.assertEqual(str(failed.value), "b:1 refused the connection")
 
     def test_anEndpointThatResetsBeforeItAnswersIsPassedOver(self) -> None:
         connecting = self.connect()
