@@ -132,9 +132,8 @@ class MessageTests(HTTPCase):
 
     async def test_theOriginDecidesAboutABody(self) -> None:
         edge, _ = await self.chain(await self.origins())
-        upload, small = self.directory / "upload", self.directory / "small"
+        upload = self.directory / "upload"
         upload.write_bytes(BODY)
-        small.write_bytes(b"small")
         for client, option in CLIENTS.items():
             for origin in VERSIONS:
                 way = f"{client} to {origin}"
@@ -142,11 +141,11 @@ class MessageTests(HTTPCase):
                 text = await self.curl(*self.at(edge, origin, "/"), *expecting, "-T", str(upload))
                 self.assertRegex(text, r"^HTTP/\S+ 100 [\s\S]*HTTP/\S+ 200 ", way)
                 self.assertIn(DIGEST, text)
-                # Over HTTP/2 curl 7.88 sends before it is told to, and may hang where it is told to stop.
-                declined, sent = (upload, r"\n0$") if client == "1.1" else (small, "")
-                arguments = (*expecting, "-T", str(declined), "-w", "%{size_upload}")
-                text = await self.curl(*self.at(edge, origin, "/declined"), *arguments)
-                self.assertRegex(text, r"^HTTP/\S+ 417 [\s\S]*" + sent, way)
+                if client == "1.1":
+                    # Over HTTP/2 curl 7.88 sends before it is told to, and may hang where it is told to stop.
+                    arguments = (*expecting, "-T", str(upload), "-w", "%{size_upload}")
+                    text = await self.curl(*self.at(edge, origin, "/declined"), *arguments)
+                    self.assertRegex(text, r"^HTTP/\S+ 417 [\s\S]*\n0$", way)
 
     async def test_hintsArriveBeforeTheAnswer(self) -> None:
         edge, _ = await self.chain(await self.origins())
