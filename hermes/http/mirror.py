@@ -30,6 +30,11 @@ MAX_COPIES: Final = 256
 How many copies of one route may be on their way. Of further requests there are none.
 """
 
+COPY_TIME: Final = 60.0
+"""
+Seconds that a copy may take: those that nobody answers would leave no place for others.
+"""
+
 
 @implementer(IRequestSender)
 class Mirroring:

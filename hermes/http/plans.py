@@ -20,7 +20,7 @@ from hermes.http.actions import RequestActions, Split
 from hermes.http.chain import chain
 from hermes.http.changing import Changing, OwnAnswers
 from hermes.http.hops import HopSender
-from hermes.http.mirror import Mirroring
+from hermes.http.mirror import COPY_TIME, Mirroring
 from hermes.http.reliable import Delivery, Reliable
 from hermes.http.tries import Permit
 from hermes.interfaces import IAssistant, IDialer, IHop, IRequestSender, IRequestUpstream, Send
@@ -185,7 +185,8 @@ class Plans:
         sender = self._timed(way, actions.delivery)
         if actions.mirror is not None:
             mirror = self._way(route, actions.mirror.to, decision.allowSpecial)
-            sender = Mirroring(sender, mirror.sender, actions.mirror.share, self._random)
+            copies = self._timed(mirror, Delivery(timeout=COPY_TIME))
+            sender = Mirroring(sender, copies, actions.mirror.share, self._random)
         send: Send = sender.send
         if actions.assist:
             send = chain(self._named(route, actions.assist), send)

@@ -15,6 +15,7 @@ from hermes.fabric.router import Route
 from hermes.http.actions import HeaderChanges, Mirror, Redirect, RequestActions, Respond, Rewrite
 from hermes.http.changing import Changing, OwnAnswers
 from hermes.http.hops import HopSender
+from hermes.http.mirror import COPY_TIME
 from hermes.http.plans import SplitSender, TimedSender
 from hermes.http.reliable import Delivery, Reliable
 from hermes.http.retry import REASONS, RetryPolicy
@@ -101,6 +102,18 @@ class ActionTests(Planning):
         self.assertEqual(self.successResultOf(sent).head.status, 200)
         self.assertEqual(plan.upstream, "web")
         self.assertEqual((len(sender.sent), len(self.other.senders[None].sent)), (1, 1))
+
+    def test_aCopyThatNobodyAnswersIsGivenUp(self) -> None:
+        self.plans_(mirror=Mirror("other"))
+        given: list[Deferred[Response]] = []
+        waiting: Deferred[Response] = Deferred(given.append)
+        copies = self.other.senders[None] = Sender()
+        copies.fates = [waiting]
+        _, sent = self.send()
+        self.successResultOf(sent)
+        self.assertEqual((len(copies.sent), given), (1, []))
+        self.clock.advance(COPY_TIME)
+        self.assertEqual(given, [waiting])
 
     # Answers of our own
 
