@@ -223,6 +223,59 @@ class StopTests(RouteCase):
         self.assertEqual((entry["status"], entry["error"]), (0, "the proxy is shutting down"))
 
 
+class RollingTests(RouteCase):
+    """
+    Two nodes behind one, of which one goes at a time.
+    """
+
+    async def test_oneExitAfterTheOtherIsReplacedAndNoRequestFails(self) -> None:
+        _, upstream = await self.origin()
+        identity = self.identity("exit")
+        ports = freePort(), freePort()
+
+        async def exit(number: int) -> Node:
+            node = self.startNode(
+                f"exit-{number}",
+                self.config(
+                    "exit",
+                    identity=identity,
+                    listeners={"overlay": {"type": "tunnel", "bind": f"127.0.0.1:{ports[number]}"}},
+                    upstreams={"one": upstream},
+                    routes=[{"match": {"host": "*"}, "to": "one"}],
+                ),
+            )
+            await node.ready()
+            return node
+
+        exits = [await exit(number) for number in (0, 1)]
+        edge = await self.node(
+            "edge",
+            identity=self.identity("edge"),
+            listeners=WEB,
+            upstreams={"exit": {"type": "hermes", "endpoints": [f"127.0.0.1:{port}" for port in ports]}},
+            routes=[
+                {"match": {"method": "GET"}, "via": "exit", "retry": {"on": ["connect", "refused", "reset", 503]}},
+                {"match": {"host": "*"}, "via": "exit"},
+            ],
+        )
+        asking = [Asking(edge, "GET", "/x") for _ in range(4)]
+        for each in asking:
+            self.addCleanup(each.stop)
+        for number, how in ((0, signal.SIGTERM), (1, signal.SIGKILL)):
+            await gatherResults([each.some(10) for each in asking])
+            exits[number].signal(how)
+            await exits[number].end()
+            await gatherResults([each.some(10) for each in asking])
+            # Without retries, too: a connection that is refused is another endpoint's.
+            for _ in range(4):
+                self.assertEqual((await self.get(edge, "/x", "-d", "question")).status, 200)
+            exits[number] = await exit(number)
+        for each in asking:
+            await each.stop()
+            self.assertEqual(set(each.answers), {200})
+        self.assertNotIn("Traceback", edge.output)
+
+
 class WorkerTests(RouteCase):
     """
     One node of two processes.
