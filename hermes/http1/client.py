@@ -134,7 +134,7 @@ class HTTP1Client:
                 try:
                     exchange: IClientExchange = connection.request(head, end)
                 except Malformed as error:
-                    connection.drain()
+                    self._waits(connection)
                     raise BadRequest(str(error)) from None
                 return exchange
         return None
@@ -302,6 +302,8 @@ def _requested(connection: HTTP1ClientProtocol, head: RequestHead, end: bool) ->
     try:
         exchange: IClientExchange = connection.request(head, end)
     except Malformed as error:
-        connection.drain()
+        # Nothing was sent: what one client asks is not to cost the others their connection.
+        if connection.idle is not None:
+            connection.idle(connection)
         return fail(BadRequest(str(error)))
     return succeed(exchange)

@@ -15,7 +15,7 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from hermes.errors import BadRequest, HopUnavailable, StreamReset
-from hermes.http1.client import HTTP1Client
+from hermes.http1.client import ConnectionLimits, HTTP1Client
 from hermes.interfaces import IClientExchange, IExchangeClient
 from hermes.test.http1.memory import HalfReader, MemoryTransport, Reader
 from hermes.values import RequestHead
@@ -142,8 +142,39 @@ class RequestTests(ClientCase):
             opening = self.client.exchange(head, True)
             self.turn()
             self.failureResultOf(opening, BadRequest)
-            self.assertEqual(self.endpoint.transports[-1].takeWritten(), b"")
-            self.assertTrue(self.endpoint.transports[-1].writeClosed)
+            self.assertRaises(BadRequest, self.client.tryExchange, head, True)
+            (transport,) = self.endpoint.transports
+            self.assertEqual(transport.takeWritten(), b"")
+
+    def test_andCostsNobodyAConnection(self) -> None:
+        bad = RequestHead(b"GET", b"http", b"a", b"/", None, ((b"x", b"\x01"),))
+        self.failureResultOf(self.opening(bad), BadRequest)
+        for _ in range(2):
+            self.assertRaises(BadRequest, self.client.tryExchange, bad, True)
+            self.failureResultOf(self.opening(bad), BadRequest)
+            exchange = self.client.tryExchange(GET, True)
+            assert exchange is not None
+            (transport,) = self.endpoint.transports
+            self.assertTrue(transport.takeWritten().startswith(b"GET /x "))
+            transport.receive(b"HTTP/1.1 204 No\r\n\r\n")
+            self.turn()
+
+    def test_norThoseWhoWaitBehindIt(self) -> None:
+        self.client = HTTP1Client(self.endpoint, self.clock, bounds=ConnectionLimits(connections=1))
+        bad = RequestHead(b"GET", b"http", b"a", b"/", None, ((b"x", b"\x01"),))
+        _, refused, asked = [self.opening(head) for head in (GET, bad, GET)]
+        (transport,) = self.endpoint.transports
+        transport.takeWritten()
+        transport.receive(b"HTTP/1.1 204 No\r\n\r\n")
+        self.turn()
+        self.failureResultOf(refused, BadRequest)
+        self.successResultOf(asked)
+        self.assertTrue(transport.takeWritten().startswith(b"GET /x "))
+
+    def opening(self, head: RequestHead) -> Any:
+        opening = self.client.exchange(head, True)
+        self.turn()
+        return opening
 
 
 class ResponseTests(ClientCase):
