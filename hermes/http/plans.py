@@ -72,15 +72,20 @@ class SplitSender:
     Sends each request one of several ways.
     """
 
-    def __init__(self, ways: Mapping[str, Way], split: Split) -> None:
+    def __init__(self, ways: Mapping[str, Way], senders: Mapping[str, IRequestSender], split: Split) -> None:
+        """
+        @param ways: by name.
+        @param senders: what sends along each, by the same names.
+        """
         self._ways = ways
+        self._senders = senders
         self._split = split
 
     def send(self, request: Request) -> Deferred[Response]:
-        way = self._ways[self._split.choose()]
-        record = request.record
+        name = self._split.choose()
+        way, record = self._ways[name], request.record
         record.upstream, record.hops = way.upstream, way.hops
-        return way.sender.send(request)
+        return self._senders[name].send(request)
 
 
 @implementer(IRequestSender)
@@ -178,11 +183,13 @@ class Plans:
         if actions.redirect is not None or actions.respond is not None:
             way = Way(OwnAnswers(actions, route.match), "")
         elif actions.split:
+            # Chosen once for each request: what is sent again, or goes on, is from the same.
             ways = {name: self._way(route, name, decision.allowSpecial) for name, _ in actions.split}
-            way = Way(SplitSender(ways, Split(actions.split, self._random)), "")
+            senders = {name: self._timed(way, actions.delivery) for name, way in ways.items()}
+            way = Way(SplitSender(ways, senders, Split(actions.split, self._random)), "")
         else:
             way = self._way(route, route.to, decision.allowSpecial)
-        sender = self._timed(way, actions.delivery)
+        sender = way.sender if actions.split else self._timed(way, actions.delivery)
         if actions.mirror is not None:
             mirror = self._way(route, actions.mirror.to, decision.allowSpecial)
             copies = self._timed(mirror, Delivery(timeout=COPY_TIME))

@@ -78,7 +78,7 @@ class ActionTests(Planning):
         reliable = Reliable(sender, Delivery(), self.clock, self.random)
         split: Any = None
         for each in (
-            *(SplitSender({}, split), TimedSender(sender, reliable), HopSender(client, (), self.clock)),
+            *(SplitSender({}, {}, split), TimedSender(sender, reliable), HopSender(client, (), self.clock)),
             *(Changing(sender.send, RequestActions(), ANY), OwnAnswers(RequestActions(), ANY)),
         ):
             verifyObject(IRequestSender, each)
@@ -95,6 +95,29 @@ class ActionTests(Planning):
             self.assertEqual((plan.upstream, plan.hops), ("", ()))
             self.assertEqual((request.record.upstream, request.record.hops), (upstream, hops))
         self.assertEqual((len(self.web.senders[None].sent), len(self.a.dialer.exchanges)), (2, 2))
+
+    def test_whatIsSentAgainGoesTheSameWay(self) -> None:
+        delivery = Delivery(RetryPolicy(REASONS, tries=3))
+        self.plan(Route(ANY, "it", actions=RequestActions(split=(("web", 1), ("other", 1)), delivery=delivery)))
+        web, other = (each.sender() for each in (self.web, self.other))
+        assert isinstance(web, Sender) and isinstance(other, Sender)
+        web.fates = [TargetRefused("no"), TargetRefused("no")]
+        _, sent = self.send()
+        self.random.value = 0.99
+        self.clock.pump([10, 10])
+        self.successResultOf(sent)
+        self.assertEqual((len(web.sent), len(other.sent)), (3, 0))
+
+    def test_soDoesWhetherItMay(self) -> None:
+        delivery = Delivery(RetryPolicy(REASONS, tries=3))
+        self.plan(Route(ANY, "it", actions=RequestActions(split=(("web", 1), ("other", 1)), delivery=delivery)))
+        web = self.web.sender()
+        assert isinstance(web, Sender)
+        web.fates, self.web.bears = [TargetRefused("no")], False
+        _, sent = self.send()
+        self.clock.pump([10, 10])
+        self.failureResultOf(sent, TargetRefused)
+        self.assertEqual(len(web.sent), 1)
 
     def test_aCopyGoesElsewhereToo(self) -> None:
         sender = self.plans_(mirror=Mirror("other"))
