@@ -50,6 +50,7 @@ class Asked:
     @ivar directives: those of the request; C{pragma} counts where there is no Cache-Control.
     @ivar fields: those of its fields that mean something to a cache, by name.
     @ivar headOnly: whether it is a HEAD.
+    @ivar personal: whether it came with a credential (C{Authorization}), which may have been taken off since.
     """
 
     key: Key
@@ -57,11 +58,13 @@ class Asked:
     directives: Directives
     fields: dict[bytes, bytes]
     headOnly: bool
+    personal: bool
 
     @classmethod
-    def of(cls, head: RequestHead, scope: bytes) -> Asked:
+    def of(cls, head: RequestHead, scope: bytes, personal: bool = False) -> Asked:
         """
         @param scope: see L{Key}.
+        @param personal: whether it had a credential, of which nothing is left.
         """
         fields: dict[bytes, bytes] = {}
         for name, value in head.headers:
@@ -70,7 +73,8 @@ class Asked:
         said = directives(fields.get(b"cache-control"))
         if b"pragma" in fields and said is NOTHING and b"no-cache" in fields[b"pragma"].lower():
             said = Directives(noCache=True)
-        return cls(Key(targetOf(head), scope), head, said, fields, head.method == b"HEAD")
+        personal = personal or b"authorization" in fields
+        return cls(Key(targetOf(head), scope), head, said, fields, head.method == b"HEAD", personal)
 
     @property
     def forOrigin(self) -> bool:

@@ -102,7 +102,7 @@ class Cache:
         if method == b"GET" or method == b"HEAD":
             if request.body is not None:
                 return self._past(request, onward, b"bypass")
-            asked = Asked.of(head, self._scope(request))
+            asked = Asked.of(head, self._scope(request), self._isPersonal(request))
             if asked.forOrigin or asked.directives.noStore:
                 return self._past(request, onward, b"request")
             return self.store.lookup(asked.key).addCallback(Handling(self, asked, request, onward).found)
@@ -231,6 +231,15 @@ class Cache:
         who = str(request.flow.identity) if self._byUser else ""
         route = request.record.routeName if self._byRoute else ""
         return self._ownScope + f"{who}\n{route}".encode()
+
+    def _isPersonal(self, request: Request) -> bool:
+        """
+        Whether the client has shown a credential, which its check may have taken off the request. What is kept for
+        each user alone may be kept all the same.
+        """
+        if request.flow.identity.user is None or self._byUser:
+            return False
+        return request.record.head.get(b"authorization") is not None
 
     def _past(self, request: Request, onward: Send, why: bytes) -> Deferred[Response]:
         """

@@ -309,7 +309,7 @@ class Flight:
         freshness = self._assess(head)
         names = varying(head)
         plain = head if part is None else ResponseHead(200, _unranged(head.headers, part[2]))
-        if not self.wanted or names is None or not mayStore(self.asked.head, plain, freshness):
+        if not self.wanted or names is None or not mayStore(self.asked.head, plain, freshness, self.asked.personal):
             return False
         length = _lengthOf(plain)
         if length is not None and length > self._cache.store.largest:

@@ -96,7 +96,7 @@ class Handling:
             return self._fromStore(stored, "collapsed", forwarded(cache.title, b"stale", collapsed=True), now)
         if use is Use.STALE_WHILE_REVALIDATED and cache.joinable(self.asked.key) is None:
             head = evolve(self.asked.head, method=b"GET", headers=self.asked.plain())
-            asked = Asked.of(head, self.asked.key.scope)
+            asked = Asked.of(head, self.asked.key.scope, self.asked.personal)
             cache.flight(asked, stored, self.request, self.onward, True).fly()
         return self._stale(stored, hit(cache.title, left), now)
 
@@ -194,14 +194,14 @@ class Handling:
         nothing is known against it.
         """
         said = self.asked.directives
-        if b"authorization" in self.asked.fields or said.noCache or said.maxAge == 0:
+        if self.asked.personal or said.noCache or said.maxAge == 0:
             return False
         return self.cache.worthWaiting(self.asked.key)
 
     def _mayLead(self, stored: StoredResponse | None) -> bool:
         if self.asked.headOnly or (stored is None and self.asked.conditional):
             return False
-        return b"authorization" not in self.asked.fields and self.cache.worthWaiting(self.asked.key)
+        return not self.asked.personal and self.cache.worthWaiting(self.asked.key)
 
     def _landed(self, landed: tuple[Outcome, Response | Failure], flight: Flight, why: bytes) -> Response | Failure:
         """

@@ -49,9 +49,11 @@ _NOT_UPDATED: Final = _DROPPED | {b"content-length", b"content-encoding", b"cont
 _OF_A_BODY: Final = frozenset({b"content-length", b"content-type", b"content-encoding", b"content-language"})
 
 
-def mayStore(request: RequestHead, response: ResponseHead, freshness: Freshness) -> bool:
+def mayStore(request: RequestHead, response: ResponseHead, freshness: Freshness, personal: bool = False) -> bool:
     """
     Whether a shared cache may store a response to a GET, and would ever use it.
+
+    @param personal: whether the request had a credential, be it taken off since.
     """
     asked = directives(request.get(b"cache-control"))
     said = directives(response.get(b"cache-control"))
@@ -63,7 +65,7 @@ def mayStore(request: RequestHead, response: ResponseHead, freshness: Freshness)
             return False
     elif said.noStore:
         return False
-    if request.get(b"authorization") is not None and not (
+    if (personal or request.get(b"authorization") is not None) and not (
         said.public or said.sMaxAge is not None or said.mustRevalidate
     ):
         return False

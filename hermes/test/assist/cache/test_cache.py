@@ -4,12 +4,13 @@ Tests for L{hermes.assist.cache.cache}: what a client gets, and what its origin 
 
 from __future__ import annotations
 
+from twisted.internet.defer import Deferred
 from zope.interface.verify import verifyObject
 
 from hermes.assist.cache.cache import RESULTS
 from hermes.errors import TargetRefused
 from hermes.interfaces import IAssistant
-from hermes.messages import BytesBody, Response
+from hermes.messages import BytesBody, RequestRecord, Response
 from hermes.test.assist.cache.fakes import CacheCase, FakeBody, OnDisk
 from hermes.test.assist.cache.test_rules import date
 from hermes.values import ResponseHead
@@ -221,6 +222,38 @@ class ScopeTests(CacheCase):
         self.ask(route="stable")
         self.assertSent(2)
         self.assertEqual(self.get(route="beta").record.cache, "hit")
+
+    def stripped(self, user: str = "alice") -> tuple[Deferred[Response], RequestRecord]:
+        """
+        Ask with a credential that was checked, and taken off the request.
+        """
+        request = self.request(user=user, authorization="Basic eDp5")
+        request.head = self.request().head
+        return self.cache.assist(request, self.onward), request.record
+
+    def test_whatACredentialWasShownForIsNobodyElses(self) -> None:
+        for said, kept in (("max-age=60", False), ("public, max-age=60", True), ("s-maxage=60", True)):
+            self.cache = self.make()
+            sent = len(self.sent)
+            asked = self.stripped()
+            # Nobody waits for that, either.
+            other = self.ask()
+            self.assertSent(sent + 2)
+            self.answer(b"alice's", index=sent, cache_control=said)
+            self.read(asked)
+            self.answer(b"anybody's", index=sent + 1)
+            self.read(other)
+            self.stripped("bob")
+            self.assertSent(sent + (2 if kept else 3))
+
+    def test_byUserItIsKeptForWhoseItIs(self) -> None:
+        self.cache = self.make(by=("user",))
+        asked = self.stripped()
+        self.answer(b"alice's", cache_control="max-age=60")
+        self.read(asked)
+        self.assertEqual(self.read(self.stripped()).body, b"alice's")
+        self.stripped("bob")
+        self.assertSent(2)
 
     def test_otherwiseAllShare(self) -> None:
         asked = self.ask(user="alice", route="beta")
