@@ -22,6 +22,14 @@ from hermes.interfaces.flow import (
     IListenerType,
 )
 from hermes.interfaces.network import INetwork, IServerCredentials
+from hermes.interfaces.packet import (
+    AddressRange,
+    AssignedAddress,
+    IPacketChannel,
+    IPacketHandler,
+    IPacketReceiver,
+    IPacketTunnel,
+)
 from hermes.interfaces.request import (
     IAdmission,
     IAssistant,
@@ -39,6 +47,8 @@ from hermes.interfaces.request import (
 from hermes.interfaces.stream import IAttachable, IBorrowingProtocol, IStreamTransport
 
 __all__ = [
+    "AddressRange",
+    "AssignedAddress",
     "IAdmission",
     "IAssistant",
     "IAssistantContext",
@@ -65,6 +75,10 @@ __all__ = [
     "IListenerContext",
     "IListenerType",
     "INetwork",
+    "IPacketChannel",
+    "IPacketHandler",
+    "IPacketReceiver",
+    "IPacketTunnel",
     "IReadyExchangeClient",
     "IRequestHandler",
     "IRequestObserver",
