@@ -1,0 +1,3 @@
+"""
+Named Data Networking: packets, faces, a forwarder and its management, and applications.
+"""
