@@ -1,8 +1,9 @@
 """
 The roles of Named Data Networking: faces, the forwarder that they feed, strategies, the Content Store.
 
-Views (L{hermes.ndn.packet.peek.InterestView}, L{hermes.ndn.packet.peek.DataView}) are packets as a forwarder reads them;
-their C{wire} is L{bytes} of its own, which nobody changes, so that a view may be kept and sent as often as wanted.
+Views (L{hermes.ndn.packet.peek.InterestView}, L{hermes.ndn.packet.peek.DataView}) are packets as a forwarder reads
+them; their C{wire} is L{bytes} of its own, which nobody changes, so that a view may be kept and sent as often as
+wanted.
 """
 
 from __future__ import annotations
@@ -296,7 +297,7 @@ class IContentStore(Interface):
     """
 
     capacity = Attribute("C{int}: how many bytes it may hold; can be set, and what is too much leaves at once.")
-    bytes = Attribute("C{int}: how many it holds, with what an entry costs beside its packet.")
+    heldBytes = Attribute("C{int}: how many it holds, with what an entry costs beside its packet.")
     admit = Attribute("C{bool}: whether it takes Data in; can be set.")
     serve = Attribute("C{bool}: whether it answers; can be set.")
     hits = Attribute("C{int}: how often it had an answer.")
