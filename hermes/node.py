@@ -9,13 +9,14 @@ from contextlib import suppress
 from typing import Any
 from weakref import WeakSet
 
-from attrs import define, frozen
+from attrs import frozen
 from twisted.internet.defer import Deferred, DeferredLock, gatherResults
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from hermes.bound import Bound, places
 from hermes.config import AdminConfig, ListenerConfig, NodeConfig
 from hermes.errors import HermesError
 from hermes.generation import Assembly, CurrentUsers, ListenerContext
@@ -45,25 +46,18 @@ class NodeError(HermesError):
     """
 
 
-@define(eq=False)
-class _Bound:
-    """
-    A listener that runs, and what it was made of.
-    """
-
-    config: ListenerConfig
-    listener: IListener
-
-
 @frozen
 class Reloaded:
     """
     What a reload did: names of listeners.
+
+    @ivar changed: those that took other options while they ran.
     """
 
     kept: tuple[str, ...]
     started: tuple[str, ...]
     stopped: tuple[str, ...]
+    changed: tuple[str, ...] = ()
 
 
 class Node:
@@ -89,11 +83,11 @@ class Node:
         self.flows = assembly.flows(self._generation)
         self._users = CurrentUsers(self._generation.users)
         self.requests = assembly.requests(self._generation, self._users)
-        self._bound: dict[str, _Bound] = {}
+        self._bound: dict[str, Bound] = {}
         # Removed by a reload: they go on until their connections have ended, and nobody tells when that is.
         self._retired: WeakSet[Any] = WeakSet()
         self._changing = DeferredLock()
-        self._stopped: list[_Bound] = []
+        self._stopped: list[Bound] = []
         self.draining = False
 
     @property
@@ -143,7 +137,7 @@ class Node:
     async def _start(self) -> None:
         await self._bind(self._listeners(_everything(self.config)))
 
-    def _listeners(self, configs: Mapping[str, ListenerConfig]) -> dict[str, _Bound]:
+    def _listeners(self, configs: Mapping[str, ListenerConfig]) -> dict[str, Bound]:
         context = ListenerContext(
             reactor=self._reactor,
             flows=self.flows,
@@ -153,18 +147,18 @@ class Node:
             credentials=self._assembly.credentials(),
             nodeName=self.config.node,
         )
-        return {name: _Bound(config, self._listener(name, config, context)) for name, config in configs.items()}
+        return {name: Bound(config, self._listener(name, config, context)) for name, config in configs.items()}
 
     def _listener(self, name: str, config: ListenerConfig, context: ListenerContext) -> IListener:
         if isinstance(config.options, AdminConfig):
             return self._assembly.admin(config.options, self)
         return self._assembly.listener(name, config, context)
 
-    async def _bind(self, listeners: Mapping[str, _Bound]) -> None:
+    async def _bind(self, listeners: Mapping[str, Bound]) -> None:
         """
         Start all or none.
         """
-        started: list[_Bound] = []
+        started: list[Bound] = []
         for name, bound in listeners.items():
             try:
                 await bound.listener.start()
@@ -178,8 +172,8 @@ class Node:
     def reload(self, config: NodeConfig) -> Deferred[Reloaded]:
         """
         Take a new configuration. Flows that are open go on; new ones are opened with the new one. Listeners whose
-        options did not change stay bound, others are bound anew, those that are gone accept nothing more. Certificates
-        are read once more.
+        options did not change stay bound, and so do those that can take the new ones while they run (see
+        L{IListener}); others are bound anew, those that are gone accept nothing more. Certificates are read once more.
 
         Errback with L{HermesError} where the new one can't be had; the old one then runs on.
         """
@@ -192,34 +186,46 @@ class Node:
         refuseFixed(before.config, config)
         after = self._assembly.generation(config, before)
         wanted = _everything(config)
-        staying = [bound.listener for name, bound in self._bound.items() if wanted.get(name) == bound.config]
-        fresh = {
-            name: listener
-            for name, listener in wanted.items()
-            if name not in self._bound or self._bound[name].config != listener
-        }
-        leaving = {name: bound for name, bound in self._bound.items() if name in fresh or name not in wanted}
+        staying = {name: bound for name, bound in self._bound.items() if wanted.get(name) == bound.config}
         try:
-            for listener in staying:
-                _files(listener, "checkFiles")
+            for bound in staying.values():
+                bound.call("checkFiles")
+            changed = {name: bound for name, bound in self._bound.items() if bound.takes(wanted.get(name))}
+            fresh = {name: each for name, each in wanted.items() if name not in staying and name not in changed}
+            leaving = {name: bound for name, bound in self._bound.items() if name in fresh or name not in wanted}
             await self._replace(leaving, fresh)
         except BaseException:
             self._assembly.discard(after, before)
             raise
         self._generation = after
         self._assembly.commit(after)
-        for listener in staying:
-            _files(listener, "readFiles")
+        for bound in staying.values():
+            bound.call("readFiles")
         self._users.users = after.users
         self.flows.swap(after.router, after.upstreams)
+        for name, bound in changed.items():
+            self._reconfigure(bound, wanted[name])
+        for bound in (staying | changed).values():
+            bound.call("routesChanged")
         self.requests.swap(self._assembly.plans(after)).addCallback(lambda _: self._assembly.retire(before, after))
         return Reloaded(
-            kept=tuple(name for name in self._bound if name not in fresh),
+            kept=tuple(name for name in self._bound if name not in fresh and name not in changed),
             started=tuple(fresh),
             stopped=tuple(leaving),
+            changed=tuple(changed),
         )
 
-    async def _replace(self, leaving: Mapping[str, _Bound], fresh: Mapping[str, ListenerConfig]) -> None:
+    def _reconfigure(self, bound: Bound, config: ListenerConfig) -> None:
+        """
+        Give a listener the options that it said it can take.
+        """
+        try:
+            bound.reconfigure(config)
+        except Exception:
+            # The others have changed already: there is no way back.
+            self.log.failure("{listener} failed to take its new options", listener=bound.listener.name)
+
+    async def _replace(self, leaving: Mapping[str, Bound], fresh: Mapping[str, ListenerConfig]) -> None:
         """
         Start listeners and stop others, or leave all as it was. What can be bound beside the old is bound first; an
         address that is handed on is closed and bound again, and nobody can connect to it in between.
@@ -228,11 +234,11 @@ class Node:
             arriving = self._listeners(fresh)
         except Exception as error:
             raise NodeError(str(error)) from error
-        places = {_place(bound.config) for bound in leaving.values()}
-        early = {name: bound for name, bound in arriving.items() if _place(bound.config) not in places}
+        taken = {place for bound in leaving.values() for place in places(bound.config)}
+        early = {name: bound for name, bound in arriving.items() if taken.isdisjoint(places(bound.config))}
         late = {name: bound for name, bound in arriving.items() if name not in early}
-        freed = {_place(bound.config) for bound in late.values()}
-        moved = {name: bound for name, bound in leaving.items() if _place(bound.config) in freed}
+        freed = {place for bound in late.values() for place in places(bound.config)}
+        moved = {name: bound for name, bound in leaving.items() if not freed.isdisjoint(places(bound.config))}
         wasBound = dict(self._bound)
         await self._bind(early)
         try:
@@ -254,7 +260,7 @@ class Node:
             bound.listener.drain()
             self._retired.add(bound.listener)
 
-    async def _restore(self, stopped: Mapping[str, _Bound], reason: Exception) -> None:
+    async def _restore(self, stopped: Mapping[str, Bound], reason: Exception) -> None:
         """
         Bind again what was stopped for something that then failed.
         """
@@ -339,15 +345,6 @@ class Node:
         return [bound.listener for bound in self._bound.values()] + list(self._retired)
 
 
-def _files(listener: IListener, method: str) -> None:
-    """
-    A listener may have certificates of its own.
-    """
-    call = getattr(listener, method, None)
-    if call is not None:
-        call()
-
-
 def refuseFixed(before: NodeConfig, after: NodeConfig) -> None:
     """
     @raise NodeError: where a key changes that can't while the node runs.
@@ -365,20 +362,6 @@ def _everything(config: NodeConfig) -> dict[str, ListenerConfig]:
     if config.admin is None:
         return config.listeners
     return {ADMIN: ListenerConfig("admin", config.admin), **config.listeners}
-
-
-def _place(config: ListenerConfig) -> object:
-    """
-    What two listeners can't have both: a port, whichever address it is on, or a Unix socket's path. Not a port that the
-    kernel chooses, nor what an option of an extension may mean.
-    """
-    bind = getattr(config.options, "bind", None)
-    if not isinstance(bind, str):
-        return object()
-    if bind.startswith("unix:"):
-        return bind
-    port = bind.rpartition(":")[2]
-    return port if port != "0" else object()
 
 
 async def _within(waited: Deferred[Any], timeout: float, clock: IReactorTime) -> bool:

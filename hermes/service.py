@@ -217,7 +217,7 @@ def describeReload(done: Reloaded) -> str:
     """
     parts = [
         f"{what} {', '.join(names)}"
-        for what, names in (("kept", done.kept), ("started", done.started), ("stopped", done.stopped))
-        if names
+        for what in ("kept", "changed", "started", "stopped")
+        if (names := getattr(done, what))
     ]
     return "; ".join(parts) or "no listeners"

@@ -109,6 +109,16 @@ class IAuthenticator(Interface):
 class IListener(Interface):
     """
     A running listener.
+
+    What a reload of the configuration asks of it, it need not have:
+
+      - C{checkFiles()} and C{readFiles()}, where its options stay the same: whether its files (certificates) are good,
+        raising L{hermes.errors.HermesError} where they are not, and, once all that could fail has not, read them.
+      - C{reconfigurable(options)}, where they change: whether it can take C{options} (of its type) while it runs.
+        Nothing changes yet; L{hermes.errors.HermesError} refuses the reload. Where it says C{True}, it stays and gets
+        C{reconfigure(options)}, which must not fail, once the new routes hold. Where it says C{False}, or has no such
+        method, it is stopped and a new one is made.
+      - C{routesChanged()}, where it stays, after these: new flows are opened with other routes from now on.
     """
 
     name = Attribute("C{str}: its name in the configuration.")

@@ -32,7 +32,7 @@ class FakeOptions:
     Options of a listener.
     """
 
-    bind: str = "127.0.0.1:0"
+    bind: str | tuple[str, ...] = "127.0.0.1:0"
     note: str = ""
 
 
@@ -45,6 +45,8 @@ class FakeListener:
     @ivar taken: addresses that can't be bound, because somebody has them: shared by all listeners of a test.
     @ivar badFiles: whether its files can't be read again.
     @ivar filesRead: how often they were.
+    @ivar takes: notes of options that it can take while it runs.
+    @ivar routes: the router, as it was when it was told of new routes.
     """
 
     name: str
@@ -56,17 +58,24 @@ class FakeListener:
     badFiles: bool = False
     filesRead: int = 0
     waits: Deferred[None] | None = None
+    takes: tuple[str, ...] = ()
+    routes: object = None
+
+    @property
+    def _binds(self) -> set[str]:
+        bind = self.options.bind
+        return {bind} if isinstance(bind, str) else set(bind)
 
     def start(self) -> Deferred[None]:
         self.calls.append("start")
-        if self.options.bind in self.taken:
-            return fail(OSError(f"can't listen on {self.options.bind}: address already in use"))
-        self.taken.add(self.options.bind)
+        for bind in self._binds & self.taken:
+            return fail(OSError(f"can't listen on {bind}: address already in use"))
+        self.taken |= self._binds
         return self.waits or succeed(None)
 
     def stop(self) -> Deferred[None]:
         self.calls.append("stop")
-        self.taken.discard(self.options.bind)
+        self.taken -= self._binds
         return succeed(None)
 
     def drain(self) -> None:
@@ -87,6 +96,29 @@ class FakeListener:
         The same.
         """
         self.filesRead += 1
+
+    def reconfigurable(self, options: FakeOptions) -> bool:
+        """
+        See L{IListener}.
+        """
+        if options.note == "bad":
+            raise HermesError("these options are bad")
+        return options.note in self.takes
+
+    def reconfigure(self, options: FakeOptions) -> None:
+        """
+        The same.
+        """
+        self.calls.append(f"reconfigure {options.note}")
+        self.options = options
+        if options.note == "broken":
+            raise RuntimeError("after all")
+
+    def routesChanged(self) -> None:
+        """
+        The same.
+        """
+        self.routes = None if self.context is None else self.context.flows.router  # type: ignore[attr-defined]
 
     def getHost(self) -> object:
         if "stop" in self.calls:
@@ -225,7 +257,7 @@ class FakeAssembly:
         """
         A fake one.
         """
-        return self._made("admin", FakeOptions(config.bind), None)
+        return self._made("admin", FakeOptions(str(config.bind)), None)
 
     def listener(self, name: str, config: ListenerConfig, context: ListenerContext) -> IListener:
         """

@@ -107,6 +107,65 @@ class ReloadTests(SynchronousTestCase):
         self.assertEqual(self.last("a").calls, ["start"])
         self.assertEqual(self.assembly.taken, {"h:1", "h:2", "other:2"})
 
+    def test_aListenerTakesNewOptionsWhileItRuns(self) -> None:
+        node = self.started(a=FakeOptions("h:1"), b=FakeOptions("h:2"))
+        first = self.last("a")
+        first.takes = ("new",)
+        done = self.reload(node, a=FakeOptions("h:1", "new"), b=FakeOptions("h:2"))
+        self.assertEqual(done, Reloaded(kept=("b",), started=(), stopped=(), changed=("a",)))
+        self.assertEqual(first.calls, ["start", "reconfigure new"])
+        self.assertIs(self.last("a"), first)
+        # It is those that the next change is compared with.
+        self.assertEqual(self.reload(node, a=FakeOptions("h:1", "new"), b=FakeOptions("h:2")).kept, ("a", "b"))
+
+    def test_aListenerThatCanNotTakeThemIsBoundAnew(self) -> None:
+        node = self.started(a=FakeOptions("h:1"))
+        self.last("a").takes = ("new",)
+        done = self.reload(node, a=FakeOptions("h:1", "other"))
+        self.assertEqual(done, Reloaded(kept=(), started=("a",), stopped=("a",)))
+        self.assertEqual(self.assembly.made[0].calls, ["start", "stop", "drain"])
+
+    def test_optionsThatAListenerFindsBadRefuseTheReload(self) -> None:
+        node = self.started(a=FakeOptions("h:1"), b=FakeOptions("h:2"))
+        failure = self.failureResultOf(
+            node.reload(nodeConfig(a=FakeOptions("h:1", "bad"), b=FakeOptions("h:3"))), HermesError
+        )
+        self.assertEqual(str(failure.value), "these options are bad")
+        self.assertEqual(node.addresses(), {"a": "h:1", "b": "h:2"})
+        self.assertEqual((len(self.assembly.committed), len(self.assembly.discarded)), (1, 1))
+
+    def test_nothingIsReconfiguredWhereAnotherListenerCanNotBeBound(self) -> None:
+        node = self.started(a=FakeOptions("h:1"))
+        self.last("a").takes = ("new",)
+        self.assembly.taken.add("h:9")
+        self.failureResultOf(node.reload(nodeConfig(a=FakeOptions("h:1", "new"), b=FakeOptions("h:9"))), NodeError)
+        self.assertEqual(self.last("a").calls, ["start"])
+        self.assertIsNone(self.last("a").routes)
+
+    def test_aListenerThatFailsToTakeItsOptionsDoesNotHoldUpTheOthers(self) -> None:
+        node = self.started(a=FakeOptions("h:1"), b=FakeOptions("h:2"))
+        self.last("a").takes = ("broken",)
+        self.last("b").takes = ("new",)
+        done = self.reload(node, a=FakeOptions("h:1", "broken"), b=FakeOptions("h:2", "new"))
+        self.assertEqual(done.changed, ("a", "b"))
+        self.assertEqual(self.last("b").options.note, "new")
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+
+    def test_listenersThatStayHearOfNewRoutesOnceTheyHold(self) -> None:
+        node = self.started(a=FakeOptions("h:1"), b=FakeOptions("h:2"))
+        self.last("b").takes = ("new",)
+        self.reload(node, a=FakeOptions("h:1"), b=FakeOptions("h:2", "new"))
+        router = self.assembly.committed[-1].router
+        self.assertIsNot(router, self.assembly.committed[0].router)
+        self.assertIs(self.last("a").routes, router)
+        self.assertIs(self.last("b").routes, router)
+
+    def test_oneOfSeveralAddressesIsHandedOn(self) -> None:
+        node = self.started(a=FakeOptions(("tcp:h:1", "udp:h:2", "unix:/s")), b=FakeOptions("h:3"))
+        self.reload(node, a=FakeOptions(("tcp:h:3", "udp:h:2")), b=FakeOptions("h:4"), c=FakeOptions("unix:/s"))
+        self.assertEqual(self.assembly.taken, {"tcp:h:3", "udp:h:2", "h:4", "unix:/s"})
+        self.assertEqual(self.assembly.made[0].calls, ["start", "stop", "drain"])
+
     def test_whatCanNotBeMadeLeavesTheOldConfigurationRunning(self) -> None:
         node = self.started(a=FakeOptions("h:1"))
         self.assembly.refuses = HermesError("identity.certificate: not a certificate")
