@@ -111,6 +111,7 @@ class Measure:
     @ivar better: C{"more"} or C{"less"}.
     @ivar run: one round of one side, in one placement, for so many seconds.
     @ivar sides: ours, and the peer.
+    @ivar unfit: why this machine can't run it; L{None} where it can.
     """
 
     name: str
@@ -118,3 +119,4 @@ class Measure:
     better: str
     run: Run
     sides: tuple[type[Side], type[Side]] = (Hermes, Envoy)
+    unfit: Callable[[], str | None] = lambda: None

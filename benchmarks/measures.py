@@ -6,5 +6,6 @@ from __future__ import annotations
 
 import exchanges
 import tunnels
+import tuns
 
-MEASURES = [*tunnels.MEASURES, *exchanges.MEASURES]
+MEASURES = [*tunnels.MEASURES, *exchanges.MEASURES, *tuns.MEASURES]
