@@ -189,7 +189,7 @@ def encode(
 
     @raise ValueError: if a number has no encoding, or the token not 1 to 32 bytes.
     """
-    fields = []
+    fields: list[Buffer] = []
     if sequence is not None:
         fields += (_SEQUENCE_HEAD, sequence.to_bytes(8, "big"))
     if fragCount != 1:

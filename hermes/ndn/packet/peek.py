@@ -158,12 +158,13 @@ class DataView:
     freshness: int
     finalBlock: bytes | None
     contentType: int
+    _digest: bytes | None
 
     def digest(self) -> bytes:
         """
         The implicit digest: SHA-256 of the whole packet, 32 bytes. It is computed once.
         """
-        digest: bytes | None = self._digest
+        digest = self._digest
         if digest is None:
             digest = self._digest = sha256(self.wire).digest()
         return digest
