@@ -1,0 +1,3 @@
+"""
+Applications: a client of a forwarder, objects in segments, and what the C{hermes ndn} commands do.
+"""
