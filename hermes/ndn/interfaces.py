@@ -57,7 +57,7 @@ class INDNFace(Interface):
     localURI = Attribute("C{str}: a Face URI of our end, such as C{unix:///run/hermes/ndn.sock}.")
     mtu = Attribute(
         "C{int}: the largest packet in bytes that the link carries in one piece; what is larger is fragmented "
-        "(NDNLPv2). 8800 and above: nothing is."
+        "(NDNLPv2). More than any packet has, on a stream. Can be set."
     )
     counters = Attribute(
         "L{hermes.ndn.face.counters.FaceCounters}: inInterests, inData, inNacks, outInterests, outData, outNacks, "
@@ -151,15 +151,24 @@ class IFaceObserver(Interface):
     Hears of faces as they come and go.
     """
 
+    def faceCreated(face: INDNFace) -> None:
+        """
+        It is in the table now. C{faceUp} follows, at once where its link is up.
+        """
+
     def faceUp(face: INDNFace) -> None:
         """
-        It is in the table and may be sent to; or is so again (C{face.up}).
+        What is sent may get through: its link has come up, or has come up again (C{face.up}).
         """
 
     def faceDown(face: INDNFace) -> None:
         """
-        Nothing gets through for now, where C{face.persistency} lets it come up again and the table still has it; else
-        it has ended, and its ID is nobody's any more.
+        Nothing gets through any more: for now, where the table still has it; else it has ended.
+        """
+
+    def faceDestroyed(face: INDNFace) -> None:
+        """
+        It has ended, and its ID is nobody's any more. Comes after C{faceDown} where it was up.
         """
 
 
@@ -219,7 +228,7 @@ class IFaceTable(Interface):
 
     def addObserver(observer: IFaceObserver) -> None:
         """
-        Tell C{observer} from now on, C{faceUp} of every face that there is first.
+        Tell C{observer} from now on; first of every face that there is, as if it had been created now.
         """
 
     def removeObserver(observer: IFaceObserver) -> None:
