@@ -18,7 +18,7 @@ from hermes.ndn.packet.component import (
 )
 from hermes.ndn.packet.errors import PacketError
 from hermes.ndn.packet.tlv import encodeNumber, only, readHead
-from hermes.ndn.packet.typenumbers import NAME
+from hermes.ndn.packet.typenumbers import MAX_PACKET_SIZE, NAME
 from hermes.values import Buffer
 
 
@@ -40,6 +40,26 @@ def componentEnds(buffer: Buffer, start: int, stop: int) -> list[int]:
             raise PacketError(f"a digest in a name has {DIGEST_SIZE} bytes, not {position - valueStart}")
         ends.append(position - start)
     return ends
+
+
+def openPacket(wire: bytes, expected: int, what: str) -> tuple[int, int]:
+    """
+    Read what precedes the components.
+
+    @return: where the value of the name begins and ends.
+    """
+    size = len(wire)
+    if size > MAX_PACKET_SIZE:
+        raise PacketError(f"{what} of {size} bytes is larger than {MAX_PACKET_SIZE}")
+    kind, start, stop = readHead(wire, 0, size)
+    if kind != expected:
+        raise PacketError(f"an element of type {kind:#x} is not {what}")
+    if stop != size:
+        raise PacketError(f"{size - stop} bytes follow {what}")
+    kind, nameStart, nameEnd = readHead(wire, start, size)
+    if kind != NAME:
+        raise PacketError(f"{what} does not begin with its Name")
+    return nameStart, nameEnd
 
 
 class Name:
