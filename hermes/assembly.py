@@ -41,16 +41,18 @@ from hermes.interfaces import (
     INetwork,
     IServerCredentials,
 )
+from hermes.ip.plane import PacketPlane
 from hermes.listeners import assistantTypes as installedAssistantTypes
 from hermes.listeners import listenerTypes as installedListenerTypes
 from hermes.net.certificates import ServerCredentials, nodeNames
 from hermes.net.network import Network
+from hermes.net.resolution import resolve
 from hermes.node import ADMIN, Node, NodeError
-from hermes.routing import makeRouter
+from hermes.routing import makePackets, makeRouter
 from hermes.sites import SiteListener
 from hermes.upstreams import OriginTLS, Upstream, UpstreamMaker, reachedStraight
 from hermes.users import Users, UserSecret
-from hermes.values import Identity
+from hermes.values import Identity, Target
 from hermes.watchers import Watchers, Watching
 
 
@@ -151,6 +153,7 @@ class Assembly:
                 config=config,
                 users=users,
                 router=makeRouter(config),
+                packets=makePackets(config),
                 upstreams={name: upstream.dialer for name, upstream in made.items()},
                 assistants=assistants,
                 made=made,
@@ -242,6 +245,22 @@ class Assembly:
             self._reactor,
         )
         return flows
+
+    def packets(self, generation: Generation, flows: FlowHandler) -> PacketPlane:
+        def resolved(host: str) -> Deferred[list[str]]:
+            # What may be reached there, the routes say.
+            found = resolve(self._reactor, Target(host, 0), allowSpecial=True)
+            return found.addCallback(lambda addresses: [address for address, _ in addresses])
+
+        plane = PacketPlane(
+            self._reactor,
+            generation.packets,
+            lambda rule, receiver: flows.connectPackets(rule.via, rule.nested, receiver),
+            lambda rule: flows.hops(rule.via, rule.nested),
+            resolved,
+        )
+        flows.packets = plane
+        return plane
 
     def requests(self, generation: Generation, users: IAuthenticator) -> RequestHandler:
         metrics = RequestMetrics(lambda: requests.openRequests(), self._registry)

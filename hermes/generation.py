@@ -30,6 +30,7 @@ from hermes.interfaces import (
     IRequestHandler,
     IServerCredentials,
 )
+from hermes.ip.plane import PacketConfig, PacketPlane
 
 if TYPE_CHECKING:
     from hermes.node import Node
@@ -69,6 +70,7 @@ class ListenerContext:
     """
     What a listener stands on.
 
+    @ivar packets: the IP side of the node.
     @ivar nodeName: the node's name, for C{Via}, C{Proxy-Status} and the like.
     """
 
@@ -79,6 +81,7 @@ class ListenerContext:
     network: INetwork
     credentials: IServerCredentials | None
     nodeName: str
+    packets: PacketPlane
 
 
 @implementer(IAssistantContext)
@@ -104,6 +107,7 @@ class Generation:
     @ivar router: its routes.
     @ivar upstreams: its upstreams, by name.
     @ivar assistants: its assisting components, by name.
+    @ivar packets: what it says of IP packets.
     """
 
     config: NodeConfig
@@ -111,6 +115,7 @@ class Generation:
     router: Router
     upstreams: Mapping[str, IDialer | IHop]
     assistants: Mapping[str, IAssistant]
+    packets: PacketConfig
 
 
 class Assembly(Protocol):
@@ -151,6 +156,11 @@ class Assembly(Protocol):
     def flows(self, generation: Generation) -> FlowHandler:
         """
         What listeners hand their flows to.
+        """
+
+    def packets(self, generation: Generation, flows: FlowHandler) -> PacketPlane:
+        """
+        What forwards IP packets. Tunnels that C{flows} takes end there, and it opens its own through it.
         """
 
     def requests(self, generation: Generation, users: IAuthenticator) -> RequestHandler:

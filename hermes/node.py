@@ -67,6 +67,7 @@ class Node:
     @ivar config: the configuration that it runs.
     @ivar flows: what its listeners hand their flows to.
     @ivar requests: what its listeners hand their HTTP exchanges to.
+    @ivar packets: what forwards IP packets.
     @ivar draining: whether it opens nothing more.
     """
 
@@ -81,6 +82,7 @@ class Node:
         self._generation = assembly.generation(config, None)
         assembly.commit(self._generation)
         self.flows = assembly.flows(self._generation)
+        self.packets = assembly.packets(self._generation, self.flows)
         self._users = CurrentUsers(self._generation.users)
         self.requests = assembly.requests(self._generation, self._users)
         self._bound: dict[str, Bound] = {}
@@ -136,6 +138,7 @@ class Node:
 
     async def _start(self) -> None:
         await self._bind(self._listeners(_everything(self.config)))
+        self.packets.start()
 
     def _listeners(self, configs: Mapping[str, ListenerConfig]) -> dict[str, Bound]:
         context = ListenerContext(
@@ -146,6 +149,7 @@ class Node:
             network=self._assembly.network,
             credentials=self._assembly.credentials(),
             nodeName=self.config.node,
+            packets=self.packets,
         )
         return {name: Bound(config, self._listener(name, config, context)) for name, config in configs.items()}
 
@@ -203,6 +207,7 @@ class Node:
             bound.call("readFiles")
         self._users.users = after.users
         self.flows.swap(after.router, after.upstreams)
+        self.packets.swap(after.packets)
         for name, bound in changed.items():
             self._reconfigure(bound, wanted[name])
         for bound in (staying | changed).values():
@@ -287,6 +292,7 @@ class Node:
         # The admin listener tells of it until the end.
         await self._changing.run(lambda: self._stopListening(ADMIN))
         drained = gatherResults([self.flows.drain(), self.requests.drain()])
+        self.packets.drain()
         for listener in self._everyListener():
             listener.drain()
         finished = True
@@ -321,6 +327,7 @@ class Node:
     async def _stop(self) -> None:
         self.draining = True
         await self._changing.run(self._stopListening)
+        self.packets.close()
         self.flows.abortAll()
         self.requests.abortAll()
         for listener in self._everyListener():

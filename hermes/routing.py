@@ -13,6 +13,8 @@ from hermes.fabric.router import Route, Router
 from hermes.http.actions import HeaderChanges, Mirror, Redirect, RequestActions, Respond, Rewrite
 from hermes.http.reliable import Delivery
 from hermes.http.texts import Text
+from hermes.ip.plane import AddressPlan, PacketConfig
+from hermes.ip.table import PacketRule, PacketTable
 from hermes.matching.regex import Regex
 
 NOTHING = RequestActions()
@@ -49,6 +51,38 @@ def makeRouter(config: NodeConfig) -> Router:
             for place, route in enumerate(config.routes)
         ]
     )
+
+
+def makePackets(config: NodeConfig) -> PacketConfig:
+    """
+    What a configuration says of IP packets. Routes are called as in L{makeRouter}.
+    """
+    ip = config.ip
+    rules = []
+    for place, route in enumerate(config.routes):
+        if not route.match.packets:
+            continue
+        # An upstream that is a proxy is the last hop.
+        hops = (*route.via, route.to) if route.to in config.upstreams and route.to is not None else route.via
+        rules.append(
+            PacketRule(
+                match=route.match.match(),
+                transports=frozenset(route.match.transport),
+                name=route.name or str(place),
+                to=None if hops else route.to,
+                via=hops,
+                nested=route.nested,
+                deny=route.deny,
+                silent=route.silent,
+            )
+        )
+    plan = AddressPlan(
+        ip.pools,
+        {str(name): addresses for name, addresses in ip.reserved.items()},
+        {str(name): networks for name, networks in ip.networks.items()},
+        ip.leases,
+    )
+    return PacketConfig(PacketTable(tuple(rules)), plan)
 
 
 def makeActions(route: RouteConfig) -> RequestActions | None:

@@ -11,7 +11,7 @@ from cattrs import BaseValidationError
 
 from hermes.config.document import parseDocument
 from hermes.config.problems import ConfigError, Misfit, Problem
-from hermes.config.references import danglingReferences, missingParts
+from hermes.config.references import danglingReferences, endsOf, missingParts
 from hermes.config.schema import NodeConfig
 from hermes.config.structure import Structurer, misfits
 from hermes.interfaces import IAssistantType, IListenerType
@@ -62,11 +62,12 @@ def loadNodeText(
     if assistantTypes is None:
         assistantTypes = installedAssistantTypes()
     problems = list(document.problems)
-    found = list(danglingReferences(document.value))
+    ending = [name for name, each in listenerTypes.items() if endsOf(each)]
+    found = list(danglingReferences(document.value, ending))
     config: NodeConfig | None = None
     try:
         config = Structurer(directory, listenerTypes, assistantTypes).converter.structure(document.value, NodeConfig)
-        found += missingParts(config)
+        found += missingParts(config, listenerTypes)
     except (BaseValidationError, Misfit) as error:
         found += misfits(error)
     for path, misfit in found:

@@ -68,7 +68,8 @@ def describeType(kind: Any) -> str:
     words |= {"HostPattern": "host pattern", "PathPattern": "path pattern", "ValuePattern": "value pattern"}
     words |= {"Match": "match", "Method": "text", "Size": "size", "RetryReason": "reason or status"}
     words |= {"FieldName": "field name"}
-    words |= {"IPv4Network": "CIDR", "IPv6Network": "CIDR"}
+    words |= {"IPv4Network": "CIDR", "IPv6Network": "CIDR", "IPv4Address": "IP address", "IPv6Address": "IP address"}
+    words |= {"IPv4Interface": "ADDRESS/LENGTH", "IPv6Interface": "ADDRESS/LENGTH", "Transport": "IP protocol"}
     name = getattr(kind, "__name__", str(kind))
     return words.get(name, "mapping" if attrs.has(kind) else name)
 

@@ -5,23 +5,27 @@ one part needs are there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from hermes.config.problems import KeyPath, Misfit, nearest
 from hermes.config.schema import NodeConfig
 from hermes.config.upstreams import DirectUpstream, HermesUpstream, MasqueUpstream
+from hermes.interfaces import IListenerType
 
 
-def danglingReferences(document: object) -> Iterator[tuple[KeyPath, Misfit]]:
+def danglingReferences(document: object, endingTypes: Collection[str] = ()) -> Iterator[tuple[KeyPath, Misfit]]:
     """
     References that name nothing, in plain values: so they are found also where other things are wrong. What has not the
     form it should is passed over; the structurer tells of it.
+
+    @param endingTypes: the types of listeners that routes may name in C{to}.
     """
     top = _mapping(document)
     upstreams = _mapping(top.get("upstreams"))
     listeners = _mapping(top.get("listeners"))
     users = _mapping(top.get("users"))
+    ending = [name for name, one in listeners.items() if _mapping(one).get("type") in endingTypes]
     hops = [name for name, upstream in upstreams.items() if _mapping(upstream).get("type") != "direct"]
     assist = _mapping(top.get("assist"))
     # Whoever authenticates may name users that are not in this file.
@@ -34,7 +38,7 @@ def danglingReferences(document: object) -> Iterator[tuple[KeyPath, Misfit]]:
         route = _mapping(item)
         match = _mapping(route.get("match"))
         here: KeyPath = ("routes", number)
-        yield from _unknown((*here, "to"), route.get("to"), "upstream", upstreams)
+        yield from _unknown((*here, "to"), route.get("to"), "upstream", [*upstreams, *ending])
         for name in _mapping(route.get("split")):
             for _, misfit in _unknown((), name, "upstream", upstreams):
                 yield (*here, "split", name), Misfit(misfit.message, misfit.suggestion, atKey=True)
@@ -77,14 +81,43 @@ def _unknown(path: KeyPath, value: object, what: str, known: Iterable[str]) -> I
             yield place, Misfit(f"no {what} is called {name!r}{listed}", suggestion)
 
 
-def missingParts(config: NodeConfig) -> Iterator[tuple[KeyPath, Misfit]]:
+def missingParts(config: NodeConfig, listenerTypes: Mapping[str, IListenerType]) -> Iterator[tuple[KeyPath, Misfit]]:
     """
     Parts that need another part which is not there, and addresses that are given twice.
     """
     if config.identity is None:
         yield from _identityNeeded(config)
     yield from _endpointsNeeded(config)
+    yield from _wrongEnds(config, listenerTypes)
     yield from _boundTwice(config)
+
+
+def _wrongEnds(config: NodeConfig, listenerTypes: Mapping[str, IListenerType]) -> Iterator[tuple[KeyPath, Misfit]]:
+    """
+    Routes whose C{to} can't take what they match.
+    """
+    for number, route in enumerate(config.routes):
+        if route.to is None:
+            continue
+        path: KeyPath = ("routes", number, "to")
+        listener = config.listeners.get(route.to)
+        if route.to in config.upstreams or listener is None:
+            if route.match.packets and isinstance(config.upstreams.get(route.to), DirectUpstream):
+                message = f"{route.to!r} is of type direct: packets go to a listener of type tun, or to another proxy"
+                yield path, Misfit(message)
+            continue
+        ends = endsOf(listenerTypes.get(listener.type))
+        if route.match.packets and "ip" not in ends:
+            yield path, Misfit(f"no IP packets end at {route.to!r}, a listener of type {listener.type}")
+        elif not route.match.packets and "ip" in ends:
+            yield path, Misfit(f"only IP packets end at {route.to!r}: give the match 'protocol: ip'")
+
+
+def endsOf(listenerType: object) -> tuple[str, ...]:
+    """
+    The protocols of what may end at a listener of some type: that a route may send there with C{to}.
+    """
+    return tuple(getattr(listenerType, "ends", ()))
 
 
 def _endpointsNeeded(config: NodeConfig) -> Iterator[tuple[KeyPath, Misfit]]:

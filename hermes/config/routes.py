@@ -12,7 +12,7 @@ from attrs import field, frozen
 from hermes.config.actions import HeadersConfig, MirrorConfig, RedirectConfig, RespondConfig, RewriteConfig, checkTexts
 from hermes.config.problems import Misfit
 from hermes.config.retry import ResumeConfig, RetryConfig
-from hermes.config.types import FieldName, Method, Name, Network, ParameterName, Seconds
+from hermes.config.types import FieldName, Method, Name, Network, ParameterName, Seconds, Transport
 from hermes.matching import HostPattern, Match, PathPattern, TargetPattern, ValuePattern
 from hermes.matching.match import criteria
 
@@ -28,7 +28,9 @@ class MatchConfig:
     @ivar user: who sent it, by a credential.
     @ivar node: the proxy that sent it, by its certificate.
     @ivar listener: the listener of this node that accepted it.
-    @ivar protocol: C{tcp}, C{udp}, C{http}, or C{listen}: a listening port for somebody else, which must be named.
+    @ivar protocol: C{tcp}, C{udp}, C{http}; C{listen}, a listening port for somebody else, and C{ip}, IP packets, which
+        must be named.
+    @ivar transport: of IP packets: what is in them. C{tcp}, C{udp}, C{icmp}, C{icmpv6}, or a number.
     @ivar source: the client's address, a CIDR prefix.
     @ivar host: the host in the request: C{HOST}, C{*.SUFFIX}, C{*} for every one.
     @ivar path: the path in the request, without the query: C{/a} itself; C{/a/}, what lies below; C{/users/{id}/posts},
@@ -45,7 +47,8 @@ class MatchConfig:
     user: tuple[str, ...] = ()
     node: tuple[Name, ...] = ()
     listener: tuple[str, ...] = ()
-    protocol: tuple[Literal["tcp", "udp", "http", "listen"], ...] = ()
+    protocol: tuple[Literal["tcp", "udp", "http", "listen", "ip"], ...] = ()
+    transport: tuple[Transport, ...] = ()
     source: tuple[Network, ...] = ()
     host: tuple[HostPattern, ...] = ()
     path: tuple[PathPattern, ...] = ()
@@ -56,13 +59,34 @@ class MatchConfig:
     def __attrs_post_init__(self) -> None:
         flows = self.target or self.user or self.node or self.listener or self.protocol or self.source
         requests = self.host or self.path or self.method or self.header or self.query
-        others = flows or requests
+        others = flows or requests or self.transport
         if requests and self.protocol and "http" not in self.protocol:
             raise Misfit("takes HTTP requests, and the protocol is none", below=("protocol",))
+        if self.packets and len(self.protocol) > 1:
+            raise Misfit("packets have routes of their own: 'ip' goes with no other", below=("protocol",))
+        if self.transport and not self.packets:
+            raise Misfit("is of IP packets: give the match 'protocol: ip'", below=("transport",))
+        if self.packets:
+            self._checkPackets()
         if self.any and others:
             raise Misfit("'any: true' takes every flow: it goes with no other key", below=("any",))
         if not self.any and not others:
             raise Misfit("matches nothing: say 'any: true' for every flow")
+
+    def _checkPackets(self) -> None:
+        for place, target in enumerate(self.target):
+            if target.suffix is not None or isinstance(target.host, str):
+                raise Misfit(
+                    f"{target} is a name, and packets have addresses: write an address or a prefix",
+                    below=("target", place) if len(self.target) > 1 else ("target",),
+                )
+
+    @property
+    def packets(self) -> bool:
+        """
+        Whether it takes IP packets.
+        """
+        return "ip" in self.protocol
 
     @property
     def requestsOnly(self) -> bool:
@@ -105,12 +129,14 @@ class RouteConfig:
     does, it is denied.
 
     @ivar match: which flows and requests.
-    @ivar to: the upstream where they end; left out, the target that they asked for.
+    @ivar to: the upstream where they end, or the listener: a C{tun} listener for IP packets, one of NDN for streams and
+        datagrams; left out, the target that they asked for: for IP packets whoever has the address.
     @ivar split: upstreams with their weights, in place of C{to}: each request goes to one of them.
     @ivar via: the proxies between, in order. The first is an upstream of this node. The others are names that the one
         before each knows; with C{nested}, upstreams of this node too.
     @ivar nested: open each tunnel inside the one before, so that a proxy in the middle learns neither target nor bytes.
     @ivar deny: refuse them, for this reason.
+    @ivar silent: with C{deny}, of IP packets: drop them, and do not tell who sent them.
     @ivar allowSpecial: allow targets that are loopback, private or otherwise special-purpose addresses. A route whose
         C{to} or whose C{match.target} names them allows them too.
     @ivar rewrite: change what requests ask for.
@@ -133,6 +159,7 @@ class RouteConfig:
     via: tuple[str, ...] = ()
     nested: bool = False
     deny: str | None = None
+    silent: bool = False
     allowSpecial: bool = False
     rewrite: RewriteConfig | None = None
     headers: HeadersConfig | None = None
@@ -155,6 +182,10 @@ class RouteConfig:
         for key in _given(self, ("redirect", "respond")):
             if others := [*sending, *_given(self, {"redirect", "respond"} - {key}), *_given(self, _OF_REQUESTS)]:
                 raise Misfit(f"answers, and {others[0]!r} is for what is sent on", below=(key,))
+        if self.silent and (self.deny is None or not self.match.packets):
+            raise Misfit("goes with 'deny', and with 'protocol: ip' in the match", below=("silent",))
+        if self.match.packets:
+            self._checkPackets()
         if self.to is not None and self.split:
             raise Misfit("goes not with 'to': it stands in place of it", below=("split",))
         if self.split and (min(self.split.values()) < 0 or not any(self.split.values())):
@@ -171,6 +202,11 @@ class RouteConfig:
                     message = "is for HTTP requests, and the match takes other flows too: give it 'protocol: http'"
                     raise Misfit(message, below=(key,))
         self._checkPlaces()
+
+    def _checkPackets(self) -> None:
+        for key in (*_OF_REQUESTS, "redirect", "respond", "assist", "split", "allowSpecial"):
+            if getattr(self, key):
+                raise Misfit("is not for IP packets", below=(key,))
 
     def _checkPlaces(self) -> None:
         captures = self.match.captures()

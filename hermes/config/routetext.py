@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from hermes.config.actions import HeadersConfig
 from hermes.config.routes import MatchConfig, RouteConfig
+from hermes.wire.protocols import protocolName
 
 
 def matchText(match: MatchConfig) -> str:
@@ -17,9 +18,10 @@ def matchText(match: MatchConfig) -> str:
     if match.any:
         return "any"
     parts = []
-    for key in ("target", "host", "path", "method", "user", "node", "listener", "protocol", "source"):
+    for key in ("target", "host", "path", "method", "user", "node", "listener", "protocol", "transport", "source"):
         if values := getattr(match, key):
-            parts.append(f"{key} {' | '.join(str(value) for value in values)}")
+            shown = map(protocolName, values) if key == "transport" else map(str, values)
+            parts.append(f"{key} {' | '.join(shown)}")
     for key in ("header", "query"):
         for name, patterns in getattr(match, key).items():
             parts.append(f"{key} {name}: {' | '.join(str(pattern) for pattern in patterns)}")
@@ -35,7 +37,7 @@ def actionText(route: RouteConfig) -> str:
 
 def _ending(route: RouteConfig) -> str:
     if route.deny is not None:
-        return f"deny: {route.deny}"
+        return f"{'drop' if route.silent else 'deny'}: {route.deny}"
     if route.redirect is not None:
         redirect = route.redirect
         parts = (f"{key} {value}" for key in ("scheme", "host", "path") if (value := getattr(redirect, key)))

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from attrs import field, frozen
 
+from hermes.config.ip import IPConfig
 from hermes.config.problems import Misfit
 from hermes.config.routes import RouteConfig
 from hermes.config.types import ExistingFile, Name, NewFile, Seconds, Secret, SocketAddress, WorkerCount
@@ -63,6 +64,7 @@ _URL = re.compile(r"[!-~]+", re.ASCII)
 
 DEFAULT_DRAIN = Seconds(30.0)
 ONE_WORKER = WorkerCount(1)
+NO_IP = IPConfig()
 
 
 @frozen
@@ -164,6 +166,7 @@ class NodeConfig:
     @ivar routes: which flow goes where; the first that takes a flow decides.
     @ivar assist: assisting components that listeners and routes name, by name.
     @ivar users: who may use it, by name.
+    @ivar ip: whose IP addresses are whose, for tunnels of IP packets.
     @ivar admin: where metrics and status are.
     @ivar accessLog: where flows and HTTP exchanges are logged.
     @ivar tracing: where spans of HTTP exchanges are sent.
@@ -178,6 +181,7 @@ class NodeConfig:
     routes: tuple[RouteConfig, ...] = ()
     assist: dict[str, AssistConfig] = field(factory=dict)
     users: dict[str, UserConfig] = field(factory=dict)
+    ip: IPConfig = NO_IP
     admin: AdminConfig | None = None
     accessLog: AccessLogConfig | None = None
     tracing: TracingConfig | None = None

@@ -6,12 +6,23 @@ check and code that uses it sees a C{str} or a C{float}.
 from __future__ import annotations
 
 import re
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    IPv6Network,
+    ip_address,
+    ip_interface,
+    ip_network,
+)
 from typing import NewType, TypeAlias
 
 from hermes.config.problems import Misfit, nearest
 from hermes.matching import TargetPattern
 from hermes.values import Target
+from hermes.wire.protocols import PROTOCOLS, protocolNumber
 
 Name = NewType("Name", str)
 """
@@ -68,12 +79,27 @@ Method = NewType("Method", str)
 A request method, in capitals.
 """
 
+Transport = NewType("Transport", int)
+"""
+An IP protocol: C{tcp}, C{udp}, C{icmp}, C{icmpv6}, C{gre}, C{esp}, C{sctp}, or a number from 0 to 255.
+"""
+
 WorkerCount = NewType("WorkerCount", int)
 """
 How many processes: 1 to 256.
 """
 
 Network: TypeAlias = IPv4Network | IPv6Network
+
+IPAddress: TypeAlias = IPv4Address | IPv6Address
+"""
+An IP address.
+"""
+
+Interface: TypeAlias = IPv4Interface | IPv6Interface
+"""
+A host's address with the prefix that it is in: C{10.0.0.1/24}.
+"""
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?", re.ASCII)
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?\.?", re.ASCII)
@@ -217,6 +243,26 @@ def parseNetwork(text: str) -> Network:
     raise Misfit(f"{text!r} has bits set past its prefix", str(meant))
 
 
+def parseAddress(text: str) -> IPAddress:
+    """
+    @raise Misfit: where C{text} is no IP address.
+    """
+    try:
+        return ip_address(text)
+    except ValueError:
+        raise Misfit(f"{text!r} is not an IP address") from None
+
+
+def parseInterface(text: str) -> Interface:
+    """
+    @raise Misfit: where C{text} is no address with its prefix.
+    """
+    try:
+        return ip_interface(text)
+    except ValueError:
+        raise Misfit(f"{text!r} is not an address with its prefix, such as 10.0.0.1/24") from None
+
+
 def parseTargetPattern(text: str) -> TargetPattern:
     """
     @raise Misfit: with a sentence for the user.
@@ -228,3 +274,15 @@ def parseTargetPattern(text: str) -> TargetPattern:
         return TargetPattern.fromText(text)
     except ValueError as error:
         raise Misfit(str(error)) from None
+
+
+def parseTransport(value: object) -> Transport:
+    """
+    @raise Misfit: where C{value} is no IP protocol.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise Misfit("not an IP protocol: write tcp, udp, icmp, icmpv6 or a number from 0 to 255")
+    try:
+        return Transport(protocolNumber(str(value)))
+    except ValueError as error:
+        raise Misfit(str(error), nearest(str(value), PROTOCOLS)) from None

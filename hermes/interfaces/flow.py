@@ -9,6 +9,7 @@ from twisted.internet.interfaces import IProtocol
 from zope.interface import Attribute, Interface
 
 from hermes.interfaces.channel import IDatagramReceiver
+from hermes.interfaces.packet import IPacketReceiver
 from hermes.values import Flow
 
 
@@ -30,6 +31,13 @@ class IFlowHandler(Interface):
     def openDatagrams(flow: Flow) -> Deferred[IDatagramReceiver]:
         """
         Open the far side of a datagram flow. Fires with the receiver for the listener's own channel.
+        """
+
+    def openPackets(flow: Flow) -> Deferred[IPacketReceiver]:
+        """
+        Take a tunnel of IP packets that ends here. Fires with the receiver for the listener's own channel, an
+        L{hermes.interfaces.IPacketTunnel}; what becomes of each packet is decided as it comes. A tunnel that only
+        passes through is a byte stream: C{openStream}, with a flow whose protocol is C{"ip"}.
         """
 
     def authorise(flow: Flow) -> None:
@@ -55,6 +63,14 @@ class IDialer(Interface):
     def connectDatagrams(flow: Flow, receiver: IDatagramReceiver) -> Deferred[IDatagramReceiver]:
         """
         The same for datagrams: C{receiver} gets an L{hermes.interfaces.IDatagramChannel}.
+        """
+
+    def connectPackets(flow: Flow, receiver: IPacketReceiver) -> Deferred[IPacketReceiver]:
+        """
+        The same for IP packets: C{receiver} gets an L{hermes.interfaces.IPacketTunnel}. The flow's protocol is
+        C{"ip"}; where its C{connectStream} is asked for, the protocol gets the bytes of the tunnel as they are.
+
+        Errback with L{hermes.errors.NotImplementedHere} where a dialer opens no tunnels.
         """
 
 
@@ -155,6 +171,9 @@ class IListenerType(Interface):
     """
     A type of listener, for the C{type} key in the configuration. Those of Hermes and those of extensions are found in
     the same way: a Twisted plugin in C{twisted.plugins} that provides this.
+
+    It may have C{ends}, a tuple of the protocols, as routes match them, of what may end at such a listener: a route's
+    C{to} can name it then. With C{"ip"} it is a device of the node's packets; else its listeners provide L{IDialer}.
     """
 
     type = Attribute("C{str}: the value of the C{type} key.")
@@ -176,6 +195,7 @@ class IListenerContext(Interface):
     flows = Attribute("L{IFlowHandler}.")
     requests = Attribute("L{hermes.interfaces.IRequestHandler}: for HTTP exchanges that are no tunnels.")
     authenticator = Attribute("L{IAuthenticator}: the users of this node.")
+    packets = Attribute("L{hermes.interfaces.IPacketPlane}: where devices of IP packets take part.")
     network = Attribute("L{hermes.interfaces.INetwork}.")
     credentials = Attribute(
         "L{hermes.interfaces.IServerCredentials} of this node, or L{None} where it has no identity."

@@ -20,7 +20,9 @@ from hermes.generation import Generation, ListenerContext
 from hermes.http.handler import RequestHandler
 from hermes.http.origins import Origins
 from hermes.http.plans import Plans
-from hermes.interfaces import IAuthenticator, IDatagramReceiver, IDialer, IListener, IServerCredentials
+from hermes.interfaces import IAuthenticator, IDatagramReceiver, IDialer, IListener, IPacketReceiver, IServerCredentials
+from hermes.ip.plane import PacketConfig, PacketPlane
+from hermes.ip.table import PacketTable
 from hermes.matching import Match
 from hermes.node import Node
 from hermes.values import Flow
@@ -145,6 +147,11 @@ class FakeDialer:
         self.asked.append((flow, asked, receiver))
         return asked
 
+    def connectPackets(self, flow: Flow, receiver: IPacketReceiver) -> Deferred[IPacketReceiver]:
+        asked: Deferred[IPacketReceiver] = Deferred()
+        self.asked.append((flow, asked, receiver))
+        return asked
+
 
 @implementer(IAuthenticator)
 @define(eq=False)
@@ -207,7 +214,14 @@ class FakeAssembly:
         """
         if self.refuses is not None:
             raise self.refuses
-        return Generation(config, FakeUsers(str(config.drain).encode()), Router([Route(Match(), name="all")]), {}, {})
+        return Generation(
+            config,
+            FakeUsers(str(config.drain).encode()),
+            Router([Route(Match(), name="all")]),
+            {},
+            {},
+            PacketConfig(PacketTable(())),
+        )
 
     def commit(self, generation: Generation) -> None:
         """
@@ -233,6 +247,18 @@ class FakeAssembly:
         A real one.
         """
         return RequestHandler(self.plans(generation), users, [], self.clock, generation.config.node)
+
+    def packets(self, generation: Generation, flows: FlowHandler) -> PacketPlane:
+        """
+        A real one, without routes.
+        """
+        return PacketPlane(
+            self.clock,
+            generation.packets,
+            lambda rule, receiver: Deferred(),
+            lambda rule: None,
+            lambda name: Deferred(),
+        )
 
     def plans(self, generation: Generation) -> Plans:
         """

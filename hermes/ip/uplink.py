@@ -1,0 +1,358 @@
+"""
+A tunnel to a hop that packets go through, and the next one when it must be another: that one is up before the old one
+is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from ipaddress import ip_network
+from typing import Any, Final
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from hermes.errors import FlowError
+from hermes.interfaces import IPacketReceiver
+from hermes.interfaces.packet import AddressRange, AssignedAddress
+from hermes.ip.port import HEADER, Port
+from hermes.ip.prefixes import IPAddress, IPNetwork
+from hermes.queues import DatagramQueue
+from hermes.values import ANONYMOUS, Buffer
+
+FIRST_PAUSE: Final = 0.05
+LONGEST_PAUSE: Final = 5.0
+"""
+Seconds between tries to open a tunnel: the first, doubled each time up to the other.
+"""
+
+LINGER: Final = 5.0
+"""
+Seconds for which what is on its way in a tunnel that was replaced is waited for.
+"""
+
+ANSWER: Final = 5.0
+"""
+Seconds that a hop has to answer a request for addresses before the tunnel is used without.
+"""
+
+WAITING_BYTES: Final = 1 << 18
+WAITING_AGE: Final = 1.0
+"""
+What waits while there is no tunnel: bytes, and seconds.
+"""
+
+
+@implementer(IPacketReceiver)
+class Line:
+    """
+    One tunnel of an uplink.
+
+    @ivar channel: L{hermes.interfaces.IPacketTunnel}; L{None} before it is there and when it is lost.
+    @ivar ready: whether packets can go through: it is there, and addresses are settled.
+    """
+
+    def __init__(self, uplink: Uplink) -> None:
+        self._uplink = uplink
+        self.channel: Any = None
+        self.ready = False
+        self.assigned: tuple[IPNetwork, ...] = ()
+        self.routes: tuple[AddressRange, ...] = ()
+        self._unanswered: set[int] = set()
+        self._timer: IDelayedCall | None = None
+
+    def channelConnected(self, channel: Any) -> None:
+        self.channel = channel
+        wishes = [(number, network) for number, network in enumerate(self._uplink.wishes(), 1)]
+        if wishes:
+            self._unanswered = {number for number, _ in wishes}
+            self._timer = self._uplink.clock.callLater(ANSWER, self._settled)
+            channel.requestAddresses(wishes)
+        else:
+            self._settled()
+        channel.notifyGoingAway(lambda: self._uplink.goingAway(self))
+
+    def _settled(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None and timer.active():
+            timer.cancel()
+        if self.channel is not None and not self.ready:
+            self.ready = True
+            self._uplink.lineReady(self)
+
+    def datagramsReceived(self, datagrams: Sequence[Buffer]) -> None:
+        self._uplink.switch.forward(self._uplink, datagrams)
+
+    def addressesAssigned(self, addresses: Sequence[AssignedAddress]) -> None:
+        self.assigned = tuple(network for _, network in addresses if not network.network_address.is_unspecified)
+        self._unanswered -= {number for number, _ in addresses}
+        self._uplink.assignmentChanged(self)
+        if not self._unanswered:
+            self._settled()
+
+    def addressesRequested(self, addresses: Sequence[AssignedAddress]) -> None:
+        # Nobody gets addresses of a node that came to it for some.
+        refused = {4: ip_network("0.0.0.0/32"), 6: ip_network("::/128")}
+        self.channel.assignAddresses([(number, refused[network.version]) for number, network in addresses])
+
+    def routesAdvertised(self, routes: Sequence[AddressRange]) -> None:
+        self.routes = tuple(routes)
+        self._uplink.routesChanged(self)
+
+    def mtuChanged(self, mtu: int) -> None:
+        self._uplink.lineMTU(self, mtu)
+
+    def channelLost(self, reason: Failure) -> None:
+        self.channel = None
+        self.ready = False
+        timer, self._timer = self._timer, None
+        if timer is not None and timer.active():
+            timer.cancel()
+        self._uplink.lineLost(self, reason)
+
+    def close(self) -> None:
+        """
+        End it in order.
+        """
+        if self.channel is not None:
+            self.channel.loseChannel()
+
+
+class Uplink(Port):
+    """
+    The way over some hops. It stays the same port while its tunnels come and go.
+
+    @ivar line: the tunnel that packets leave by; L{None} while there is none.
+    @ivar settled: fires once it has been up, or could not be had at the first try.
+    @ivar opened: how many tunnels it has had.
+    @ivar failure: what went wrong last, in words; L{None} while it is up.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        name: str,
+        switch: Any,
+        clock: IReactorTime,
+        dial: Callable[[Any], Deferred[Any]],
+        wishes: Callable[[], Sequence[IPNetwork]],
+        changed: Callable[[], None],
+    ) -> None:
+        """
+        @param dial: opens a tunnel for a receiver.
+        @param wishes: the addresses to ask a hop for.
+        @param changed: called when addresses or routes that the hop tells are others.
+        """
+        super().__init__(name, switch)
+        self.clock = clock
+        self.wishes = wishes
+        self.line: Line | None = None
+        self.settled: Deferred[None] | None = Deferred()
+        self.opened = 0
+        self.failure: str | None = None
+        self._dial = dial
+        self._changed = changed
+        self._dialing: Deferred[Any] | None = None
+        self._next: Line | None = None
+        self._old: dict[Line, IDelayedCall | None] = {}
+        self._retry: IDelayedCall | None = None
+        self._pause = FIRST_PAUSE
+        self._closed = False
+        self._waiting = DatagramQueue(WAITING_BYTES, WAITING_AGE, clock)
+        # Until it is known that there is no tunnel to be had, packets wait for one.
+        self.up = True
+        switch.addPort(self)
+
+    @property
+    def assigned(self) -> tuple[IPNetwork, ...]:
+        """
+        What the hop lets us send from.
+        """
+        return () if self.line is None else self.line.assigned
+
+    @property
+    def routes(self) -> tuple[AddressRange, ...]:
+        """
+        What the hop says it leads to.
+        """
+        return () if self.line is None else self.line.routes
+
+    @property
+    def dropped(self) -> int:
+        return self._waiting.dropped + (0 if self.line is None else self.line.channel.droppedDatagrams)
+
+    def mayCome(self, source: IPAddress) -> bool:
+        owner = self.switch.owners.find(source)
+        return owner is None or owner is self
+
+    # Opening
+
+    def open(self, dial: Callable[[Any], Deferred[Any]] | None = None) -> None:
+        """
+        Open a tunnel, beside the one there is. That goes on until the new one is up.
+
+        @param dial: in place of the one before.
+        """
+        if dial is not None:
+            self._dial = dial
+        if self._closed:
+            return
+        if self._retry is not None and self._retry.active():
+            self._retry.cancel()
+        self._retry = None
+        self._abandon()
+        line = self._next = Line(self)
+        dialing = self._dialing = self._dial(line)
+        dialing.addCallbacks(lambda _: None, lambda failure: self._failed(line, failure))
+        dialing.addErrback(lambda failure: self.log.failure("{name}: opening failed", failure, name=self.name))
+
+    def _abandon(self) -> None:
+        """
+        Give up the tunnel that is being opened.
+        """
+        dialing, self._dialing = self._dialing, None
+        line, self._next = self._next, None
+        if dialing is not None:
+            dialing.cancel()
+        if line is not None:
+            line.close()
+
+    def _failed(self, line: Line, failure: Failure) -> None:
+        if self._next is not line:
+            # Another try has taken its place.
+            return
+        self._dialing = self._next = None
+        if failure.check(FlowError) is None:
+            self.log.failure("{name}: opening a tunnel failed", failure, name=self.name)
+        self._again(failure.getErrorMessage() or type(failure.value).__name__)
+
+    def _again(self, why: str) -> None:
+        if self.line is None:
+            if self.failure is None:
+                self.log.warn("{name}: no tunnel: {why}", name=self.name, why=why)
+            self.failure = why
+            self.up = False
+        self._settle()
+        if self._closed or self._retry is not None:
+            return
+        self._retry = self.clock.callLater(self._pause, self.open)
+        self._pause = min(self._pause * 2, LONGEST_PAUSE)
+
+    def _settle(self) -> None:
+        settled, self.settled = self.settled, None
+        if settled is not None:
+            settled.callback(None)
+
+    def lineReady(self, line: Line) -> None:
+        """
+        A new tunnel is up: packets go there from now on.
+        """
+        if self._closed or line is not self._next:
+            line.close()
+            return
+        old, self.line = self.line, line
+        self._dialing = self._next = None
+        self._pause = FIRST_PAUSE
+        self.opened += 1
+        self.failure = None
+        self.limit = line.channel.mtu + HEADER
+        self.identity = getattr(line.channel, "identity", ANONYMOUS)
+        self.up = True
+        if old is not None:
+            self._leave(old)
+        self._changed()
+        self._settle()
+        waiting = self._waiting.popBatch(WAITING_BYTES)
+        if waiting:
+            self.write(waiting)
+
+    def _leave(self, old: Line) -> None:
+        self._old[old] = self.clock.callLater(LINGER, self._left, old)
+
+    def _left(self, old: Line) -> None:
+        # It is forgotten when it is lost.
+        self._old[old] = None
+        old.close()
+
+    # What lines tell
+
+    def goingAway(self, line: Line) -> None:
+        """
+        The hop asks to finish: have another tunnel, at another endpoint or in another process, before that.
+        """
+        if line is self.line and self._next is None:
+            self.open()
+
+    def lineLost(self, line: Line, reason: Failure) -> None:
+        """
+        A tunnel has ended.
+        """
+        timer = self._old.pop(line, None)
+        if timer is not None and timer.active():
+            timer.cancel()
+        if line is self._next:
+            self._dialing = self._next = None
+            self._again(f"the tunnel ended before it was used: {reason.getErrorMessage()}")
+        elif line is self.line:
+            self.line = None
+            self.up = not self._closed
+            if not self._closed and self._next is None:
+                self.open()
+            self._changed()
+
+    def lineMTU(self, line: Line, mtu: int) -> None:
+        """
+        A tunnel's MTU is another.
+        """
+        if line is self.line:
+            self.limit = mtu + HEADER
+
+    def assignmentChanged(self, line: Line) -> None:
+        """
+        The hop has given or taken addresses.
+        """
+        if line is self.line:
+            self._changed()
+
+    def routesChanged(self, line: Line) -> None:
+        """
+        The hop leads to other addresses.
+        """
+        if line is self.line:
+            self._changed()
+
+    # Packets
+
+    def write(self, frames: Sequence[Buffer]) -> None:
+        line = self.line
+        if line is None:
+            self._waiting.append(frames)
+            return
+        self.packetsOut += len(frames)
+        self.bytesOut += sum(map(len, frames))
+        for tap in self.taps:
+            tap("out", frames)
+        line.channel.write(frames)
+
+    def close(self) -> None:
+        """
+        End all tunnels in order.
+        """
+        self._closed = True
+        self.up = False
+        if self._retry is not None and self._retry.active():
+            self._retry.cancel()
+        self._abandon()
+        for line, timer in list(self._old.items()):
+            if timer is not None and timer.active():
+                timer.cancel()
+            self._old[line] = None
+            line.close()
+        if self.line is not None:
+            self.line.close()
+        self.switch.removePort(self)
+        self._settle()
