@@ -22,7 +22,7 @@ from attrs import field as attribute
 
 from hermes.ndn.packet.errors import PacketError
 from hermes.ndn.packet.name import Name, componentEnds
-from hermes.ndn.packet.tlv import elements, encodeElement, nonNegative, only, readNonNegative, skip
+from hermes.ndn.packet.tlv import elements, encodeElement, nonNegative, only, passOver, readNonNegative
 from hermes.ndn.packet.typenumbers import NAME
 from hermes.values import Buffer
 
@@ -94,7 +94,7 @@ class Block:
         for elementType, valueStart, valueStop in elements(buffer, start, stop):
             name, element = byType.get(elementType, ("", None))
             if element is None or (name in found and not element.many):
-                skip(elementType, cls.__name__)
+                passOver(elementType, cls.__name__)
                 continue
             value = element.decode(buffer, valueStart, valueStop)
             if element.many:

@@ -12,7 +12,7 @@ from hermes.ndn.packet.errors import PacketError
 from hermes.ndn.packet.metainfo import MetaInfo, readMetaInfo
 from hermes.ndn.packet.name import Name, componentEnds
 from hermes.ndn.packet.signatureinfo import SignatureInfo, Signer, readSignatureInfo
-from hermes.ndn.packet.tlv import encodeElement, encodeNumber, only, readHead, skip
+from hermes.ndn.packet.tlv import encodeElement, encodeNumber, only, passOver, readHead
 from hermes.ndn.packet.typenumbers import (
     CONTENT,
     DATA,
@@ -98,7 +98,7 @@ def decodeData(wire: Buffer) -> Data:
         kind, start, position = readHead(wire, position, size)
         # Their order is that of their types.
         if kind < META_INFO or kind > SIGNATURE_VALUE or kind <= place:
-            skip(kind, "Data")
+            passOver(kind, "Data")
             continue
         place = kind
         if kind == CONTENT:

@@ -8,7 +8,7 @@ from attrs import frozen
 
 from hermes.ndn.packet.errors import PacketError
 from hermes.ndn.packet.name import componentEnds
-from hermes.ndn.packet.tlv import elements, encodeElement, encodeInteger, readNonNegative, skip
+from hermes.ndn.packet.tlv import elements, encodeElement, encodeInteger, passOver, readNonNegative
 from hermes.ndn.packet.typenumbers import (
     CONTENT_BLOB,
     CONTENT_TYPE,
@@ -58,7 +58,7 @@ def readMetaInfo(wire: bytes, start: int, stop: int) -> tuple[int, int, bytes | 
     finalBlock = None
     for kind, begin, end in elements(wire, start, stop):
         if kind < CONTENT_TYPE or kind > FINAL_BLOCK_ID or kind <= place:
-            skip(kind, "MetaInfo")
+            passOver(kind, "MetaInfo")
             continue
         place = kind
         if kind == FRESHNESS_PERIOD:

@@ -12,7 +12,7 @@ from hermes.ndn.packet.component import PARAMETERS_DIGEST
 from hermes.ndn.packet.errors import PacketError
 from hermes.ndn.packet.metainfo import readMetaInfo
 from hermes.ndn.packet.name import componentEnds, openPacket
-from hermes.ndn.packet.tlv import readHead, skip
+from hermes.ndn.packet.tlv import passOver, readHead
 from hermes.ndn.packet.typenumbers import DATA, MAX_PACKET_SIZE, META_INFO, NAME, SIGNATURE_INFO, SIGNATURE_VALUE
 from hermes.values import Buffer
 
@@ -114,7 +114,7 @@ def peekData(wire: Buffer) -> DataView:
             kind, start, position = readHead(wire, begin, size)
         # Their order is that of their types.
         if kind < META_INFO or kind > SIGNATURE_VALUE or kind <= place:
-            skip(kind, "Data")
+            passOver(kind, "Data")
             continue
         if kind == META_INFO:
             said = _metaInfos[wire[start:position]]

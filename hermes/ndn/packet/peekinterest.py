@@ -11,7 +11,7 @@ from hashlib import sha256
 from hermes.ndn.packet.component import PARAMETERS_DIGEST
 from hermes.ndn.packet.errors import PacketError
 from hermes.ndn.packet.name import componentEnds, openPacket
-from hermes.ndn.packet.tlv import elements, encodeNumber, readHead, readNonNegative, skip
+from hermes.ndn.packet.tlv import elements, encodeNumber, passOver, readHead, readNonNegative
 from hermes.ndn.packet.typenumbers import (
     APPLICATION_PARAMETERS,
     CAN_BE_PREFIX,
@@ -201,7 +201,7 @@ def peekInterest(wire: Buffer) -> InterestView:
             kind, start, position = readHead(wire, begin, size)
         at = _PLACES.get(kind, 0)
         if at <= place:
-            skip(kind, "an Interest")
+            passOver(kind, "an Interest")
             continue
         place = at
         if kind == NONCE:
@@ -289,5 +289,5 @@ def readHint(wire: bytes, start: int, stop: int) -> tuple[bytes, ...]:
             componentEnds(wire, begin, end)
             names.append(wire[begin:end])
         else:
-            skip(kind, "a ForwardingHint")
+            passOver(kind, "a ForwardingHint")
     return tuple(names)

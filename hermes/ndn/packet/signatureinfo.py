@@ -12,7 +12,7 @@ from attrs import frozen
 
 from hermes.ndn.packet.errors import PacketError
 from hermes.ndn.packet.name import Name, componentEnds
-from hermes.ndn.packet.tlv import elements, encodeElement, encodeInteger, readHead, readNonNegative, skip
+from hermes.ndn.packet.tlv import elements, encodeElement, encodeInteger, passOver, readHead, readNonNegative
 from hermes.ndn.packet.typenumbers import (
     ADDITIONAL_DESCRIPTION,
     KEY_DIGEST,
@@ -108,7 +108,7 @@ def readSignatureInfo(wire: Buffer, start: int, stop: int) -> SignatureInfo:
     for kind, begin, end in elements(wire, start, stop):
         at = _PLACES.get(kind, 0)
         if at <= place:
-            skip(kind, "SignatureInfo")
+            passOver(kind, "SignatureInfo")
             continue
         place = at
         if kind == SIGNATURE_TYPE:
@@ -151,7 +151,7 @@ def _readValidity(wire: Buffer, start: int, stop: int) -> tuple[bytes, bytes]:
     found: dict[int, bytes] = {}
     for kind, begin, end in elements(wire, start, stop):
         if kind not in (NOT_BEFORE, NOT_AFTER) or kind in found or (kind == NOT_BEFORE and found):
-            skip(kind, "a ValidityPeriod")
+            passOver(kind, "a ValidityPeriod")
             continue
         found[kind] = bytes(wire[begin:end])
     if len(found) != 2:

@@ -177,7 +177,7 @@ def isCritical(elementType: int) -> bool:
     return elementType <= 31 or elementType % 2 == 1
 
 
-def skip(elementType: int, what: str) -> None:
+def passOver(elementType: int, what: str) -> None:
     """
     Pass over an element that is not recognised or out of order.
 
