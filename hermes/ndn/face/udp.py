@@ -1,0 +1,223 @@
+"""
+A bound UDP socket with a face for each peer that sends to it.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any, Final
+
+from twisted.internet.error import ConnectionAborted, ConnectionDone
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from hermes.errors import Overloaded
+from hermes.interfaces import IDatagramChannel, IDatagramReceiver, IDatagramSocket, IDatagramSocketReceiver
+from hermes.ndn.face.face import Face
+from hermes.ndn.face.link import CONGESTION_MARKING
+from hermes.ndn.face.table import FaceTable
+from hermes.ndn.face.uri import ofAddress
+from hermes.ndn.packet.errors import PacketError
+from hermes.ndn.packet.lp import decode
+from hermes.values import Buffer
+
+IDLE: Final = 600.0
+"""
+Seconds after which a face that nothing came from ends (as NFD).
+"""
+
+MAX_PEERS: Final = 1024
+"""
+How many peers of one socket may have a face; a further one takes the place of the one that was silent longest.
+"""
+
+
+@implementer(IDatagramChannel)
+class PeerChannel:
+    """
+    What one peer sends to a socket, and what goes back to it.
+
+    @ivar lastHeard: when something came last, in seconds of the clock.
+    """
+
+    __slots__ = ("_ended", "_faces", "_receiver", "_socket", "address", "droppedDatagrams", "lastHeard")
+
+    maxDatagramSize = 65_507
+
+    def __init__(self, faces: UDPFaces, socket: IDatagramSocket, address: object, now: float) -> None:
+        self.address = address
+        self.lastHeard = now
+        # The socket counts what it can't send, for all its peers together.
+        self.droppedDatagrams = 0
+        self._ended = False
+        self._faces = faces
+        self._socket = socket
+        self._receiver: IDatagramReceiver | None = None
+
+    @property
+    def expires(self) -> float:
+        """
+        Seconds until it is idle for too long.
+        """
+        return max(0.0, self.lastHeard + self._faces.idle - self._faces.clock.seconds())
+
+    def received(self, datagrams: Sequence[Buffer]) -> None:
+        """
+        The peer sent these.
+        """
+        if self._receiver is not None:
+            self._receiver.datagramsReceived(datagrams)
+
+    def setReceiver(self, receiver: IDatagramReceiver) -> None:
+        self._receiver = receiver
+        receiver.channelConnected(self)
+
+    def write(self, datagrams: Sequence[Buffer]) -> None:
+        if not self._ended:
+            self._socket.writeTo(datagrams, self.address)
+
+    def loseChannel(self) -> None:
+        self.end(ConnectionDone())
+
+    def abortChannel(self) -> None:
+        self.end(ConnectionAborted())
+
+    def end(self, reason: Exception) -> None:
+        """
+        Its face ends.
+        """
+        if self._ended:
+            return
+        self._ended = True
+        self._faces.forget(self)
+        receiver, self._receiver = self._receiver, None
+        if receiver is not None:
+            receiver.channelLost(Failure(reason))
+
+
+@implementer(IDatagramSocketReceiver)
+class UDPFaces:
+    """
+    Makes an on-demand face for each peer. One that sends no packet to begin with gets none.
+
+    @ivar idle: seconds after which one ends from which nothing came.
+    @ivar strays: datagrams from nobody who has a face that were no packets.
+    @ivar evicted: how many faces have made room for others.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        table: FaceTable,
+        socket: IDatagramSocket,
+        idle: float = IDLE,
+        maxPeers: int = MAX_PEERS,
+        mtu: int | None = None,
+        flags: int = CONGESTION_MARKING,
+    ) -> None:
+        """
+        @param socket: bound; becomes this one's.
+        """
+        self.idle = idle
+        self.strays = 0
+        self.evicted = 0
+        self.clock: IReactorTime = table.clock
+        self._table = table
+        self._socket: IDatagramSocket | None = socket
+        self._maxPeers = maxPeers
+        self._mtu = mtu
+        self._flags = flags
+        self._localURI = ofAddress("udp", socket.getHost())
+        # The one that was silent longest is the first.
+        self._channels: OrderedDict[object, PeerChannel] = OrderedDict()
+        self._timer: IDelayedCall | None = None
+        table.accepts(self, lambda: [self._localURI])
+        socket.setReceiver(self)
+
+    def __len__(self) -> int:
+        """
+        How many peers have a face.
+        """
+        return len(self._channels)
+
+    def getHost(self) -> Any:
+        """
+        Where the socket is bound.
+        """
+        return None if self._socket is None else self._socket.getHost()
+
+    def datagramsReceivedFrom(self, datagrams: Sequence[Buffer], address: object) -> None:
+        channel = self._channels.get(address)
+        if channel is None:
+            channel = self._accept(datagrams, address)
+            if channel is None:
+                return
+        else:
+            channel.lastHeard = self.clock.seconds()
+            self._channels.move_to_end(address)
+        channel.received(datagrams)
+
+    def _accept(self, datagrams: Sequence[Buffer], address: object) -> PeerChannel | None:
+        """
+        A face for a new peer.
+        """
+        if self._socket is None:
+            return None
+        try:
+            decode(datagrams[0])
+        except PacketError:
+            self.strays += len(datagrams)
+            return None
+        if len(self._channels) >= self._maxPeers:
+            self.evicted += 1
+            next(iter(self._channels.values())).loseChannel()
+        channel = PeerChannel(self, self._socket, address, self.clock.seconds())
+        self._channels[address] = channel
+        face = Face(channel, ofAddress("udp", address), self._localURI, mtu=self._mtu, flags=self._flags)
+        try:
+            self._table.add(face)
+        except Overloaded as error:
+            self.log.info("{peer} gets no face: {error}", peer=address, error=error)
+            return None
+        if self._timer is None:
+            self._timer = self.clock.callLater(self.idle, self._sweep)
+        return channel
+
+    def forget(self, channel: PeerChannel) -> None:
+        """
+        A face has ended.
+        """
+        if self._channels.get(channel.address) is channel:
+            del self._channels[channel.address]
+
+    def _sweep(self) -> None:
+        """
+        End what has been silent for too long, and come again when the next may have been.
+        """
+        self._timer = None
+        while self._channels:
+            channel = next(iter(self._channels.values()))
+            left = channel.expires
+            if left > 0:
+                self._timer = self.clock.callLater(left, self._sweep)
+                break
+            channel.loseChannel()
+
+    def stop(self) -> None:
+        """
+        Close the socket, and the faces with it.
+        """
+        socket, self._socket = self._socket, None
+        if socket is None:
+            return
+        for channel in list(self._channels.values()):
+            channel.loseChannel()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._table.accepts(self, None)
+        socket.stopListening()
