@@ -12,6 +12,7 @@ from hermes.ip.refusals import Why
 from hermes.ip.table import Asked, PacketRule
 from hermes.ip.ways import Way
 from hermes.values import Buffer
+from hermes.wire import icmp, icmpv6
 from hermes.wire.errors import MalformedError
 from hermes.wire.ip import FlowKey, parse, parseKey, reverseKey
 from hermes.wire.ippacket import Packet
@@ -46,6 +47,9 @@ class Decider:
             known = port.ways.find(key)
             if known is not None and known.holds(switch.epoch):
                 port.ways.add(key, known)
+                if known.out is not None and not known.answer:
+                    # As long as packets are sent they may be answered.
+                    self._expectAnswer(port, key, known.out, known)
                 return known
         try:
             packet = parse(frame, HEADER)
@@ -110,10 +114,14 @@ class Decider:
         port.ways.add(key, way)
         if out is None:
             return
+        self._expectAnswer(port, key, out, way)
+
+    def _expectAnswer(self, port: Port, key: bytes, out: Port, way: Way) -> None:
         answer = reverseKey(key)
         known = out.ways.find(answer)
         if known is None or (known.answer and known.out is not port) or known.out is None:
-            out.ways.add(answer, Way(port, way.rule, True, way.epoch))
+            known = Way(port, way.rule, True, way.epoch)
+        out.ways.add(answer, known)
 
     def _fragment(self, port: Port, packet: Packet) -> Way | None:
         """
@@ -143,10 +151,12 @@ class Decider:
         """
         The way of an ICMP error about a packet that went the other way: to whoever sent that.
         """
-        from hermes.wire import icmp, icmpv6
-
-        kind: Any = icmp if packet.version == 4 else icmpv6
-        quoted = kind.quotedKey(memoryview(frame)[HEADER:])
+        kind = icmp if packet.version == 4 else icmpv6
+        try:
+            error = kind.parseError(frame, packet, HEADER)
+        except MalformedError:
+            return None
+        quoted = None if error is None else error.key
         if quoted is None:
             return None
         known = port.ways.find(reverseKey(quoted))

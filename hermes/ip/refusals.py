@@ -12,7 +12,9 @@ from twisted.internet.interfaces import IReactorTime
 
 from hermes.ip.prefixes import IPAddress
 from hermes.values import Buffer
+from hermes.wire import icmp, icmpv6
 from hermes.wire.errors import MalformedError
+from hermes.wire.ip import parse
 from hermes.wire.offload import PLAIN
 
 if TYPE_CHECKING:
@@ -78,19 +80,18 @@ class Refusals:
         source = self.addresses.get(version)
         if source is None or not port.up:
             return
-        from hermes.wire import icmp, icmpv6
-
-        kind: Any = icmp if version == 4 else icmpv6
         try:
-            if not kind.mayAnswer(packet):
-                return
-            if not self._allowed(port):
-                self.unanswered += 1
-                return
-            answer = _answer(kind, packet, source, why, mtu)
+            parsed = parse(frame, len(PLAIN))
         except MalformedError:
             return
-        port.write([PLAIN + bytes(answer)])
+        mayAnswer = icmp.mayAnswer(parsed) if version == 4 else icmpv6.mayAnswer(parsed)
+        if not mayAnswer:
+            return
+        if not self._allowed(port):
+            self.unanswered += 1
+            return
+        answer = _answer4(packet, source, why, mtu) if version == 4 else _answer6(packet, source, why, mtu)
+        port.write([PLAIN + answer])
 
     def _allowed(self, port: Port) -> bool:
         now = self._clock.seconds()
@@ -101,18 +102,23 @@ class Refusals:
         return allowed
 
 
-def _answer(kind: Any, packet: memoryview, source: IPAddress, why: Why, mtu: int) -> bytes:
-    """
-    The error.
-    """
-    answer: bytes
+def _answer4(packet: Buffer, source: Any, why: Why, mtu: int) -> bytes:
     match why:
         case Why.EXPIRED:
-            answer = kind.timeExceeded(packet, source)
+            return icmp.timeExceeded(packet, source)
         case Why.TOO_BIG:
-            answer = kind.packetTooBig(packet, source, mtu)
+            return icmp.fragmentationNeeded(packet, source, mtu)
         case Why.REFUSED | Why.NO_ROUTE:
-            answer = kind.administrativelyProhibited(packet, source)
-        case _:
-            answer = kind.hostUnreachable(packet, source)
-    return answer
+            return icmp.destinationUnreachable(packet, source, icmp.ADMINISTRATIVELY_PROHIBITED)
+    return icmp.destinationUnreachable(packet, source, icmp.HOST_UNREACHABLE)
+
+
+def _answer6(packet: Buffer, source: Any, why: Why, mtu: int) -> bytes:
+    match why:
+        case Why.EXPIRED:
+            return icmpv6.timeExceeded(packet, source)
+        case Why.TOO_BIG:
+            return icmpv6.packetTooBig(packet, source, mtu)
+        case Why.REFUSED | Why.NO_ROUTE:
+            return icmpv6.destinationUnreachable(packet, source, icmpv6.ADMINISTRATIVELY_PROHIBITED)
+    return icmpv6.destinationUnreachable(packet, source, icmpv6.ADDRESS_UNREACHABLE)

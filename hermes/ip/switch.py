@@ -22,6 +22,7 @@ from hermes.ip.table import PacketTable
 from hermes.ip.ways import Way
 from hermes.values import Buffer
 from hermes.wire.errors import MalformedError
+from hermes.wire.fragment import fragmentIPv4
 from hermes.wire.ip import decrementTTL, flowKey, reverseKey
 from hermes.wire.offload import GSO_NONE, PLAIN, complete, wireSize
 
@@ -202,8 +203,6 @@ class PacketSwitch:
         """
         A packet that is too long: in pieces, or refused.
         """
-        from hermes.wire.fragment import fragment
-
         mtu = limit - HEADER
         if frame[HEADER] >> 4 != 4 or frame[HEADER + 6] & 0x40 or frame[1] != GSO_NONE:
             self.refusals.refuse(port, frame, Why.TOO_BIG, mtu)
@@ -212,7 +211,7 @@ class PacketSwitch:
         else:
             try:
                 packet = memoryview(complete(frame))[HEADER:]
-                batch += [PLAIN + piece for piece in fragment(packet, mtu)]
+                batch += [PLAIN + piece for piece in fragmentIPv4(packet, mtu)]
             except MalformedError:
                 self.refusals.counts[Why.MALFORMED] += 1
 
