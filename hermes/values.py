@@ -120,14 +120,17 @@ ANONYMOUS = Identity()
 @message
 class Flow:
     """
-    One stream or one sequence of datagrams that a listener has accepted: what it is, to where, who sent it, from where.
+    One stream, or one sequence of datagrams or IP packets, that a listener has accepted: what it is, to where, who sent
+    it, from where.
 
-    @ivar protocol: C{"tcp"}, C{"udp"}, or C{"http"} for a stream known to carry HTTP requests.
-    @ivar target: where it wants to go, as it was asked for.
+    @ivar protocol: C{"tcp"}, C{"udp"}, C{"ip"}, or C{"http"} for a stream known to carry HTTP requests.
+    @ivar target: where it wants to go, as it was asked for. IP packets have no port, so that it is 0; and there the
+        host may be a prefix, or C{"*"} for everywhere.
     @ivar source: the address of the client, or L{None} where it has none (a Unix socket).
     @ivar identity: who sent it.
     @ivar listener: the name of the listener that accepted it.
     @ivar via: names of the hops that an authenticated proxy before us asked for; usually empty.
+    @ivar ipProtocol: of IP packets, the one protocol that they are to be of (RFC 9484 section 4.6), or L{None} for all.
     """
 
     protocol: str
@@ -136,6 +139,7 @@ class Flow:
     identity: Identity = ANONYMOUS
     listener: str = ""
     via: tuple[str, ...] = ()
+    ipProtocol: int | None = None
 
 
 @message

@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProtocol
 from zope.interface import implementer
 
-from hermes.interfaces import IAdmission, IDatagramReceiver, IFlowHandler
+from hermes.interfaces import IAdmission, IDatagramReceiver, IFlowHandler, IPacketReceiver
 from hermes.values import Flow
 
 
@@ -27,6 +27,9 @@ class AdmittedFlows:
 
     def openDatagrams(self, flow: Flow) -> Deferred[IDatagramReceiver]:
         return self._admission.admitFlow(flow).addCallback(self._flows.openDatagrams)
+
+    def openPackets(self, flow: Flow) -> Deferred[IPacketReceiver]:
+        return self._admission.admitFlow(flow).addCallback(self._flows.openPackets)
 
     def authorise(self, flow: Flow) -> None:
         self._flows.authorise(flow)

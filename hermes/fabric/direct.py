@@ -11,8 +11,8 @@ from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IProtocol
 from zope.interface import implementer
 
-from hermes.errors import NameNotFound
-from hermes.interfaces import IDatagramChannel, IDatagramReceiver, IDialer, INetwork
+from hermes.errors import NameNotFound, NotImplementedHere
+from hermes.interfaces import IDatagramChannel, IDatagramReceiver, IDialer, INetwork, IPacketReceiver
 from hermes.matching import canonicalHost
 from hermes.values import Flow, Target
 
@@ -51,6 +51,9 @@ class DirectDialer:
         if isOverlayName(flow.target.host):
             return fail(_overlayName(flow.target))
         return self.network.connectDatagrams(flow.target, self.allowSpecial).addCallback(_receive, receiver)
+
+    def connectPackets(self, flow: Flow, receiver: IPacketReceiver) -> Deferred[IPacketReceiver]:
+        return fail(NotImplementedHere("IP packets go to a hop, and not to their target"))
 
 
 def _overlayName(target: Target) -> NameNotFound:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from attrs import define, evolve
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IProtocol, IStreamClientEndpoint
 from zope.interface import implementer
 
@@ -19,7 +19,7 @@ from hermes.fabric.outliers import Outliers
 from hermes.fabric.paths import IEndpoints
 from hermes.fabric.places import Endpoint
 from hermes.fabric.reach import CarrierFailed, Once, Reach, carrierFailed
-from hermes.interfaces import IDatagramChannel, IDatagramReceiver, IDialer, INetwork
+from hermes.interfaces import IDatagramChannel, IDatagramReceiver, IDialer, INetwork, IPacketReceiver
 from hermes.values import Flow, Target
 
 T = TypeVar("T")
@@ -105,6 +105,9 @@ class EndpointsDialer:
             return self._network.connectDatagrams(target, allowSpecial=True).addCallback(_receive, attended)
 
         return Deferred.fromCoroutine(self._tryEach(flow, _isOnNetwork, "datagrams", attempt, receiver))
+
+    def connectPackets(self, flow: Flow, receiver: IPacketReceiver) -> Deferred[IPacketReceiver]:
+        return fail(NotImplementedHere("IP packets go to a hop, and not to an endpoint"))
 
     def through(self, dialer: IDialer) -> IDialer:
         return EndpointsDialer(self._network, self.group, self._reach.through(dialer))

@@ -7,20 +7,29 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from twisted.internet.defer import CancelledError, Deferred, fail, succeed
+from twisted.internet.defer import CancelledError, Deferred, fail, maybeDeferred, succeed
 from twisted.internet.interfaces import IProtocol, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from hermes.errors import FlowError, Overloaded, ShuttingDown
+from hermes.errors import FlowError, NotImplementedHere, Overloaded, ShuttingDown
 from hermes.fabric.datagrams import DatagramSplice
+from hermes.fabric.packets import PacketFlow
 from hermes.fabric.paths import Path, Paths
 from hermes.fabric.record import FlowRecord
 from hermes.fabric.router import Router
 from hermes.fabric.splice import StreamSplice
-from hermes.interfaces import IDatagramReceiver, IDialer, IFlowHandler, IFlowObserver, IHop
-from hermes.values import Flow
+from hermes.interfaces import (
+    IDatagramReceiver,
+    IDialer,
+    IFlowHandler,
+    IFlowObserver,
+    IHop,
+    IPacketHandler,
+    IPacketReceiver,
+)
+from hermes.values import Flow, Target
 
 MAX_FLOWS: Final = 65_536
 """
@@ -36,6 +45,7 @@ class FlowHandler:
     @ivar maxFlows: flows that may be open or opening at once.
     @ivar refused: how many flows were refused or failed to open.
     @ivar opened: how many were opened.
+    @ivar packets: where tunnels of IP packets end; L{None} where they do not end here.
     """
 
     log = Logger()
@@ -58,11 +68,12 @@ class FlowHandler:
         self.maxFlows = maxFlows
         self.refused = 0
         self.opened = 0
+        self.packets: IPacketHandler | None = None
         self._direct = direct
         self._paths = Paths(router, upstreams, direct)
         self._observers = tuple(observers)
         self._clock = clock
-        self._open: dict[StreamSplice | DatagramSplice, None] = {}
+        self._open: dict[StreamSplice | DatagramSplice | PacketFlow, None] = {}
         self._dialing: dict[Deferred[Any], FlowRecord] = {}
         self._draining = False
         self._aborting = False
@@ -97,6 +108,20 @@ class FlowHandler:
         dialed = path.dialer.connectDatagrams(path.flow(flow), splice.far)
         return self._opening(paths, record, splice, dialed)
 
+    def openPackets(self, flow: Flow) -> Deferred[IPacketReceiver]:
+        record = FlowRecord(flow, self._clock.seconds())
+        paths = self._paths
+        try:
+            self._checkRoom()
+            if self.packets is None:
+                raise NotImplementedHere("tunnels of IP packets do not end at this proxy")
+            record.routeName = paths.router.authorisePackets(flow).route.name
+        except FlowError as error:
+            return self._refuse(record, error)
+        packets: Any = self.packets
+        opened: Deferred[IPacketReceiver] = maybeDeferred(packets.tunnelOpened, record)
+        return self._opening(paths, record, PacketFlow(record, self._closed), opened)
+
     def authorise(self, flow: Flow) -> None:
         if self._draining:
             raise ShuttingDown("the proxy is shutting down")
@@ -104,11 +129,17 @@ class FlowHandler:
 
     # Opening
 
-    def _decide(self, paths: Paths, record: FlowRecord) -> Path:
+    def _checkRoom(self) -> None:
+        """
+        @raise FlowError: where no flow is taken.
+        """
         if self._draining:
             raise ShuttingDown("the proxy is shutting down")
         if len(self._open) + len(self._dialing) >= self.maxFlows:
             raise Overloaded(f"{self.maxFlows} flows are open: no more are taken")
+
+    def _decide(self, paths: Paths, record: FlowRecord) -> Path:
+        self._checkRoom()
         decision, path = paths.decide(record.flow)
         record.routeName = decision.route.name
         record.upstream = path.upstream
@@ -120,14 +151,22 @@ class FlowHandler:
         return fail(error)
 
     def _opening(
-        self, paths: Paths, record: FlowRecord, splice: StreamSplice | DatagramSplice, dialed: Deferred[Any]
+        self,
+        paths: Paths,
+        record: FlowRecord,
+        splice: StreamSplice | DatagramSplice | PacketFlow,
+        dialed: Deferred[Any],
     ) -> Deferred[Any]:
         """
         Follow a dial until it has an end.
         """
 
-        def up(_: object) -> object:
+        def up(far: Any) -> object:
             self._dialed(paths, dialed)
+            if isinstance(splice, PacketFlow):
+                splice.start(far)
+                if self._draining:
+                    splice.drain()
             record.connectDuration = self._clock.seconds() - record.startedAt
             self._open[splice] = None
             self.opened += 1
@@ -172,9 +211,9 @@ class FlowHandler:
 
     # Closing
 
-    def _closed(self, splice: StreamSplice | DatagramSplice) -> None:
+    def _closed(self, splice: StreamSplice | DatagramSplice | PacketFlow) -> None:
         """
-        Both ends of a splice are gone.
+        Both ends of a splice are gone, or a tunnel that ends here.
         """
         if splice not in self._open:
             # It was never up.
@@ -191,6 +230,30 @@ class FlowHandler:
                 getattr(observer, event)(record)
             except Exception:
                 self.log.failure("{observer} failed in {event}", observer=observer, event=event)
+
+    # Tunnels of this node's own
+
+    def hops(self, names: tuple[str, ...], nested: bool) -> tuple[object, ...]:
+        """
+        What a way over some hops stands on: others, where the configuration of one has changed.
+        """
+        upstreams = self._paths.upstreams
+        return tuple(upstreams.get(name) for name in (names if nested else names[:1]))
+
+    def connectPackets(
+        self, names: tuple[str, ...], nested: bool, receiver: IPacketReceiver
+    ) -> Deferred[IPacketReceiver]:
+        """
+        Open a tunnel of IP packets over some hops, to the last of them. It is no flow: those that packets belong to are
+        known to whoever forwards them.
+        """
+        if self._draining:
+            return fail(ShuttingDown("the proxy is shutting down"))
+        try:
+            carrier, via = self._paths.onward(names, nested)
+        except FlowError as error:
+            return fail(error)
+        return carrier.connectPackets(Flow("ip", Target("*", 0), via=via), receiver)
 
     # The life of a node
 
@@ -225,9 +288,13 @@ class FlowHandler:
 
     def drain(self) -> Deferred[None]:
         """
-        Open nothing more. Fires when no flow is open or being opened.
+        Open nothing more. Fires when no flow is open or being opened. A tunnel of IP packets does not end by itself:
+        its client is asked to go.
         """
         self._draining = True
+        for each in list(self._open):
+            if isinstance(each, PacketFlow):
+                each.drain()
         if not (self._open or self._dialing):
             return succeed(None)
         drained: Deferred[None] = Deferred()

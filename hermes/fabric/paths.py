@@ -11,9 +11,10 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProtocol
 from zope.interface import Interface, implementer
 
-from hermes.errors import FlowError, HopUnavailable, NoRoute
+from hermes.errors import FlowError, HopUnavailable, NoRoute, NotImplementedHere
 from hermes.fabric.router import Decision, Router
-from hermes.interfaces import IDatagramReceiver, IDialer, IHop
+from hermes.interfaces import IDatagramReceiver, IDialer, IHop, IPacketReceiver
+from hermes.matching import IP
 from hermes.values import Flow
 
 DIRECT = "direct"
@@ -51,6 +52,9 @@ class Onward:
 
     def connectDatagrams(self, flow: Flow, receiver: IDatagramReceiver) -> Deferred[IDatagramReceiver]:
         return self.dialer.connectDatagrams(evolve(flow, via=self.via), receiver)
+
+    def connectPackets(self, flow: Flow, receiver: IPacketReceiver) -> Deferred[IPacketReceiver]:
+        return self.dialer.connectPackets(evolve(flow, via=self.via), receiver)
 
 
 @frozen
@@ -108,9 +112,12 @@ class Paths:
 
         @raise FlowError: where nothing takes it.
         """
-        decision = self.router.decide(flow)
+        packets = flow.protocol == IP
+        decision = self.router.authorisePackets(flow) if packets else self.router.decide(flow)
         if flow.via and flow.identity.node is not None:
             return decision, self._onward(flow.via)
+        if packets:
+            raise NotImplementedHere("a tunnel of IP packets that ends here is no byte stream")
         path = self._prepared.get(decision)
         if path is None:
             path = self._prepared[decision] = self._prepare(decision)
@@ -147,6 +154,14 @@ class Paths:
         if not IEndpoints.providedBy(last):
             raise FlowError(f"the upstream {route.to!r} can't be reached through hops")
         return Path(last.through(Onward(carrier, via) if via else carrier), route.to or "", names, via)
+
+    def onward(self, names: tuple[str, ...], nested: bool) -> tuple[IDialer, tuple[str, ...]]:
+        """
+        What opens tunnels over the named hops, and what the first of them is to be told of the way.
+
+        @raise FlowError: where one is not configured.
+        """
+        return self._carrier(names, nested)
 
     def _carrier(self, names: tuple[str, ...], nested: bool) -> tuple[IDialer, tuple[str, ...]]:
         """

@@ -12,7 +12,7 @@ from attrs import frozen
 
 from hermes.errors import BadRequest, NoRoute
 from hermes.fabric.requestindex import NOWHERE, RequestIndex
-from hermes.matching import LISTEN, IPAddress, Match, TargetPattern, canonicalHost
+from hermes.matching import IP, NAMED, IPAddress, Match, TargetPattern, canonicalHost
 from hermes.values import Flow, RequestHead
 
 
@@ -192,11 +192,15 @@ class Router:
         self._index = _Index()
         self._requests = RequestIndex()
         self._compiled: list[_Compiled] = []
+        # Those that name IP packets.
+        self._packets: list[int] = []
         for place, route in enumerate(self.routes):
             match = route.match
             if not (match.requestsOnly or route.requestsOnly):
                 self._index.add(place, match)
             self._requests.add(place, match)
+            if IP in match.protocols and not (match.requestsOnly or route.requestsOnly):
+                self._packets.append(place)
             named = route.allowSpecial or route.to is not None or bool(route.split)
             self._compiled.append(
                 _Compiled(
@@ -217,7 +221,7 @@ class Router:
         """
         host = canonicalHost(flow.target.host)
         port = flow.target.port
-        asksToListen = flow.protocol == LISTEN
+        toBeNamed = flow.protocol in NAMED
         taken: _Compiled | None = None
         takenPlace = -1
         for place, pattern in self._index.candidates(flow, host):
@@ -232,7 +236,7 @@ class Router:
                 continue
             compiled = self._compiled[place]
             route = compiled.route
-            if (compiled.conditional or asksToListen) and not route.match.takesSender(flow):
+            if (compiled.conditional or toBeNamed) and not route.match.takesSender(flow):
                 continue
             if route.deny is not None:
                 raise Denied(f"{flow.target} is denied by {_called(route, place)}: {route.deny}", route.name)
@@ -244,6 +248,26 @@ class Router:
         if taken is None:
             raise NoRoute(f"no route takes {flow.protocol} to {flow.target} from {flow.identity}")
         return taken.plain
+
+    def authorisePackets(self, flow: Flow) -> Decision:
+        """
+        Whether C{flow}, IP packets that are judged one by one later, may be opened at all: whether a route that names
+        the protocol takes its sender for some target and denies nothing.
+
+        @return: what the first such route says.
+        @raise NoRoute: where there is none.
+        """
+        denied: Denied | None = None
+        for place in self._packets:
+            compiled = self._compiled[place]
+            route = compiled.route
+            if not route.match.takesSender(flow):
+                continue
+            if route.deny is None:
+                return compiled.plain
+            if denied is None:
+                denied = Denied(f"IP packets are denied by {_called(route, place)}: {route.deny}", route.name)
+        raise denied or NoRoute(f"no route takes IP packets from {flow.identity}")
 
     def decideRequest(self, flow: Flow, head: RequestHead) -> Decision:
         """

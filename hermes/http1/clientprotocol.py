@@ -37,6 +37,11 @@ class ClientExchange(Exchange):
     def notifyInformational(self, callback: Callable[[ResponseHead], None]) -> None:
         self._informational = callback
 
+    def notifyDraining(self, callback: Callable[[], None]) -> None:
+        """
+        A connection of HTTP/1.1 ends with its exchange: nobody asks.
+        """
+
     def informed(self, head: ResponseHead) -> None:
         """
         An informational head.

@@ -46,6 +46,7 @@ class Exchange(Inbound):
     bodyless = False
     trailers: Headers = ()
     _lostCallback: Callable[[Failure], None] | None = None
+    _drainingCallback: Callable[[], None] | None = None
 
     def __init__(self, connection: Connection, lane: Lane, request: RequestHead, window: int) -> None:
         super().__init__(connection, lane, window)
@@ -79,6 +80,24 @@ class Exchange(Inbound):
             callback(self._lost)
         else:
             self._lostCallback = callback
+
+    def notifyDraining(self, callback: Callable[[], None]) -> None:
+        """
+        See L{IClientExchange}. A client may ask the same of a server.
+        """
+        if self._lost is None:
+            if self._connection.asked:
+                callback()
+            else:
+                self._drainingCallback = callback
+
+    def draining(self) -> None:
+        """
+        The peer asks to finish what is open.
+        """
+        callback, self._drainingCallback = self._drainingCallback, None
+        if callback is not None:
+            self._tell(callback)
 
     def stopProducing(self) -> None:
         self.loseConnection()
@@ -155,7 +174,7 @@ class Exchange(Inbound):
         producer, self._producer = self._producer, None
         protocol, callback = self._protocol, self._lostCallback
         # Nothing may hold what is over, or only the collector would find it.
-        self._lostCallback = self._protocol = self._receive = None
+        self._lostCallback = self._drainingCallback = self._protocol = self._receive = None
         self._lane.exchange = None
         self._connection.forget(self)
         self._answerLost(reason)

@@ -35,6 +35,7 @@ _DRAIN_PING = b"hermesdr"
 class Liveness(Scheduler):
     """
     @ivar draining: nothing new is to be opened; the connection ends with its last stream.
+    @ivar asked: the peer has asked for that.
     @ivar streamWindow: how large a stream's window should be, bytes.
     @ivar closed: fires with L{None} when the connection has ended.
     """
@@ -65,6 +66,7 @@ class Liveness(Scheduler):
         # The last GOAWAY of a drain has been sent.
         self._final = False
         self.draining = False
+        self.asked = False
         self.streamWindow = streamWindow
         self.source: Address | None = None
         self.closed: Deferred[None] = Deferred()

@@ -250,9 +250,13 @@ class Connection(Liveness):
                 reason=debug.decode("ascii", "replace"),
                 code=code,
             )
-        self.draining = self._final = True
+        self.draining = self._final = self.asked = True
         for streamID, lane in list(self._engine.lanes.items()):
-            if streamID > lastStreamID and streamID % 2 == int(self.client) and isinstance(lane.exchange, Exchange):
+            if not isinstance(lane.exchange, Exchange):
+                continue
+            if streamID <= lastStreamID or streamID % 2 != int(self.client):
+                lane.exchange.draining()
+            else:
                 self._engine.dropLane(lane)
                 lane.exchange.lost(Failure(StreamReset(ErrorCodes.REFUSED_STREAM, "refused by GOAWAY", drained=True)))
         self._laneClosed()

@@ -87,6 +87,13 @@ class IClientExchange(IExchange):
         exchange is there, or what came is not told.
         """
 
+    def notifyDraining(callback: Callable[[], None]) -> None:
+        """
+        Call C{callback} once when the peer asks to finish what is open on the connection that carries this exchange
+        (GOAWAY, RFC 9113 section 6.8): the exchange goes on, and the next one will be on another connection. At once
+        where it has asked already. HTTP/1.1 has no word for it. After the exchange has ended it is not called.
+        """
+
     reused = Attribute(
         "C{bool}: whether it is on a connection of HTTP/1.1 that had waited for it, which the peer may have closed "
         "just then. Its C{response} then errbacks with L{hermes.errors.HopUnavailable}, and nothing of one has come."

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import TypeAlias
 
+from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
 from hermes.interfaces.channel import IDatagramChannel, IDatagramReceiver
@@ -76,6 +77,11 @@ class IPacketChannel(IDatagramChannel):
 class IPacketTunnel(IPacketChannel):
     """
     One end of a CONNECT-IP tunnel (RFC 9484). Either end may ask for addresses, give them and advertise routes.
+
+    What the receiver is given may be written to: each frame is in memory that nobody reads after it.
+
+    C{loseChannel} ends our direction, after what is queued; what the peer has sent until it has done the same still
+    comes, so that nothing is lost where another tunnel has taken over.
     """
 
     def assignAddresses(addresses: Sequence[AssignedAddress]) -> None:
@@ -93,10 +99,16 @@ class IPacketTunnel(IPacketChannel):
         Tell the peer everything that packets can be sent to through us. In any order; what overlaps is joined.
         """
 
+    def drain() -> None:
+        """
+        Ask the peer to make a new tunnel and end this one, which goes on until then. A peer that is not ours may not
+        know the question.
+        """
+
     def notifyGoingAway(callback: Callable[[], None]) -> None:
         """
-        Call C{callback} once when the peer asks to finish what is open (GOAWAY, RFC 9113 section 6.8), and go on until
-        then: a new tunnel can be made before this one ends. At once where it has asked already.
+        Call C{callback} once when the peer asks to finish what is open (its C{drain}; GOAWAY, RFC 9113 section 6.8),
+        and go on until then: a new tunnel can be made before this one ends. At once where it has asked already.
         """
 
 
@@ -105,10 +117,12 @@ class IPacketHandler(Interface):
     Where packets end that are for this node to forward.
     """
 
-    def tunnelOpened(record: object) -> IPacketReceiver:
+    def tunnelOpened(record: object) -> IPacketReceiver | Deferred[IPacketReceiver]:
         """
         Somebody has opened a tunnel that ends here. C{record} is a L{hermes.fabric.record.FlowRecord}: its flow says
-        who, and counts are kept in it. The tunnel's end is set by C{channelConnected} and is an L{IPacketTunnel}.
+        who, and counts are kept in it. The tunnel's end is set by C{channelConnected} and is an L{IPacketTunnel}; where
+        the client has gone meanwhile, C{channelLost} is all that is called. The request is answered once a Deferred
+        has fired: a name in its target is resolved before that (RFC 9484 section 4.1).
 
         @raise hermes.errors.FlowError: where no route lets this sender send any packet.
         """

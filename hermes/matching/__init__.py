@@ -4,14 +4,16 @@ it.
 """
 
 from hermes.matching.hosts import HostPattern, authorityHost
-from hermes.matching.match import AMBIGUOUS, LISTEN, PROTOCOLS, Match
+from hermes.matching.match import AMBIGUOUS, IP, LISTEN, NAMED, PROTOCOLS, Match
 from hermes.matching.paths import NO_CAPTURES, Captures, PathPattern, readings
 from hermes.matching.targets import IPAddress, IPNetwork, TargetPattern, canonicalHost
 from hermes.matching.values import Criterion, ValuePattern
 
 __all__ = [
     "AMBIGUOUS",
+    "IP",
     "LISTEN",
+    "NAMED",
     "NO_CAPTURES",
     "PROTOCOLS",
     "Captures",

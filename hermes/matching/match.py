@@ -18,10 +18,20 @@ from hermes.matching.targets import IPAddress, IPNetwork, TargetPattern, canonic
 from hermes.matching.values import Criterion, ValuePattern, queryParameters
 from hermes.values import Flow, RequestHead
 
-PROTOCOLS: Final = ("tcp", "udp", "http", "listen")
+PROTOCOLS: Final = ("tcp", "udp", "http", "listen", "ip")
 LISTEN: Final = "listen"
 """
 To open a listening port here for somebody else: a right that only a route which names it gives.
+"""
+
+IP: Final = "ip"
+"""
+IP packets.
+"""
+
+NAMED: Final = frozenset((LISTEN, IP))
+"""
+What a match takes only where it names it.
 """
 
 AMBIGUOUS: Final = "the path is read in more than one way, and the rules do not say the same of each"
@@ -86,7 +96,7 @@ class Match:
     @ivar users: who sent it, by credential.
     @ivar nodes: which proxy sent it, by certificate.
     @ivar listeners: the listener that accepted it.
-    @ivar protocols: of C{tcp}, C{udp}, C{http}, C{listen}; none given is all but C{listen}.
+    @ivar protocols: of C{tcp}, C{udp}, C{http}, C{listen}, C{ip}; none given is all but C{listen} and C{ip}.
     @ivar sources: where the client is. A client without an address (Unix socket) is in none.
     @ivar hosts: the host in the request.
     @ivar paths: its path, without the query.
@@ -210,7 +220,7 @@ class Match:
         """
         identity = flow.identity
         return (
-            (flow.protocol in self.protocols if self.protocols else flow.protocol != LISTEN)
+            (flow.protocol in self.protocols if self.protocols else flow.protocol not in NAMED)
             and (not self.listeners or flow.listener in self.listeners)
             and (not self.users or identity.user in self.users)
             and (not self.nodes or identity.node in self.nodes)
@@ -240,8 +250,8 @@ class Match:
     def _flowRefusal(self, flow: Flow) -> str | None:
         if self.protocols and flow.protocol not in self.protocols:
             return f"protocol is {flow.protocol}, not {_either(self.protocols)}"
-        if not self.protocols and flow.protocol == LISTEN:
-            return "protocol is listen, which must be named"
+        if not self.protocols and flow.protocol in NAMED:
+            return f"protocol is {flow.protocol}, which must be named"
         if self.listeners and flow.listener not in self.listeners:
             return f"listener is {flow.listener or 'none'}, not {_either(self.listeners)}"
         if self.users and flow.identity.user not in self.users:

@@ -302,6 +302,8 @@ class MemoryClientExchange(MemoryExchange):
         self._head: ResponseHead | None = None
         self._waiting: Deferred[ResponseHead] | None = None
         self._informational: Callable[[ResponseHead], None] | None = None
+        self._drainingCallback: Callable[[], None] | None = None
+        self._asked = False
 
     def response(self) -> Deferred[ResponseHead]:
         if self._head is not None:
@@ -316,6 +318,21 @@ class MemoryClientExchange(MemoryExchange):
 
     def notifyInformational(self, callback: Callable[[ResponseHead], None]) -> None:
         self._informational = callback
+
+    def notifyDraining(self, callback: Callable[[], None]) -> None:
+        if self._asked and self._lost is None:
+            callback()
+        else:
+            self._drainingCallback = callback
+
+    def goAway(self) -> None:
+        """
+        The peer asks to finish what is open on the connection, as with GOAWAY.
+        """
+        self._asked = True
+        callback, self._drainingCallback = self._drainingCallback, None
+        if callback is not None and self._lost is None:
+            callback()
 
     def _responded(self, head: ResponseHead) -> None:
         if head.status < 200:

@@ -24,10 +24,20 @@ from hermes.errors import (
     TargetTimeout,
     TargetUnreachable,
 )
-from hermes.interfaces import IClientExchange, IDatagramReceiver, IDialer, IExchangeClient
+from hermes.interfaces import IClientExchange, IDatagramReceiver, IDialer, IExchangeClient, IPacketReceiver
 from hermes.tunnel.channel import CapsuleChannel
 from hermes.tunnel.codes import CANCEL
-from hermes.tunnel.request import TCP_TEMPLATE, UDP_TEMPLATE, Kind, connectHead, connectTCPHead, connectUDPHead
+from hermes.tunnel.iptunnel import DEFAULT_OPTIONS, IPTunnel, PacketOptions
+from hermes.tunnel.request import (
+    IP_TEMPLATE,
+    TCP_TEMPLATE,
+    UDP_TEMPLATE,
+    Kind,
+    connectHead,
+    connectIPHead,
+    connectTCPHead,
+    connectUDPHead,
+)
 from hermes.tunnel.tcpcapsules import CapsuleStream
 from hermes.values import Flow, Headers, RequestHead, ResponseHead
 from hermes.wire.errors import MalformedError
@@ -72,6 +82,8 @@ class TunnelOptions:
     @ivar sendVia: whether the hop is a Hermes proxy that knows us by our certificate, and so may be told the hops that
         follow it.
     @ivar templatedTCP: ask for streams by connect-tcp, not CONNECT.
+    @ivar ipTemplate: where IP packets are taken; it need have no variables.
+    @ivar packets: how our end of a tunnel for IP packets is.
     @ivar connectTimeout: seconds to get a stream: to connect, where there is no connection, and to wait for a place.
     @ivar timeout: seconds for the hop to answer, which it does when it has reached the target.
     """
@@ -83,6 +95,8 @@ class TunnelOptions:
     templatedTCP: bool = False
     tcpTemplate: PathTemplate = TCP_TEMPLATE
     udpTemplate: PathTemplate = UDP_TEMPLATE
+    ipTemplate: PathTemplate = IP_TEMPLATE
+    packets: PacketOptions = DEFAULT_OPTIONS
     connectTimeout: float = 10.0
     timeout: float = 60.0
 
@@ -238,9 +252,15 @@ class TunnelDialer:
     def connectDatagrams(self, flow: Flow, receiver: IDatagramReceiver) -> Deferred[IDatagramReceiver]:
         return Deferred.fromCoroutine(self._connectDatagrams(flow, receiver))
 
+    def connectPackets(self, flow: Flow, receiver: IPacketReceiver) -> Deferred[IPacketReceiver]:
+        return Deferred.fromCoroutine(self._connectPackets(flow, receiver))
+
     async def _connectStream(self, flow: Flow, protocol: IProtocol) -> IProtocol:
         options = self._options
-        if options.templatedTCP:
+        if flow.protocol == "ip":
+            exchange = await self._open(self._packetsHead(flow))
+            exchange.attach(protocol)
+        elif options.templatedTCP:
             headers = options.headers(Kind.CONNECT_TCP, flow.via)
             head = connectTCPHead(flow.target, options.authority, options.scheme, options.tcpTemplate, headers)
             exchange = await self._open(head)
@@ -259,6 +279,20 @@ class TunnelDialer:
         channel.setReceiver(receiver)
         exchange.attach(channel)
         return receiver
+
+    async def _connectPackets(self, flow: Flow, receiver: IPacketReceiver) -> IPacketReceiver:
+        exchange = await self._open(self._packetsHead(flow))
+        tunnel = IPTunnel(self._clock, self._options.packets)
+        tunnel.setReceiver(receiver)
+        exchange.attach(tunnel)
+        return receiver
+
+    def _packetsHead(self, flow: Flow) -> RequestHead:
+        options = self._options
+        headers = options.headers(Kind.CONNECT_IP, flow.via)
+        return connectIPHead(
+            flow.target.host, flow.ipProtocol, options.authority, options.scheme, options.ipTemplate, headers
+        )
 
     async def _open(self, head: RequestHead) -> IClientExchange:
         exchange, _ = await openTunnel(self._client, head, self._clock, self._options)

@@ -20,6 +20,12 @@ The stream is not needed any more.
 """
 
 
+ENHANCE_YOUR_CALM: Final = 0xB
+"""
+The peer makes us do more than it may.
+"""
+
+
 def resetStream(transport: Any, code: int) -> None:
     """
     End the stream under a tunnel at once. A tunnel over HTTP/1.1 may stand on the connection itself, which knows no

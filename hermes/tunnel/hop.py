@@ -35,7 +35,14 @@ from hermes.errors import (
     TargetTimeout,
     TargetUnreachable,
 )
-from hermes.interfaces import IClientExchange, IDatagramReceiver, IDialer, IHop, IReadyExchangeClient
+from hermes.interfaces import (
+    IClientExchange,
+    IDatagramReceiver,
+    IDialer,
+    IHop,
+    IPacketReceiver,
+    IReadyExchangeClient,
+)
 from hermes.tunnel.client import TunnelDialer, TunnelOptions
 from hermes.tunnel.remote import PENDING, RemoteServerEndpoint
 from hermes.values import Flow, RequestHead, Target
@@ -217,6 +224,9 @@ class _Reaches:
 
     def connectDatagrams(self, flow: Flow, receiver: IDatagramReceiver) -> Deferred[IDatagramReceiver]:
         return self._try(lambda reach: reach.dialer.connectDatagrams(flow, receiver))
+
+    def connectPackets(self, flow: Flow, receiver: IPacketReceiver) -> Deferred[IPacketReceiver]:
+        return self._try(lambda reach: reach.dialer.connectPackets(flow, receiver))
 
     def exchange(self, head: RequestHead, end: bool = False) -> Deferred[IClientExchange]:
         """

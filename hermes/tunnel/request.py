@@ -6,6 +6,7 @@ What a request asks a proxy to open, and the heads that ask for it.
     CONNECT_TCP   draft-ietf-httpbis-connect-tcp, in the form it has from version 08 on: C{:protocol: connect-tcp}, a
                   URI template, DATA and FINAL_DATA capsules (see L{hermes.tunnel.tcpcapsules})
     CONNECT_UDP   RFC 9298: C{:protocol: connect-udp}, a URI template, HTTP Datagrams in DATAGRAM capsules
+    CONNECT_IP    RFC 9484: C{:protocol: connect-ip}, the same with whole IP packets (see L{hermes.tunnel.iprequest})
     LISTEN        ours: a listening port at the proxy (see L{hermes.tunnel.reverse})
     ACCEPT        ours: one connection that such a port accepted
     ============  ==================================================================================================
@@ -20,6 +21,7 @@ from typing import Final
 from attrs import frozen
 
 from hermes.errors import BadRequest, FlowError
+from hermes.tunnel.iprequest import EVERYWHERE, scopeOf
 from hermes.values import Headers, RequestHead, Target
 from hermes.wire import template
 from hermes.wire.errors import MalformedError
@@ -28,6 +30,7 @@ from hermes.wire.template import PathTemplate, targetOf
 
 TCP_TEMPLATE: Final = PathTemplate(template.TCP_TEMPLATE)
 UDP_TEMPLATE: Final = PathTemplate(template.UDP_TEMPLATE)
+IP_TEMPLATE: Final = PathTemplate(template.IP_TEMPLATE, required=())
 LISTEN_TEMPLATE: Final = PathTemplate("/.well-known/hermes/listen/tcp/{target_host}/{target_port}/")
 ACCEPT_TEMPLATE: Final = PathTemplate("/.well-known/hermes/accept/{id}/", required=("id",))
 
@@ -56,6 +59,7 @@ class Kind(Enum):
     CONNECT = "CONNECT"
     CONNECT_TCP = "connect-tcp"
     CONNECT_UDP = "connect-udp"
+    CONNECT_IP = "connect-ip"
     LISTEN = "hermes-listen"
     ACCEPT = "hermes-accept"
 
@@ -71,13 +75,16 @@ class Kind(Enum):
 @frozen
 class TunnelRequest:
     """
-    @ivar target: where to; for LISTEN the address to bind, for ACCEPT nowhere.
+    @ivar target: where to; for LISTEN the address to bind, for ACCEPT nowhere. For CONNECT_IP its port is 0, and its
+        host may be a prefix, or C{"*"} for everywhere.
     @ivar listener: for ACCEPT the id of the listening port; else empty.
+    @ivar ipProtocol: for CONNECT_IP the protocol of the packets, L{None} for every one.
     """
 
     kind: Kind
     target: Target
     listener: str = ""
+    ipProtocol: int | None = None
 
 
 NOWHERE: Final = Target("", 0)
@@ -87,6 +94,7 @@ _KINDS: Final = {
     # The draft's name for tests between implementations, until it is an RFC.
     b"connect-tcp-07": Kind.CONNECT_TCP,
     b"connect-udp": Kind.CONNECT_UDP,
+    b"connect-ip": Kind.CONNECT_IP,
     b"hermes-listen": Kind.LISTEN,
     b"hermes-accept": Kind.ACCEPT,
 }
@@ -100,6 +108,7 @@ class Templates:
 
     tcp: tuple[PathTemplate, ...] = (TCP_TEMPLATE,)
     udp: tuple[PathTemplate, ...] = (UDP_TEMPLATE,)
+    ip: tuple[PathTemplate, ...] = (IP_TEMPLATE,)
 
     def of(self, kind: Kind) -> tuple[PathTemplate, ...]:
         """
@@ -110,6 +119,8 @@ class Templates:
                 return self.tcp
             case Kind.CONNECT_UDP:
                 return self.udp
+            case Kind.CONNECT_IP:
+                return self.ip
             case Kind.LISTEN:
                 return (LISTEN_TEMPLATE,)
             case Kind.ACCEPT:
@@ -170,6 +181,9 @@ def _fromValues(kind: Kind, values: dict[str, str]) -> TunnelRequest:
             raise BadRequest("the id of the listening port is malformed")
         return TunnelRequest(kind, NOWHERE, listener)
     try:
+        if kind is Kind.CONNECT_IP:
+            target, protocol = scopeOf(values)
+            return TunnelRequest(kind, target, ipProtocol=protocol)
         if kind is Kind.LISTEN and values["target_port"] == "0":
             return TunnelRequest(kind, Target(parseHost(values["target_host"].encode("utf-8")), 0))
         return TunnelRequest(kind, Target(*targetOf(values)))
@@ -212,6 +226,28 @@ def connectUDPHead(
     CONNECT-UDP at the proxy C{authority}.
     """
     return _extended(b"connect-udp", target, authority, scheme, pathTemplate, headers)
+
+
+def connectIPHead(
+    target: str,
+    protocol: int | None,
+    authority: bytes,
+    scheme: bytes = b"https",
+    pathTemplate: PathTemplate = IP_TEMPLATE,
+    headers: Headers = (),
+) -> RequestHead:
+    """
+    CONNECT-IP at the proxy C{authority}.
+
+    @param target: C{*}, a name, an IP address or a prefix.
+    @param protocol: of the packets, L{None} for every one.
+    @raise BadRequest: where the template has no place for what is asked for: the packets of others would come too.
+    """
+    for name, asked in (("target", target != EVERYWHERE), ("ipproto", protocol is not None)):
+        if asked and name not in pathTemplate.variables:
+            raise BadRequest(f"the proxy's template for IP has no variable {name}: it takes everything")
+    path = pathTemplate.expand(target=target, ipproto=EVERYWHERE if protocol is None else protocol).encode("ascii")
+    return RequestHead(b"CONNECT", scheme, authority, path, b"connect-ip", CAPSULE_PROTOCOL + headers)
 
 
 def listenHead(bind: Target, authority: bytes, scheme: bytes = b"https", headers: Headers = ()) -> RequestHead:

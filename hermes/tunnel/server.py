@@ -18,6 +18,7 @@ from hermes.errors import FlowError, NotImplementedHere, Overloaded, TargetTimeo
 from hermes.interfaces import IAdmission, IAuthenticator, IExchangeHandler, IFlowHandler, IServerExchange
 from hermes.tunnel.answers import Answers, readVia
 from hermes.tunnel.channel import CapsuleChannel
+from hermes.tunnel.iptunnel import DEFAULT_OPTIONS, IPTunnel, PacketOptions
 from hermes.tunnel.request import (
     CAPSULE_PROTOCOL,
     DEFAULT_TEMPLATES,
@@ -69,6 +70,7 @@ class TunnelHandler:
         admission: IAdmission | None = None,
         timeout: float = 60.0,
         maxPending: int = 4096,
+        packets: PacketOptions = DEFAULT_OPTIONS,
     ) -> None:
         """
         @param anonymous: whether somebody without a name is taken, unless the authenticator requires one.
@@ -76,6 +78,7 @@ class TunnelHandler:
         @param admission: asks about each tunnel before it is opened.
         @param timeout: seconds to open a flow.
         @param maxPending: how many flows may be being opened at once.
+        @param packets: how our end of a tunnel for IP packets is.
         """
         self.pending = 0
         self.answers = Answers(authenticator, nodeName, anonymous)
@@ -88,6 +91,7 @@ class TunnelHandler:
         self.admission = admission
         self.listening: Callable[[IServerExchange, TunnelRequest, Flow], None] | None = None
         self._maxPending = maxPending
+        self.packets = packets
 
     def exchangeReceived(self, exchange: IServerExchange) -> None:
         try:
@@ -114,6 +118,7 @@ class TunnelHandler:
             identity=identity,
             listener=self._listenerName,
             via=readVia(exchange),
+            ipProtocol=request.ipProtocol,
         )
         if flow.protocol == "listen":
             self._listen(exchange, request, flow)
@@ -161,6 +166,7 @@ _PROTOCOLS: Final = {
     Kind.CONNECT: "tcp",
     Kind.CONNECT_TCP: "tcp",
     Kind.CONNECT_UDP: "udp",
+    Kind.CONNECT_IP: "ip",
     Kind.LISTEN: "listen",
     Kind.ACCEPT: "listen",
 }
@@ -181,6 +187,8 @@ class _Opening:
         self._done = False
         self._lost: Failure | None = None
         self._timedOut = False
+        # Of IP packets: whether this is their tunnel's end.
+        self._endsHere = False
         self._opening: Deferred[Any]
 
     def open(self, flow: Flow) -> None:
@@ -202,7 +210,14 @@ class _Opening:
         if (self._exchange.request.get(b"expect") or b"").lower() == b"100-continue":
             self._exchange.respond(CONTINUE)
         flows = self._handler.flows
-        return flows.openDatagrams(flow) if self._kind is Kind.CONNECT_UDP else flows.openStream(flow)
+        if self._kind is Kind.CONNECT_UDP:
+            return flows.openDatagrams(flow)
+        if self._kind is Kind.CONNECT_IP:
+            # Only a node says which hops follow. Those between pass the bytes on.
+            self._endsHere = not (flow.via and flow.identity.node is not None)
+            if self._endsHere:
+                return flows.openPackets(flow)
+        return flows.openStream(flow)
 
     def _admitted(self, flow: Flow | None) -> Any:
         if flow is None:
@@ -231,22 +246,20 @@ class _Opening:
         if near is None:
             # It was refused, and answered.
             return
-        if self._kind is Kind.CONNECT_UDP:
+        handler, kind = self._handler, self._kind
+        if kind is Kind.CONNECT_UDP or self._endsHere:
             if self._lost is not None:
                 near.channelLost(self._lost)
                 return
-            channel = CapsuleChannel(self._handler.clock)
+            channel = IPTunnel(handler.clock, handler.packets) if self._endsHere else CapsuleChannel(handler.clock)
             exchange.respond(ACCEPTED_CAPSULES)
             channel.setReceiver(near)
             exchange.attach(channel)
         elif self._lost is not None:
             near.connectionLost(self._lost)
-        elif self._kind is Kind.CONNECT_TCP:
-            exchange.respond(ACCEPTED_CAPSULES)
-            exchange.attach(CapsuleStream(near))
         else:
-            exchange.respond(ACCEPTED)
-            exchange.attach(near)
+            exchange.respond(ACCEPTED if kind is Kind.CONNECT else ACCEPTED_CAPSULES)
+            exchange.attach(CapsuleStream(near) if kind is Kind.CONNECT_TCP else near)
 
     def _failed(self, failure: Failure) -> None:
         if self._lost is not None:

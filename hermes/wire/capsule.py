@@ -47,37 +47,42 @@ def encodeCapsule(capsuleType: int, value: Buffer) -> bytes:
     return b"".join((encodeVarint(capsuleType), encodeVarint(len(value)), value))
 
 
-def datagramPrefix(size: int) -> bytes:
+class Prefixes(dict[int, bytes]):
     """
-    What goes before a payload of C{size} bytes: capsule type, capsule length, context ID 0. At most six bytes.
+    What goes before payloads of one context ID, by their size, made when first asked for: capsule type, capsule length,
+    context ID. At most six bytes. Bounded: only those of sizes below 16 KiB are kept.
+    """
 
-    @raise ValueError: if no UDP packet holds so much.
-    """
-    if size > MAX_UDP_PAYLOAD:
-        raise ValueError(f"a UDP payload has at most {MAX_UDP_PAYLOAD} bytes, not {size}")
-    return b"\x00" + encodeVarint(size + 1) + b"\x00"
-
-
-class _Prefixes(dict[int, bytes]):
-    """
-    Prefixes by payload size, made when first asked for. Bounded: only sizes below 16 KiB are kept.
-    """
+    def __init__(self, context: int, most: int) -> None:
+        """
+        @param context: the context ID, below 64.
+        @param most: the largest payload, in bytes. A larger one raises C{ValueError}.
+        """
+        super().__init__()
+        self._context = encodeVarint(context)
+        self._most = most
 
     def __missing__(self, size: int) -> bytes:
-        prefix = datagramPrefix(size)
+        if size > self._most:
+            raise ValueError(f"a payload has at most {self._most} bytes, not {size}")
+        prefix = b"\x00" + encodeVarint(size + 1) + self._context
         if size < _CACHED_PREFIXES:
             self[size] = prefix
         return prefix
 
 
-_prefixes = _Prefixes()
+UDP_PREFIXES: Final = Prefixes(0, MAX_UDP_PAYLOAD)
+"""
+Those of CONNECT-UDP.
+"""
 
 
-def encodeDatagrams(datagrams: Sequence[Buffer]) -> list[Buffer]:
+def encodeDatagrams(datagrams: Sequence[Buffer], prefixes: Prefixes = UDP_PREFIXES) -> list[Buffer]:
     """
-    DATAGRAM capsules with context ID 0, one for each payload.
+    DATAGRAM capsules, one for each payload.
 
-    @param datagrams: payloads of 0 to L{MAX_UDP_PAYLOAD} bytes.
+    @param datagrams: payloads of 0 bytes up to the most that C{prefixes} allow.
+    @param prefixes: those of the context ID.
     @return: pieces to be written one after the other. Large payloads are among them as they are, not copied, so what
         is returned is borrowed as long as C{datagrams} is.
     @raise ValueError: if a payload is too long.
@@ -88,9 +93,9 @@ def encodeDatagrams(datagrams: Sequence[Buffer]) -> list[Buffer]:
     size = sizes[0]
     if size < _GATHER_FROM and sizes.count(size) == len(sizes):
         # The prefix is the separator: one call for the whole batch.
-        return [_prefixes[size].join([b"", *datagrams])]
+        return [prefixes[size].join([b"", *datagrams])]
     pieces: list[Buffer] = [b""] * (2 * len(sizes))
-    pieces[::2] = map(_prefixes.__getitem__, sizes)
+    pieces[::2] = map(prefixes.__getitem__, sizes)
     pieces[1::2] = datagrams
     if sum(sizes) >= _GATHER_FROM * len(sizes):
         return pieces
@@ -206,7 +211,7 @@ class CapsuleReader:
             width = min(window, (end - position) // stride)
             if width < _WORTH:
                 continue
-            found = _alike(view, position, stride, width, header)
+            found = runLength(view, position, stride, width, header)
             size = length - 1
             first = position + len(header)
             payloads += [view[at : at + size] for at in range(first, first + found * stride, stride)]
@@ -344,7 +349,7 @@ class CapsuleReader:
             self.unknownContexts += 1
 
 
-def _alike(view: memoryview, position: int, stride: int, width: int, header: memoryview) -> int:
+def runLength(view: memoryview, position: int, stride: int, width: int, header: memoryview) -> int:
     """
     How many of the next C{width} capsules, C{stride} bytes apart, begin with C{header}: each of its bytes is compared
     in all of them at once.

@@ -25,6 +25,11 @@ TCP_TEMPLATE: Final = "/.well-known/masque/tcp/{target_host}/{target_port}/"
 The default template of templated connect-tcp (draft-ietf-httpbis-connect-tcp).
 """
 
+IP_TEMPLATE: Final = "/.well-known/masque/ip/{target}/{ipproto}/"
+"""
+The default template of CONNECT-IP (RFC 9484 section 3). Neither variable need be in a template, nor have a value.
+"""
+
 TARGET: Final = ("target_host", "target_port")
 
 _MAX_PATH = 8192

@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IProtocol
 from twisted.internet.task import Clock
 from zope.interface import implementer
 
-from hermes.interfaces import IDatagramReceiver, IDialer, IHop
+from hermes.interfaces import IDatagramReceiver, IDialer, IHop, IPacketReceiver
 from hermes.test.fabric.fakes import FakeChannel, FakeStream
 from hermes.values import Flow
 
@@ -49,6 +49,15 @@ class FakeDialer:
 
     def connectDatagrams(self, flow: Flow, receiver: IDatagramReceiver) -> Deferred[IDatagramReceiver]:
         def connect() -> IDatagramReceiver:
+            channel = FakeChannel()
+            self.channels.append(channel)
+            channel.setReceiver(receiver)
+            return receiver
+
+        return self._dial(flow, connect)
+
+    def connectPackets(self, flow: Flow, receiver: IPacketReceiver) -> Deferred[IPacketReceiver]:
+        def connect() -> IPacketReceiver:
             channel = FakeChannel()
             self.channels.append(channel)
             channel.setReceiver(receiver)

@@ -27,6 +27,7 @@ from hermes.interfaces import (
     IDatagramSocketReceiver,
     IFlowHandler,
     IFlowObserver,
+    IPacketReceiver,
 )
 from hermes.values import ANONYMOUS, Buffer, Flow, Identity
 
@@ -282,6 +283,9 @@ class FakeFlows:
         return self._ask(flow)
 
     def openDatagrams(self, flow: Flow) -> Deferred[IDatagramReceiver]:
+        return self._ask(flow)
+
+    def openPackets(self, flow: Flow) -> Deferred[IPacketReceiver]:
         return self._ask(flow)
 
     def authorise(self, flow: Flow) -> None:

@@ -24,7 +24,14 @@ from hermes.http.handler import RequestHandler
 from hermes.http.origins import Origins
 from hermes.http.plans import Plans
 from hermes.http2.connection import ServerConnection
-from hermes.interfaces import IAdmission, IDatagramReceiver, IDialer, IExchangeHandler, IListenerContext
+from hermes.interfaces import (
+    IAdmission,
+    IDatagramReceiver,
+    IDialer,
+    IExchangeHandler,
+    IListenerContext,
+    IPacketReceiver,
+)
 from hermes.matching import Match
 from hermes.net.network import Network
 from hermes.test.fabric.fakenetwork import FakeContext
@@ -88,6 +95,9 @@ class CountingDialer:
 
     def connectDatagrams(self, flow: Flow, receiver: IDatagramReceiver) -> Deferred[IDatagramReceiver]:
         return self._dialer.connectDatagrams(flow, receiver)
+
+    def connectPackets(self, flow: Flow, receiver: IPacketReceiver) -> Deferred[IPacketReceiver]:
+        return self._dialer.connectPackets(flow, receiver)
 
 
 class Loopback(TestCase):

@@ -116,6 +116,9 @@ class MemoryCarrier:
     def connectDatagrams(self, flow: Flow, receiver: Any) -> Deferred[Any]:
         raise AssertionError("no datagrams here")
 
+    def connectPackets(self, flow: Flow, receiver: Any) -> Deferred[Any]:
+        raise AssertionError("no packets here")
+
 
 @implementer(IBodySink)
 class Taken:

@@ -80,6 +80,9 @@ class Dialer(MemoryExchangeClient):
     def connectDatagrams(self, flow: Flow, receiver: Any) -> Deferred[Any]:
         raise AssertionError("no datagrams here")
 
+    def connectPackets(self, flow: Flow, receiver: Any) -> Deferred[Any]:
+        raise AssertionError("no packets here")
+
     @property
     def heads(self) -> list[RequestHead]:
         """

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from attrs import define, field
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -129,6 +129,9 @@ class EchoFlows:
         self.flows.append(flow)
         self.ends.append(EchoDatagrams())
         return succeed(self.ends[-1])
+
+    def openPackets(self, flow: Flow) -> Any:
+        return fail(NoRoute("no packets here"))
 
     def authorise(self, flow: Flow) -> None:
         self.flows.append(flow)

@@ -14,7 +14,16 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from hermes.errors import NoRoute
-from hermes.interfaces import IAuthenticator, IBorrowingProtocol, IDatagramChannel, IDatagramReceiver, IFlowHandler
+from hermes.interfaces import (
+    AddressRange,
+    AssignedAddress,
+    IAuthenticator,
+    IBorrowingProtocol,
+    IDatagramChannel,
+    IDatagramReceiver,
+    IFlowHandler,
+    IPacketReceiver,
+)
 from hermes.values import Buffer, Flow
 
 
@@ -79,6 +88,39 @@ class Datagrams:
         self.lost = reason
 
 
+@implementer(IPacketReceiver)
+class Packets(Datagrams):
+    """
+    A receiver of frames that writes down what happens to it, and writes to what it is given.
+
+    @ivar events: what came, in order: the name of what was called and its argument; for frames C{"frames"} and how
+        many.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.events: list[tuple[str, Any]] = []
+
+    def datagramsReceived(self, datagrams: Sequence[Buffer]) -> None:
+        super().datagramsReceived(datagrams)
+        self.events.append(("frames", len(datagrams)))
+        for datagram in datagrams:
+            view = memoryview(datagram)
+            view[:] = b"!" * len(view)
+
+    def mtuChanged(self, mtu: int) -> None:
+        self.events.append(("mtu", mtu))
+
+    def addressesAssigned(self, addresses: Sequence[AssignedAddress]) -> None:
+        self.events.append(("assigned", addresses))
+
+    def addressesRequested(self, addresses: Sequence[AssignedAddress]) -> None:
+        self.events.append(("requested", addresses))
+
+    def routesAdvertised(self, routes: Sequence[AddressRange]) -> None:
+        self.events.append(("routes", routes))
+
+
 @implementer(IFlowHandler)
 class Flows:
     """
@@ -98,6 +140,9 @@ class Flows:
         return self._open(flow)
 
     def openDatagrams(self, flow: Flow) -> Deferred[IDatagramReceiver]:
+        return self._open(flow)
+
+    def openPackets(self, flow: Flow) -> Deferred[IPacketReceiver]:
         return self._open(flow)
 
     def authorise(self, flow: Flow) -> None:
@@ -128,6 +173,14 @@ class Flows:
         Open the last flow.
         """
         near = Datagrams()
+        self.opening[-1][1].callback(near)
+        return near
+
+    def packets(self) -> Packets:
+        """
+        Open the last flow.
+        """
+        near = Packets()
         self.opening[-1][1].callback(near)
         return near
 

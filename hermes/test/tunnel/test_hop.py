@@ -327,6 +327,9 @@ class Dialer:
     def connectDatagrams(self, flow: Flow, receiver: Any) -> Deferred[Any]:
         raise AssertionError("a connection is a stream")
 
+    def connectPackets(self, flow: Flow, receiver: Any) -> Deferred[Any]:
+        raise AssertionError("a connection is a stream")
+
 
 class NestedEndpointTests(SynchronousTestCase):
     """

@@ -14,8 +14,8 @@ from hermes.wire import capsule
 from hermes.wire.buffers import Buffer
 from hermes.wire.capsule import (
     MAX_UDP_PAYLOAD,
+    UDP_PREFIXES,
     CapsuleReader,
-    datagramPrefix,
     encodeCapsule,
     encodeDatagrams,
 )
@@ -143,9 +143,9 @@ class EncodeTests(SynchronousTestCase):
         self.assertRaises(ValueError, encodeDatagrams, [bytes(MAX_UDP_PAYLOAD + 1)])
 
     def test_aPrefixIsAtMostSixBytes(self) -> None:
-        self.assertEqual(len(datagramPrefix(62)), 3)
-        self.assertEqual(len(datagramPrefix(1200)), 4)
-        self.assertEqual(len(datagramPrefix(MAX_UDP_PAYLOAD)), 6)
+        self.assertEqual(len(UDP_PREFIXES[62]), 3)
+        self.assertEqual(len(UDP_PREFIXES[1200]), 4)
+        self.assertEqual(len(UDP_PREFIXES[MAX_UDP_PAYLOAD]), 6)
 
     def test_aCapsuleOfAnyTypeIsWritten(self) -> None:
         self.assertEqual(encodeCapsule(0x1337, b"xy"), b"\x53\x37\x02xy")
@@ -293,7 +293,7 @@ class ReadTests(SynchronousTestCase):
             looks.append(width)
             return 0
 
-        self.patch(capsule, "_alike", look)
+        self.patch(capsule, "runLength", look)
         self.assertEqual(len(reader.receive(data)), 10_000)
         self.assertLess(sum(looks), 10_000)
 
