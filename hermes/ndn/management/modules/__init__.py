@@ -1,0 +1,3 @@
+"""
+The modules of NFD's management protocol.
+"""
