@@ -200,7 +200,8 @@ def encode(
             raise ValueError(f"a PIT token has 1 to {MAX_PIT_TOKEN} bytes, not {size}")
         fields.append(b"\x62%c%b" % (size, pitToken))
     if nackReason is not None:
-        fields.append(encodeElement(NACK, encodeInteger(NACK_REASON, nackReason) if nackReason else b""))
+        # The reason 0 could be left out; some take what has none for an Interest.
+        fields.append(encodeElement(NACK, encodeInteger(NACK_REASON, nackReason)))
     if incomingFace is not None:
         fields.append(encodeInteger(INCOMING_FACE, incomingFace))
     if nextHopFace is not None:
