@@ -67,7 +67,8 @@ def describeType(kind: Any) -> str:
     words |= {"Seconds": "duration", "Target": "HOST:PORT", "TargetPattern": "target pattern", "WorkerCount": "number"}
     words |= {"HostPattern": "host pattern", "PathPattern": "path pattern", "ValuePattern": "value pattern"}
     words |= {"Match": "match", "Method": "text", "Size": "size", "RetryReason": "reason or status"}
-    words |= {"FieldName": "field name"}
+    words |= {"FieldName": "field name", "NDNName": "NDN name"}
+    words |= {"FaceLocator": "unix:PATH, or udp:, tcp: or ws: and HOST:PORT"}
     words |= {"IPv4Network": "CIDR", "IPv6Network": "CIDR", "IPv4Address": "IP address", "IPv6Address": "IP address"}
     words |= {"IPv4Interface": "ADDRESS/LENGTH", "IPv6Interface": "ADDRESS/LENGTH", "Transport": "IP protocol"}
     name = getattr(kind, "__name__", str(kind))
@@ -116,5 +117,6 @@ def _below(kind: Any, depth: int, lines: list[str], options: Mapping[Any, Mappin
             lines.append(f"{'  ' * depth}    {summary(variant)}")
         _class(variant, depth + 1, lines, options)
     for one in (kind, *get_args(kind)):
-        if attrs.has(one) and one not in options and one.__module__.startswith(("hermes.config", "hermes.assist")):
+        ours = ("hermes.config", "hermes.assist", "hermes.ndn")
+        if attrs.has(one) and one not in options and one.__module__.startswith(ours):
             _class(one, depth, lines, options)

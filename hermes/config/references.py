@@ -88,6 +88,7 @@ def missingParts(config: NodeConfig, listenerTypes: Mapping[str, IListenerType])
     if config.identity is None:
         yield from _identityNeeded(config)
     yield from _endpointsNeeded(config)
+    yield from _oneProcess(config)
     yield from _wrongEnds(config, listenerTypes)
     yield from _boundTwice(config)
 
@@ -144,11 +145,25 @@ def _identityNeeded(config: NodeConfig) -> Iterator[tuple[KeyPath, Misfit]]:
             yield ("listeners", name), Misfit("a listener with TLS needs the node's 'identity'")
 
 
+def _oneProcess(config: NodeConfig) -> Iterator[tuple[KeyPath, Misfit]]:
+    for name, listener in config.listeners.items():
+        if config.workers > 1 and getattr(listener.options, "oneProcess", False):
+            message = f"a listener of type {listener.type} is in one process: it needs 'workers: 1'"
+            yield ("listeners", name), Misfit(message)
+
+
 def _boundTwice(config: NodeConfig) -> Iterator[tuple[KeyPath, Misfit]]:
-    binds: list[tuple[KeyPath, str, bool, object]] = [
-        (("listeners", name, "bind"), name, listener.type == "udp", getattr(listener.options, "bind", None))
-        for name, listener in config.listeners.items()
-    ]
+    binds: list[tuple[KeyPath, str, bool, object]] = []
+    for name, listener in config.listeners.items():
+        bind = getattr(listener.options, "bind", None)
+        if isinstance(bind, tuple):
+            # Each says what it is for.
+            for number, each in enumerate(bind):
+                transport, _, place = str(each).partition(":")
+                path: KeyPath = ("listeners", name, "bind", number)
+                binds.append((path, name, transport == "udp", str(each) if transport == "unix" else place))
+        else:
+            binds.append((("listeners", name, "bind"), name, listener.type == "udp", bind))
     if config.admin is not None:
         binds.append((("admin", "bind"), "admin", False, config.admin.bind))
     seen: dict[tuple[bool, str], str] = {}

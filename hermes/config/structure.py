@@ -35,6 +35,7 @@ _READ_MAPPINGS = (PathPattern, ValuePattern)
 _KEYS: dict[Any, Callable[[str], str]] = {
     types.FieldName: lambda key: parseFieldName(key).decode(),
     types.ParameterName: str,
+    types.NDNName: lambda key: types.parseNDNName(_text(key)),
 }
 
 _KINDS = {dict: "a mapping", list: "a list", str: "text", bool: "true or false", type(None): "nothing"}
@@ -113,6 +114,8 @@ class Structurer:
             types.ExistingFile: self._existingFile,
             types.NewFile: self._newFile,
             types.SocketAddress: self._socketAddress,
+            types.FaceLocator: self._faceLocator,
+            types.NDNName: lambda value: types.parseNDNName(_text(value)),
         }
         for kind, hook in hooks.items():
             self.converter.register_structure_hook(kind, _ignoringType(hook))
@@ -190,7 +193,7 @@ class Structurer:
             single = True
         else:
             single = False
-        if not value and element in (types.SocketAddress, EndpointKind):
+        if not value and element in (types.SocketAddress, types.FaceLocator, EndpointKind):
             raise Misfit("the list is empty: name at least one")
         result: list[Any] = []
         errors: list[Exception] = []
@@ -321,6 +324,10 @@ class Structurer:
         if text.startswith("unix:") and text[5:6] not in ("", "@"):
             text = "unix:" + self._path(text[5:])
         return types.parseSocketAddress(text)
+
+    def _faceLocator(self, value: object) -> str:
+        text = _text(value)
+        return self._socketAddress(text) if text.startswith("unix:") else types.parseFaceLocator(text)
 
 
 def _ignoringType(hook: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:

@@ -34,6 +34,17 @@ SocketAddress = NewType("SocketAddress", str)
 C{HOST:PORT}, C{[V6]:PORT} or C{unix:PATH}.
 """
 
+FaceLocator = NewType("FaceLocator", str)
+"""
+Where an NDN face leads or is accepted: C{unix:PATH}, or C{udp:}, C{tcp:} or C{ws:} and C{HOST:PORT}; with C{ws:}, a
+path may follow.
+"""
+
+NDNName = NewType("NDNName", str)
+"""
+An NDN name as a URI: C{/example/app}. What its components may be is for whoever reads it to say.
+"""
+
 Seconds = NewType("Seconds", float)
 """
 A duration: a number of seconds, or text with a unit, C{500ms}, C{30s}, C{5m}, C{2h}.
@@ -168,6 +179,42 @@ def parseSocketAddress(text: str) -> SocketAddress:
             raise Misfit(f"{path!r} is longer than the 107 bytes that a Unix socket's path may have")
         return SocketAddress(text)
     return SocketAddress(str(parseTarget(text)))
+
+
+FACE_PORTS = {"udp": 6363, "tcp": 6363, "ws": 9696}
+"""
+How faces are carried, beside Unix sockets, and the port where none is given.
+"""
+
+
+def parseFaceLocator(text: str) -> FaceLocator:
+    """
+    @raise Misfit: where C{text} is none.
+    """
+    transport, _, rest = text.partition(":")
+    if transport == "unix":
+        return FaceLocator(parseSocketAddress(text))
+    if transport not in FACE_PORTS:
+        raise Misfit(f"{text!r} is no address of a face: write unix:PATH, or udp:, tcp: or ws: and HOST:PORT")
+    path = ""
+    if transport == "ws":
+        rest, slash, path = rest.partition("/")
+        path = slash + path
+    try:
+        target = Target.fromText(rest, FACE_PORTS[transport])
+    except ValueError as error:
+        raise Misfit(str(error)) from None
+    return FaceLocator(f"{transport}:{Target(parseHost(target.host), target.port)}{path}")
+
+
+def parseNDNName(text: str) -> NDNName:
+    """
+    @raise Misfit: where C{text} is no URI of a name.
+    """
+    name = text.removeprefix("ndn:")
+    if not name.startswith("/") or "//" in name or "?" in name or "#" in name:
+        raise Misfit(f"{text!r} is no NDN name: write /COMPONENT/COMPONENT")
+    return NDNName(name if name == "/" else name.rstrip("/"))
 
 
 def parseSeconds(value: object) -> Seconds:

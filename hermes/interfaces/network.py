@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IProtocol, IStreamClientEndpoint, IStrea
 from zope.interface import Interface
 
 from hermes.interfaces.channel import IDatagramChannel, IDatagramSocket
-from hermes.values import Target
+from hermes.values import Address, Target
 
 
 class IServerCredentials(Interface):
@@ -58,4 +58,12 @@ class INetwork(Interface):
         A bound UDP socket (C{HOST:PORT}) or Unix datagram socket (C{unix:PATH}).
 
         @raise OSError: where it can't be bound.
+        """
+
+    def multicastSocket(group: Address, interface: str) -> IDatagramSocket:
+        """
+        A UDP socket in a multicast group, IPv4 or IPv6, on one network interface: it hears what others send to the
+        group there, and what is written to the group goes there and no further (a hop limit of 1).
+
+        @raise OSError: where there is no such interface, or it can't be had.
         """

@@ -15,6 +15,7 @@ from zope.interface import implementer
 from hermes.interfaces import IDatagramChannel, IDatagramSocket, INetwork, IServerCredentials
 from hermes.net.endpoints import StreamClientEndpoint, StreamServerEndpoint, openTransport
 from hermes.net.failures import flowError
+from hermes.net.multicast import joinGroup
 from hermes.net.resolution import resolve
 from hermes.net.sockets import Bound, adopt, bindDatagrams, bindStreams, openDatagrams, parsePlace
 from hermes.net.transport import StreamTransport
@@ -79,6 +80,9 @@ class Network:
 
     def datagramSocket(self, bind: str) -> IDatagramSocket:
         return UDPSocket(self._bound(DATAGRAM, bind), self.reactor)
+
+    def multicastSocket(self, group: Address, interface: str) -> IDatagramSocket:
+        return UDPSocket(joinGroup(group, interface), self.reactor)
 
     def _bound(self, kind: str, bind: str) -> Bound:
         descriptor = self.inherited.get((kind, bind))

@@ -26,6 +26,7 @@ from wsproto.events import (
 from wsproto.frame_protocol import CloseReason
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
+from hermes.errors import FlowError, HopUnavailable
 from hermes.ndn.face.framing import MAX_LINK_PACKET
 from hermes.ndn.face.streamchannel import StreamChannel
 from hermes.values import Buffer, Target
@@ -41,10 +42,13 @@ Seconds of silence after which the peer is asked whether it is there; if it says
 """
 
 
-class WebSocketRefused(Exception):
+class WebSocketRefused(FlowError):
     """
     The opening handshake failed. The text says why.
     """
+
+    status = 502
+    proxyStatus = "http_upgrade_failed"
 
 
 class WebSocketChannel(StreamChannel):
@@ -69,6 +73,7 @@ class WebSocketChannel(StreamChannel):
         self._clock = clock
         self._opened = opened
         self._origins = origins
+        self._failed: Callable[[Failure], None] | None = None
         self._request: Request | None = None
         self._websocket = WSConnection(ConnectionType.SERVER)
         self._isOpen = False
@@ -79,12 +84,20 @@ class WebSocketChannel(StreamChannel):
 
     @classmethod
     def client(
-        cls, clock: IReactorTime, opened: Callable[[WebSocketChannel], None], target: Target, path: str = "/"
+        cls,
+        clock: IReactorTime,
+        opened: Callable[[WebSocketChannel], None],
+        failed: Callable[[Failure], None],
+        target: Target,
+        path: str = "/",
     ) -> WebSocketChannel:
         """
         The client's end.
+
+        @param failed: is called where the handshake fails, with a L{hermes.errors.FlowError}.
         """
         channel = cls(clock, opened)
+        channel._failed = failed
         channel._websocket = WSConnection(ConnectionType.CLIENT)
         channel._request = Request(host=str(target), target=path or "/")
         return channel
@@ -232,3 +245,7 @@ class WebSocketChannel(StreamChannel):
             self._timer.cancel()
         self._timer = None
         super().connectionLost(reason)
+        failed, self._failed = self._failed, None
+        if failed is not None and not self._isOpen:
+            error = self._ending or HopUnavailable("the connection ended within the handshake of its WebSocket")
+            failed(Failure(error))

@@ -26,7 +26,7 @@ from hermes.interfaces import (
 )
 from hermes.proxied import ProxyProtocolFactory
 from hermes.test.fabric.fakes import FakeChannel, FakeFlows, FakeSocket, FakeStream
-from hermes.values import Forwarded, Target
+from hermes.values import Address, Forwarded, Target
 
 
 @implementer(INetwork)
@@ -75,6 +75,9 @@ class FakeNetwork:
             raise self.bindError
         self.sockets[bind] = FakeSocket()
         return self.sockets[bind]
+
+    def multicastSocket(self, group: Address, interface: str) -> IDatagramSocket:
+        return self.datagramSocket(f"{group[0]}%{interface}")
 
     def open(self, address: str, protocol: IProtocol) -> Deferred[IProtocol]:
         self.tried.append(address)

@@ -1,0 +1,122 @@
+"""
+The keys of a listener of type C{ndn}.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from attrs import field, frozen
+from attrs.validators import ge, optional
+
+from hermes.config.problems import Misfit, nearest
+from hermes.config.types import FaceLocator, Name, NDNName, Seconds, Size
+from hermes.ndn.face.link import LEAST_MTU
+from hermes.ndn.face.table import MAX_FACES
+from hermes.ndn.face.udp import IDLE, MAX_PEERS
+from hermes.ndn.packet.name import Name as PacketName
+
+
+STORE = Size(64 << 20)
+
+
+def _positive(instance: object, attribute: Any, value: float) -> None:
+    if value <= 0:
+        raise Misfit(f"{attribute.name} is more than nothing")
+
+
+def _checkName(name: str, *below: str) -> None:
+    try:
+        PacketName.fromText(name)
+    except ValueError as error:
+        raise Misfit(str(error), below=below) from None
+
+
+@frozen
+class FaceOptions:
+    """
+    A face to somebody else.
+
+    @ivar to: where it leads.
+    @ivar direct: whether it goes there straight, as an upstream's endpoint does; else it is a flow, and the node's
+        routes say whether it may, and by which way.
+    @ivar persistency: C{permanent}: its link is opened again for ever; C{persistent}: the face ends, until the
+        configuration is loaded again, once its link was down for five minutes.
+    @ivar mtu: the largest packet in bytes that is sent in one piece, for C{udp:}; 1400 where packets leave as UDP over
+        Ethernet.
+    @ivar reliability: whether packets that get lost on the link are sent again; both ends should.
+    @ivar congestionMarks: whether packets are marked while those before them can't be sent.
+    """
+
+    to: FaceLocator
+    direct: bool = False
+    persistency: Literal["permanent", "persistent"] = "permanent"
+    mtu: int | None = field(default=None, validator=optional(ge(LEAST_MTU)))
+    reliability: bool = False
+    congestionMarks: bool = True
+
+
+@frozen
+class PrefixOptions:
+    """
+    A route of the forwarder.
+
+    @ivar prefix: the names that it is for: this one and all that begin with it.
+    @ivar face: the face that it leads to.
+    @ivar cost: the way with the lowest is best.
+    """
+
+    prefix: NDNName
+    face: Name
+    cost: int = field(default=0, validator=ge(0))
+
+    def __attrs_post_init__(self) -> None:
+        _checkName(self.prefix, "prefix")
+
+
+@frozen
+class NDNOptions:
+    """
+    @ivar bind: where faces are accepted: C{unix:PATH}, or C{udp:}, C{tcp:} or C{ws:} and C{HOST:PORT}. Empty: only what
+        routes send here.
+    @ivar multicast: network interfaces on which the groups of NDN neighbours (224.0.23.170 and ff02::1234) are joined.
+    @ivar store: how much the Content Store holds.
+    @ivar faces: faces to others, by name.
+    @ivar prefixes: which names lead to which of them.
+    @ivar strategies: how next hops are chosen, by prefix: the name of a strategy.
+    @ivar mtu: the largest packet in bytes that is sent in one piece to those who come by UDP.
+    @ivar idle: how long after their last packet those who come by UDP have a face.
+    @ivar maxPeers: how many of them may have one, at each address.
+    @ivar maxFaces: how many faces there may be.
+    @ivar origins: the origins whose pages may connect to C{ws:} addresses, such as C{https://app.example}; all, where
+        not given.
+    """
+
+    oneProcess: ClassVar[bool] = True
+
+    bind: tuple[FaceLocator, ...] = ()
+    multicast: tuple[str, ...] = ()
+    store: Size = STORE
+    faces: dict[Name, FaceOptions] = field(factory=dict)
+    prefixes: tuple[PrefixOptions, ...] = ()
+    strategies: dict[NDNName, str] = field(factory=dict)
+    mtu: int | None = field(default=None, validator=optional(ge(LEAST_MTU)))
+    idle: Seconds = field(default=Seconds(IDLE), validator=_positive)
+    maxPeers: int = field(default=MAX_PEERS, validator=ge(1))
+    maxFaces: int = field(default=MAX_FACES, validator=ge(1))
+    origins: tuple[str, ...] | None = None
+
+    def __attrs_post_init__(self) -> None:
+        for number, prefix in enumerate(self.prefixes):
+            if prefix.face not in self.faces:
+                suggestion = nearest(prefix.face, self.faces)
+                raise Misfit(f"no face is called {prefix.face!r}", suggestion, below=("prefixes", number, "face"))
+        for name in self.strategies:
+            _checkName(name, "strategies", name)
+
+
+def fixed(options: NDNOptions) -> tuple[Any, ...]:
+    """
+    What can't change while a listener runs: where faces are accepted, and on what terms.
+    """
+    return (options.bind, options.multicast, options.mtu, options.idle, options.maxPeers, options.origins)
