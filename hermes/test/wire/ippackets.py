@@ -5,6 +5,7 @@ IP packets for tests, as scapy makes them: hypothesis chooses, scapy puts the by
 from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv6Address
+from itertools import pairwise
 from typing import Any
 
 from hypothesis import strategies as st
@@ -66,6 +67,20 @@ v4Options = st.lists(
     ),
     max_size=2,
 )
+
+_NUMBERS: dict[Scapy, int] = {
+    IPv6ExtHdrHopByHop: 0,
+    TCP: 6,
+    UDP: 17,
+    IPv6ExtHdrRouting: 43,
+    IPv6ExtHdrFragment: 44,
+    Raw: 47,
+    AH: 51,
+    ICMPv6EchoRequest: 58,
+    ICMPv6EchoReply: 58,
+    IPv6ExtHdrDestOpt: 60,
+    SCTP: 132,
+}
 
 _v6Options = st.lists(
     st.sampled_from([RouterAlert(), PadN(optdata=b"\x00\x00\x00"), HBHOptUnknown(otype=0x1E, optdata=b"abcdef")]),
@@ -138,21 +153,26 @@ def special(draw: st.DrawFn) -> Scapy:
         return packet
     upper = packet[IPv6].payload
     packet[IPv6].remove_payload()
+    chain = [packet[IPv6]]
     if draw(st.booleans()):
-        packet /= IPv6ExtHdrHopByHop(options=draw(_v6Options))
+        chain.append(IPv6ExtHdrHopByHop(options=draw(_v6Options)))
     for kind in draw(st.lists(st.sampled_from(["destination", "routing", "atomic", "ah"]), max_size=4, unique=True)):
         if kind == "destination":
-            packet /= IPv6ExtHdrDestOpt(options=draw(_v6Options))
+            chain.append(IPv6ExtHdrDestOpt(options=draw(_v6Options)))
         elif kind == "routing":
-            packet /= IPv6ExtHdrRouting(type=0, segleft=0, addresses=["fd00::1"] * draw(st.integers(0, 2)))
+            chain.append(IPv6ExtHdrRouting(type=0, segleft=0, addresses=["fd00::1"] * draw(st.integers(0, 2))))
         elif kind == "atomic":
-            packet /= IPv6ExtHdrFragment(id=draw(st.integers(0, 0xFFFFFFFF)))
+            chain.append(IPv6ExtHdrFragment(id=draw(st.integers(0, 0xFFFFFFFF))))
         else:
-            packet /= AH(spi=1, seq=2, icv=b"x" * 12)
-    last = packet.lastlayer()
-    if isinstance(upper, Raw):
-        last.nh = 47
-    return packet / upper
+            chain.append(AH(payloadlen=4, spi=1, seq=2, icv=b"x" * 12))
+    chain.append(upper)
+    # Scapy does not know of every one what may come behind it.
+    for layer, following in pairwise(chain):
+        layer.nh = _NUMBERS[type(following)]
+    packet = chain[0]
+    for layer in chain[1:]:
+        packet /= layer
+    return packet
 
 
 def build(packet: Scapy) -> bytes:

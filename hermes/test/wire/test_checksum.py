@@ -6,12 +6,12 @@ from __future__ import annotations
 
 from hypothesis import example, given
 from hypothesis import strategies as st
-from scapy.layers.inet import in4_pseudoheader
-from scapy.layers.inet6 import in6_pseudoheader
+from scapy.layers.inet import IP, in4_pseudoheader
+from scapy.layers.inet6 import IPv6, in6_pseudoheader
 from scapy.utils import checksum as scapyChecksum
 from twisted.trial.unittest import SynchronousTestCase
 
-from hermes.test.wire.ippackets import IP, IPv6, v4Addresses, v6Addresses
+from hermes.test.wire.ippackets import Scapy, v4Addresses, v6Addresses
 from hermes.wire.checksum import checksum, pseudoSum, wordSum
 
 sizes = st.one_of(st.integers(0, 600), st.integers(0, 70000))
@@ -60,7 +60,8 @@ class ChecksumTests(SynchronousTestCase):
 
     @given(v6Addresses, v6Addresses, st.integers(0, 255), st.integers(0, 65535))
     def test_thePseudoHeaderOfIPv6IsScapys(self, source: object, destination: object, protocol: int, size: int) -> None:
-        header = in6_pseudoheader(protocol, IPv6(src=str(source), dst=str(destination)), size)
-        packed = bytes(IPv6(src=str(source), dst=str(destination)))[8:40]
+        ip: Scapy = IPv6(src=str(source), dst=str(destination))
+        header = in6_pseudoheader(protocol, ip, size)
+        packed = bytes(ip)[8:40]
         expected = wordSum(bytes(header)) % 65535
         self.assertEqual(pseudoSum(packed[:16], packed[16:], protocol, size) % 65535, expected)
