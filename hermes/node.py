@@ -172,6 +172,10 @@ class Node:
                 raise NodeError(f"listener {name}: {error}") from error
             started.append(bound)
         self._bound.update(listeners)
+        for name, bound in listeners.items():
+            if IDialer.providedBy(bound.listener):
+                # Routes can name it in C{to}.
+                self.flows.ends[name] = bound.listener
 
     def reload(self, config: NodeConfig) -> Deferred[Reloaded]:
         """
@@ -259,6 +263,7 @@ class Node:
         for name, bound in leaving.items():
             if name not in arriving:
                 del self._bound[name]
+                self.flows.ends.pop(name, None)
             if name not in moved:
                 await bound.listener.stop()
             # Its connections open nothing more, and end with their last flow.

@@ -177,7 +177,7 @@ def outcome(config: NodeConfig, decision: Decision, flow: Flow, to: str | None =
     to = to or route.to
     hops = list(route.via)
     upstream: Any = config.upstreams.get(to) if to is not None else None
-    if to is not None and not isinstance(upstream, DirectUpstream):
+    if to is not None and upstream is not None and not isinstance(upstream, DirectUpstream):
         hops.append(to)
         upstream = None
     if isinstance(upstream, DirectUpstream) and upstream.endpoints:
@@ -185,6 +185,8 @@ def outcome(config: NodeConfig, decision: Decision, flow: Flow, to: str | None =
         end += f" (upstream {to}, {upstream.balance})" if len(upstream.endpoints) > 1 else f" (upstream {to})"
     else:
         end = str(flow.target)
+    if to in config.listeners and to not in config.upstreams:
+        return f"it ends at the listener {to} of this node"
     if not hops:
         special = "allowed" if decision.allowSpecial else "refused"
         return f"from here to {end}; special-purpose addresses are {special}"

@@ -108,6 +108,12 @@ def _wrongEnds(config: NodeConfig, listenerTypes: Mapping[str, IListenerType]) -
                 yield path, Misfit(message)
             continue
         ends = endsOf(listenerTypes.get(listener.type))
+        if route.via:
+            yield path, Misfit(f"{route.to!r} is a listener of this node: what ends here goes via no hops")
+            continue
+        if route.match.requestsOnly:
+            yield path, Misfit(f"{route.to!r} is a listener of type {listener.type}: it takes no HTTP requests")
+            continue
         if route.match.packets and "ip" not in ends:
             yield path, Misfit(f"no IP packets end at {route.to!r}, a listener of type {listener.type}")
         elif not route.match.packets and "ip" in ends:

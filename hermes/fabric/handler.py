@@ -43,6 +43,7 @@ class FlowHandler:
     Decides with the routes, dials, splices, counts.
 
     @ivar maxFlows: flows that may be open or opening at once.
+    @ivar ends: listeners in which flows can end, by name; kept by whoever binds them.
     @ivar refused: how many flows were refused or failed to open.
     @ivar opened: how many were opened.
     @ivar packets: where tunnels of IP packets end; L{None} where they do not end here.
@@ -70,7 +71,8 @@ class FlowHandler:
         self.opened = 0
         self.packets: IPacketHandler | None = None
         self._direct = direct
-        self._paths = Paths(router, upstreams, direct)
+        self.ends: dict[str, IDialer] = {}
+        self._paths = Paths(router, upstreams, direct, self.ends)
         self._observers = tuple(observers)
         self._clock = clock
         self._open: dict[StreamSplice | DatagramSplice | PacketFlow, None] = {}
@@ -268,7 +270,7 @@ class FlowHandler:
         Open new flows with these; what is open goes on as it is. Hops that are no longer there open nothing more and
         are closed once their streams have ended.
         """
-        old, self._paths = self._paths, Paths(router, upstreams, self._direct)
+        old, self._paths = self._paths, Paths(router, upstreams, self._direct, self.ends)
         self._retire(old)
 
     def _retire(self, old: Paths) -> None:

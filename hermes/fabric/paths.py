@@ -94,8 +94,10 @@ class Paths:
         router: Router,
         upstreams: Mapping[str, IDialer | IHop],
         direct: Callable[[bool], IDialer],
+        ends: Mapping[str, IDialer] = {},
     ) -> None:
         """
+        @param ends: listeners in which flows can end, by name.
         @param direct: makes the dialer that connects to targets as they were asked for; its argument says whether
             special-purpose ones are allowed.
         """
@@ -103,6 +105,7 @@ class Paths:
         self.upstreams = dict(upstreams)
         self.dialing = 0
         self._direct = direct
+        self._ends = ends
         self._directDialers: dict[bool, IDialer] = {}
         self._prepared: dict[Decision, Path] = {}
 
@@ -138,6 +141,8 @@ class Paths:
         last: IDialer | IHop | None = None
         if route.to is not None:
             last = self.upstreams.get(route.to)
+            if last is None:
+                last = self._ends.get(route.to)
             if last is None:
                 raise HopUnavailable(f"the upstream {route.to!r} is not configured")
             if IHop.providedBy(last):
