@@ -60,6 +60,7 @@ class StreamChannel:
         self._queue: deque[bytes] = deque()
         self._queued = 0
         self._blocked = True
+        self._registered = False
         self._early: list[bytes] = []
         self._receiver: IDatagramReceiver | None = None
         self._ending: Exception | None = None
@@ -128,7 +129,7 @@ class StreamChannel:
         return packets
 
     def loseChannel(self) -> None:
-        if self._ending is None:
+        if self._ending is None and self._lost is None:
             self._ending = ConnectionDone()
             if self.transport is not None:
                 self._finish()
@@ -144,12 +145,22 @@ class StreamChannel:
         """
         Send what is queued, and end.
         """
-        self.transport.unregisterProducer()
-        queue, self._queue = self._queue, deque()
-        self._queued = 0
+        queue = self._takeQueue()
         if queue:
-            self.transport.writeSequence(self._framed(list(queue)))
+            self.transport.writeSequence(self._framed(queue))
         self.transport.loseConnection()
+
+    def _takeQueue(self) -> list[bytes]:
+        """
+        What waits, for the last time.
+        """
+        if self._registered:
+            self._registered = False
+            self.transport.unregisterProducer()
+        queue = list(self._queue)
+        self._queue.clear()
+        self._queued = 0
+        return queue
 
     # The protocol on the transport
 
@@ -167,6 +178,7 @@ class StreamChannel:
         Packets can be written.
         """
         self._blocked = False
+        self._registered = True
         # It may be full already, and say so at once.
         self.transport.registerProducer(self, True)
         self._flush()

@@ -231,12 +231,10 @@ class WebSocketChannel(StreamChannel):
         self.loseChannel()
 
     def _finish(self) -> None:
-        self.transport.unregisterProducer()
-        queue, self._queue = self._queue, type(self._queue)()
-        self._queued = 0
+        queue = self._takeQueue()
         if self._websocket.state is ConnectionState.OPEN:
             if queue:
-                self.transport.writeSequence(self._framed(list(queue)))
+                self.transport.writeSequence(self._framed(queue))
             self.transport.write(self._websocket.send(CloseConnection(code=CloseReason.NORMAL_CLOSURE)))
         self.transport.loseConnection()
 
