@@ -9,12 +9,15 @@ wanted.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
 if TYPE_CHECKING:
+    from hermes.ndn.forwarder.actions import Actions
+    from hermes.ndn.forwarder.pit import PITEntry
+    from hermes.ndn.forwarder.port import Port
     from hermes.ndn.packet.peek import DataView, InterestView
 
 LinkType: TypeAlias = Literal["point-to-point", "multi-access", "ad-hoc"]
@@ -241,37 +244,39 @@ class IStrategy(Interface):
     """
     Decides where Interests go and when to try elsewhere: one instance for each prefix that it was chosen for.
 
-    C{entry} is the PIT entry (L{hermes.ndn.forwarder.pit}). A strategy acts by what it was made with
-    (see L{IStrategyType}); it must not keep entries after they were satisfied or have timed out.
+    A strategy acts by what it was made with (see L{IStrategyType}); it must not keep entries after they were satisfied
+    or have timed out. Faces are ports here, which is what the forwarder makes of them
+    (L{hermes.ndn.forwarder.port.Port}). What is to be called says L{hermes.ndn.forwarder.strategies.base.Strategy} of
+    a strategy that derives from it; of others, all methods are.
     """
 
-    def afterInterest(face: INDNFace, view: InterestView, entry: Any) -> None:
+    def afterInterest(port: Port, view: InterestView, entry: PITEntry) -> None:
         """
         An Interest was entered into the PIT, new or again (another Nonce, another face), and no Data was in the Content
         Store.
         """
 
-    def beforeSatisfy(face: INDNFace, view: DataView, entry: Any) -> None:
+    def beforeSatisfy(port: Port, view: DataView, entry: PITEntry) -> None:
         """
         Data came for an entry, and will be sent to its downstream faces now.
         """
 
-    def afterNack(face: INDNFace, reason: int, view: InterestView, entry: Any) -> None:
+    def afterNack(port: Port, reason: int, view: InterestView, entry: PITEntry) -> None:
         """
-        An upstream face has answered with a Nack.
+        An upstream face has answered with a Nack. Where all have, and the entry is still there afterwards, it goes.
         """
 
-    def onTimeout(entry: Any) -> None:
+    def onTimeout(entry: PITEntry) -> None:
         """
         The entry has expired, unsatisfied, and is forgotten when this returns.
         """
 
-    def onLost(face: INDNFace, view: InterestView, entry: Any) -> None:
+    def onLost(port: Port, view: InterestView, entry: PITEntry) -> None:
         """
         A face's reliability has given up on an Interest that was sent there (L{IFaceReceiver.interestLost}).
         """
 
-    def onNewNextHop(face: INDNFace, entry: Any) -> None:
+    def onNewNextHop(port: Port, entry: PITEntry) -> None:
         """
         The FIB has got a next hop that the entry could use.
         """
@@ -289,11 +294,11 @@ class IStrategyType(Interface):
     )
     version = Attribute("C{int}: the version component of its name.")
 
-    def strategy(forwarder: Any, parameters: Sequence[bytes] = ()) -> IStrategy:
+    def strategy(forwarder: Actions, parameters: Sequence[bytes] = ()) -> IStrategy:
         """
         Make one.
 
-        @param forwarder: what it acts by: L{hermes.ndn.forwarder} says what a strategy may call.
+        @param forwarder: what it acts by.
         @param parameters: the values of the name's components after the version.
 
         @raise ValueError: with a sentence, where the parameters are none of its own.
@@ -324,9 +329,13 @@ class IContentStore(Interface):
         @param unsolicited: nobody has asked for it.
         """
 
-    def find(view: InterestView) -> DataView | None:
+    def find(view: InterestView) -> DataView | Deferred[DataView | None] | None:
         """
         Data that answers an Interest: CanBePrefix, MustBeFresh and an implicit digest are heeded.
+
+        A store that has to read it from somewhere returns a Deferred; the Interest waits in the PIT, and is forwarded
+        where it fires with L{None}. One that holds payloads by their SHA-256 digest, for others too, can be asked for
+        them: see L{hermes.ndn.forwarder.sharedstore}.
         """
 
     def erase(prefix: bytes, limit: int | None = None) -> int:

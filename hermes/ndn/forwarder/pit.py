@@ -1,0 +1,411 @@
+"""
+The Pending Interest Table: who waits for what, and who was asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+from hermes.ndn.forwarder.port import Port
+from hermes.ndn.forwarder.wheel import Timed
+
+if TYPE_CHECKING:
+    from hermes.ndn.forwarder.strategychoice import Chosen
+    from hermes.ndn.packet.peek import DataView, InterestView
+
+IN_COST: Final = 1500
+"""
+Bytes that a pending Interest counts beside its packet: entry, records, view and their places in tables. Measured, see
+C{docs/performance.md}.
+"""
+
+COMPONENT_COST: Final = 36
+"""
+The same for each component of its name.
+"""
+
+OUT_COST: Final = 250
+"""
+The same for each face that it was sent to, after the first.
+"""
+
+MAX_VARIANTS: Final = 16
+"""
+So many entries one name has, at most: with CanBePrefix, MustBeFresh, both, none, and forwarding hints of any kind. One
+more makes the oldest go that has a hint.
+"""
+
+
+class InRecord:
+    """
+    A downstream face that waits.
+
+    @ivar port: the face.
+    @ivar view: the Interest as it came last and may go on: with a Nonce, with a hop limit that is lower by one, without
+        a forwarding hint where it has arrived.
+    @ivar came: the same as it came: what a Nack has to say.
+    @ivar token: the PIT token that it came with: goes back with Data and Nack.
+    @ivar since: when it came, in seconds of the clock.
+    @ivar expiry: until when it waits.
+    @ivar cost: what it counts against the share of its face.
+    """
+
+    __slots__ = ("came", "cost", "expiry", "port", "since", "token", "view")
+
+    def __init__(
+        self,
+        port: Port,
+        view: InterestView,
+        came: InterestView,
+        token: bytes | None,
+        since: float,
+        expiry: float,
+        cost: int,
+    ) -> None:
+        self.port = port
+        self.view = view
+        self.came = came
+        self.token = token
+        self.since = since
+        self.expiry = expiry
+        self.cost = cost
+
+
+class OutRecord:
+    """
+    An upstream face that was asked.
+
+    @ivar nonce: the Nonce that it was asked with last.
+    @ivar sent: when, in seconds of the clock.
+    @ivar expiry: until when it may answer.
+    @ivar nack: the reason of the Nack that it has answered with, or L{None}.
+    @ivar interval: how long the same is not sent there again, in seconds, where a strategy suppresses by face; 0
+        before the first time.
+    """
+
+    __slots__ = ("expiry", "interval", "nack", "nonce", "sent")
+
+    def __init__(self, nonce: int, sent: float, expiry: float) -> None:
+        self.nonce = nonce
+        self.sent = sent
+        self.expiry = expiry
+        self.nack: int | None = None
+        self.interval = 0.0
+
+
+class PITEntry:
+    """
+    Interests with the same name, selectors and forwarding hint.
+
+    @ivar name: the value of the name.
+    @ivar bare: the name without the implicit digest that it ends with, or L{None}.
+    @ivar view: the first of them.
+    @ivar chosen: the strategy of the name, as it was chosen when the first came.
+    @ivar ins: who waits.
+    @ivar outs: who was asked, in this order.
+    @ivar satisfied: whether Data came.
+    @ivar freshness: its FreshnessPeriod, in milliseconds.
+    @ivar due: when it ends, in seconds of the clock.
+    @ivar interval: how long Interests for it are suppressed after one was sent, in seconds, where a strategy suppresses
+        by entry; 0 before the first time.
+    @ivar kept: how long it stays after Data came, in seconds, for other answers to be measured; nearly always 0.
+    @ivar searching: whether the Content Store still looks for an answer.
+    @ivar scope: how far it may go, see L{hermes.ndn.forwarder.scope}.
+    @ivar info: the strategy's own.
+    @ivar following: the next entry of the same name.
+    @ivar slot: see L{Timed}.
+    """
+
+    __slots__ = (
+        "bare",
+        "chosen",
+        "due",
+        "following",
+        "freshness",
+        "info",
+        "ins",
+        "interval",
+        "kept",
+        "name",
+        "outs",
+        "satisfied",
+        "scope",
+        "searching",
+        "slot",
+        "view",
+    )
+
+    def __init__(self, view: InterestView, scope: int, chosen: Chosen) -> None:
+        self.name = view.name
+        self.bare: bytes | None = None
+        self.view = view
+        self.chosen = chosen
+        self.ins: list[InRecord] = []
+        self.outs: dict[Port, OutRecord] = {}
+        self.satisfied = False
+        self.freshness = 0
+        self.due = 0.0
+        self.interval = 0.0
+        self.kept = 0.0
+        self.searching = False
+        self.scope = scope
+        self.info: Any = None
+        self.following: PITEntry | None = None
+        self.slot: dict[Timed, None] | None = None
+
+    def __repr__(self) -> str:
+        return f"<PITEntry {self.name!r} {len(self.ins)} in {len(self.outs)} out>"
+
+
+class PIT:
+    """
+    All entries, found by their names. What they cost is counted, by face and together.
+
+    @ivar charge: bytes that all in-records and out-records count.
+    """
+
+    __slots__ = ("_count", "_depths", "_digests", "_entries", "_prefixes", "charge")
+
+    def __init__(self) -> None:
+        self.charge = 0
+        self._count = 0
+        self._entries: dict[bytes, PITEntry] = {}
+        # How many entries with CanBePrefix have so many components, and these numbers, the greatest first.
+        self._prefixes: dict[int, int] = {}
+        self._depths: tuple[int, ...] = ()
+        # Names whose implicit digest some entries have, how many each: of other Data it need not be computed.
+        self._digests: dict[bytes, int] = {}
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[PITEntry]:
+        for entry in list(self._entries.values()):
+            one: PITEntry | None = entry
+            while one is not None:
+                yield one
+                one = one.following
+
+    # Entries
+
+    def find(self, view: InterestView) -> PITEntry | None:
+        """
+        The entry of an Interest.
+        """
+        entry = self._entries.get(view.name)
+        while entry is not None:
+            first = entry.view
+            if (
+                first.canBePrefix is view.canBePrefix
+                and first.mustBeFresh is view.mustBeFresh
+                and first.hint == view.hint
+            ):
+                return entry
+            entry = entry.following
+        return None
+
+    def open(
+        self,
+        view: InterestView,
+        scope: int,
+        chosen: Chosen,
+        port: Port,
+        came: InterestView,
+        token: bytes | None,
+        now: float,
+        expiry: float,
+        cost: int,
+    ) -> tuple[PITEntry, PITEntry | None]:
+        """
+        An entry for an Interest that has none yet, with its first in-record.
+
+        @param cost: see L{InRecord}.
+        @return: the entry, and the one that has to be finished for it (L{MAX_VARIANTS}).
+        """
+        entry = PITEntry(view, scope, chosen)
+        record = port.pending[entry] = InRecord(port, view, came, token, now, expiry, cost)
+        entry.ins.append(record)
+        port.charge += cost
+        self.charge += cost
+        self._count += 1
+        name = view.name
+        first = self._entries.setdefault(name, entry)
+        if view.canBePrefix:
+            depth = len(view.ends)
+            self._prefixes[depth] = self._prefixes.get(depth, 0) + 1
+            if self._prefixes[depth] == 1:
+                self._depths = tuple(sorted(self._prefixes, reverse=True))
+        if name[-34:-32] == b"\x01\x20" and (bare := withoutDigest(name, view.ends)) is not None:
+            entry.bare = bare
+            self._digests[bare] = self._digests.get(bare, 0) + 1
+        return entry, None if first is entry else self._chain(first, entry)
+
+    def _chain(self, last: PITEntry, entry: PITEntry) -> PITEntry | None:
+        """
+        Add an entry to those of its name.
+        """
+        hinted = None
+        count = 2
+        while True:
+            if hinted is None and last.view.hint:
+                hinted = last
+            if last.following is None:
+                break
+            last = last.following
+            count += 1
+        last.following = entry
+        return hinted if count > MAX_VARIANTS else None
+
+    def erase(self, entry: PITEntry) -> None:
+        """
+        Take an entry out, with its in-records; nothing happens where it is not in any more.
+        """
+        name = entry.name
+        one = self._entries.get(name)
+        if one is entry:
+            if entry.following is None:
+                del self._entries[name]
+            else:
+                self._entries[name] = entry.following
+                entry.following = None
+        else:
+            while one is not None and one.following is not entry:
+                one = one.following
+            if one is None:
+                return
+            one.following, entry.following = entry.following, None
+        self._count -= 1
+        view = entry.view
+        if view.canBePrefix:
+            depth = len(view.ends)
+            self._prefixes[depth] -= 1
+            if not self._prefixes[depth]:
+                del self._prefixes[depth]
+                self._depths = tuple(sorted(self._prefixes, reverse=True))
+        bare = entry.bare
+        if bare is not None:
+            self._digests[bare] -= 1
+            if not self._digests[bare]:
+                del self._digests[bare]
+        for record in entry.ins:
+            port = record.port
+            del port.pending[entry]
+            port.charge -= record.cost
+            self.charge -= record.cost
+        entry.ins.clear()
+
+    def matches(self, view: DataView) -> list[PITEntry]:
+        """
+        The entries that Data satisfies: of its name, of its name with its digest, and those with CanBePrefix of which
+        its name goes on.
+        """
+        name = view.name
+        get = self._entries.get
+        found = []
+        entry = get(name)
+        while entry is not None:
+            found.append(entry)
+            entry = entry.following
+        if self._depths:
+            ends = view.ends
+            length = len(ends)
+            for depth in self._depths:
+                if depth < length:
+                    entry = get(name[: ends[depth - 1]])
+                    while entry is not None:
+                        if entry.view.canBePrefix:
+                            found.append(entry)
+                        entry = entry.following
+        if self._digests and name in self._digests:
+            entry = get(b"".join((name, b"\x01\x20", view.digest())))
+            while entry is not None:
+                found.append(entry)
+                entry = entry.following
+        return found
+
+    # Records
+
+    def join(
+        self,
+        entry: PITEntry,
+        port: Port,
+        view: InterestView,
+        came: InterestView,
+        token: bytes | None,
+        now: float,
+        expiry: float,
+        cost: int,
+    ) -> None:
+        """
+        Insert or renew the in-record of a face; see L{InRecord}.
+        """
+        pending = port.pending
+        record = pending.get(entry)
+        if record is None:
+            record = pending[entry] = InRecord(port, view, came, token, now, expiry, 0)
+            entry.ins.append(record)
+        else:
+            record.view = view
+            record.came = came
+            record.token = token
+            record.since = now
+            record.expiry = expiry
+            pending.move_to_end(entry)
+        if cost > record.cost:
+            self.bear(record, cost - record.cost)
+
+    def leave(self, entry: PITEntry, port: Port) -> None:
+        """
+        Remove the in-record of a face, where there is one.
+        """
+        record = port.pending.pop(entry, None)
+        if record is None:
+            return
+        ins = entry.ins
+        first = ins[0] is record
+        ins.remove(record)
+        port.charge -= record.cost
+        self.charge -= record.cost
+        if first and ins and len(entry.outs) > 1:
+            self.bear(ins[0], OUT_COST * (len(entry.outs) - 1))
+
+    def ask(self, entry: PITEntry, port: Port, nonce: int, now: float, expiry: float) -> OutRecord:
+        """
+        Insert or renew the out-record of a face.
+        """
+        outs = entry.outs
+        record = outs.get(port)
+        if record is not None:
+            record.nonce = nonce
+            record.sent = now
+            record.expiry = expiry
+            record.nack = None
+            return record
+        record = outs[port] = OutRecord(nonce, now, expiry)
+        if len(outs) > 1 and entry.ins:
+            self.bear(entry.ins[0], OUT_COST)
+        return record
+
+    def bear(self, record: InRecord, cost: int) -> None:
+        """
+        Let an in-record count more: the first of an entry counts what its out-records cost.
+        """
+        record.cost += cost
+        record.port.charge += cost
+        self.charge += cost
+
+
+def costOf(view: InterestView) -> int:
+    """
+    What an in-record counts.
+    """
+    return IN_COST + len(view.wire) + COMPONENT_COST * len(view.ends)
+
+
+def withoutDigest(name: bytes, ends: tuple[int, ...]) -> bytes | None:
+    """
+    The name without the implicit digest that it ends with, or L{None} where it ends with none.
+    """
+    start = ends[-2] if len(ends) > 1 else 0
+    return name[:start] if len(name) - start == 34 and name[start] == 1 else None

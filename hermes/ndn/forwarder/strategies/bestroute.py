@@ -1,0 +1,78 @@
+"""
+Best route: the cheapest next hop, and others where Interests are sent again (NFD's best-route, version 5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from twisted.plugin import IPlugin
+from zope.interface import implementer
+
+from hermes.ndn.forwarder.pit import PITEntry
+from hermes.ndn.forwarder.port import Port
+from hermes.ndn.forwarder.strategies.base import DUPLICATE, Strategy, noParameters
+from hermes.ndn.forwarder.strategies.suppression import entrySuppressed, pending
+from hermes.ndn.interfaces import IStrategy, IStrategyType
+from hermes.ndn.packet.peek import InterestView
+
+if TYPE_CHECKING:
+    from hermes.ndn.forwarder.actions import Actions
+
+
+class BestRoute(Strategy):
+    """
+    A new Interest goes to the cheapest next hop. One that the consumer sends again goes to the cheapest that was not
+    asked yet; when all were, to the one that was asked first. How often it goes again is bounded
+    (L{hermes.ndn.forwarder.strategies.suppression}).
+
+    Beyond what NFD's does: a next hop whose link is down is only taken where none is up, and after a Nack the next
+    next hop is asked at once.
+    """
+
+    def afterInterest(self, port: Port, view: InterestView, entry: PITEntry) -> None:
+        forwarder = self.forwarder
+        found = forwarder.fib.longest(view.name, view.ends) if not view.hint else forwarder.lookup(entry)
+        hops = found.hops if found is not None else ()
+        send = forwarder.sendInterest
+        if not entry.outs or not pending(entry, forwarder.now):
+            for hop in hops:
+                upstream = hop.port
+                if (
+                    upstream.up
+                    and (upstream is not port or upstream.adHoc)
+                    and send(entry, upstream, view, port) is not None
+                ):
+                    return
+            for hop in hops:
+                upstream = hop.port
+                if (upstream is not port or upstream.adHoc) and send(entry, upstream, view, port) is not None:
+                    return
+            self.refuse(port, entry)
+        elif not entrySuppressed(entry, forwarder.now) and not self.askUnused(hops, port, view, entry, forwarder.now):
+            self.askOldest(hops, port, view, entry)
+
+    def afterNack(self, port: Port, reason: int, view: InterestView, entry: PITEntry) -> None:
+        forwarder = self.forwarder
+        if reason != DUPLICATE and entry.ins:
+            found = forwarder.lookup(entry)
+            record = entry.ins[-1]
+            if found is not None and self.askUnused(found.hops, record.port, record.view, entry, forwarder.now):
+                return
+        self.passNack(entry)
+
+
+@implementer(IPlugin, IStrategyType)
+class BestRouteType:
+    """
+    C{best-route}.
+    """
+
+    type = "best-route"
+    name = "/localhost/nfd/strategy/best-route"
+    version = 5
+
+    def strategy(self, forwarder: Actions, parameters: Sequence[bytes] = ()) -> IStrategy:
+        noParameters(self.type, parameters)
+        return BestRoute(forwarder)
