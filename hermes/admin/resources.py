@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
+from hermes.admin.capture import Capture
 from hermes.admin.status import SHOWN, Status
 
 
@@ -57,6 +58,15 @@ def _json(value: Any) -> bytes:
     return json.dumps(value, indent=2).encode() + b"\n"
 
 
+def _route(packets: Status, request: Request) -> bytes:
+    asked = {name.decode(): values[0].decode() for name, values in (request.args or {}).items()}
+    try:
+        return _json(packets.packetRoute(asked))
+    except ValueError as error:
+        request.setResponseCode(400)
+        return _json({"error": str(error)})
+
+
 def _limit(request: Request) -> int:
     given = (request.args or {}).get(b"limit", [b""])[0]
     return min(int(given), 10_000) if given.isdigit() else SHOWN
@@ -67,6 +77,8 @@ _INDEX = b"""Hermes admin
 /status    listeners, upstreams, counts (JSON)
 /flows     open flows, newest first, ?limit=N (JSON)
 /requests  HTTP exchanges that go on, newest first, ?limit=N (JSON)
+/route     where an IP packet would go, ?destination=ADDRESS&user=... (JSON)
+/capture   the IP packets of a listener or tunnel, live, /capture/NAME (for hermes capture)
 /healthz   "ok", or 503 while the node drains
 """
 
@@ -76,9 +88,12 @@ def site(
     summary: Callable[[], Deferred[dict[str, Any]]],
     flows: Callable[[int], Deferred[list[dict[str, Any]]]],
     requests: Callable[[int], Deferred[list[dict[str, Any]]]],
+    packets: Status | None = None,
 ) -> Site:
     """
     The site of an admin listener.
+
+    @param packets: tells of IP packets, where one process has them all.
     """
 
     def health(request: Request) -> Deferred[bytes]:
@@ -97,6 +112,9 @@ def site(
     root.putChild(b"flows", Page("application/json", lambda request: flows(_limit(request)).addCallback(_json)))
     root.putChild(b"requests", Page("application/json", lambda request: requests(_limit(request)).addCallback(_json)))
     root.putChild(b"healthz", Page("text/plain; charset=utf-8", health))
+    if packets is not None:
+        root.putChild(b"capture", Capture(packets.packetPort))
+        root.putChild(b"route", Page("application/json", lambda request: succeed(_route(packets, request))))
     made = Site(root, timeout=30)
     made.displayTracebacks = False
     made.noisy = False
@@ -112,4 +130,5 @@ def nodeSite(registry: CollectorRegistry, status: Status) -> Site:
         lambda: succeed(status.summary()),
         lambda limit: succeed(status.openFlows(limit)),
         lambda limit: succeed(status.openRequests(limit)),
+        status,
     )

@@ -34,6 +34,9 @@ class StatusSource(Protocol):
     def requests(self) -> Any: ...
 
     @property
+    def packets(self) -> Any: ...
+
+    @property
     def upstreams(self) -> Mapping[str, Any]: ...
 
     @property
@@ -98,6 +101,7 @@ class Status:
             "upstreams": [
                 {"name": name, **self._upstream(upstream)} for name, upstream in sorted(node.upstreams.items())
             ],
+            "packets": node.packets.status(),
             "assist": [
                 {"name": name, "type": node.config.assist[name].type, **assistant.status()}
                 for name, assistant in sorted(node.assistants.items())
@@ -123,3 +127,19 @@ class Status:
         records: Iterable[Any] = reversed(self._node.requests.openRequests()[-limit:])
         now = self._seconds()
         return [describeRequest(record) | {"seconds": round(now - record.startedAt, 3)} for record in records]
+
+    def packetPort(self, name: str) -> Any:
+        """
+        The port of IP packets that is called so; or L{None}.
+        """
+        return self._node.packets.port(name)
+
+    def packetRoute(self, asked: Mapping[str, str]) -> dict[str, Any]:
+        """
+        Where a packet would go, and why.
+
+        @param asked: C{destination}, and where given C{source}, C{transport}, C{port}, C{user}, C{node}, C{listener}.
+        @raise ValueError: with a sentence for the user.
+        """
+        explained: dict[str, Any] = self._node.packets.explain(asked)
+        return explained

@@ -5,9 +5,7 @@ C{hermes status}: what a running node does, from its admin listener.
 from __future__ import annotations
 
 import json
-import socket
 from argparse import ArgumentParser, Namespace
-from http.client import HTTPConnection, HTTPException
 from typing import Any
 
 from rich.console import Console
@@ -15,84 +13,29 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from hermes.config import ConfigError, loadNode
+from hermes.admin.client import adminAddress, adminArguments, ask
 
 SUMMARY = "show what a running node does"
-DEFAULT = "127.0.0.1:9901"
 
 
 def arguments(parser: ArgumentParser) -> None:
     """
     Where the node is.
     """
-    where = parser.add_mutually_exclusive_group()
-    where.add_argument(
-        "--admin", metavar="ADDRESS", default=DEFAULT, help=f"HOST:PORT or unix:PATH (default {DEFAULT})"
-    )
-    where.add_argument("--config", "-c", metavar="FILE", help="the node's YAML file, which names its admin listener")
+    adminArguments(parser)
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--flows", action="store_true", help="list the open flows, newest first")
     what.add_argument("--requests", action="store_true", help="list the HTTP exchanges that go on, newest first")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
-class _Connection(HTTPConnection):
-    """
-    An HTTP connection to C{HOST:PORT} or C{unix:PATH}.
-    """
-
-    def __init__(self, address: str) -> None:
-        super().__init__("admin", timeout=10)
-        self._address = address
-
-    def connect(self) -> None:
-        if self._address.startswith("unix:"):
-            self.sock = socket.socket(socket.AF_UNIX)
-            self.sock.settimeout(self.timeout)
-            path = self._address[5:]
-            self.sock.connect("\0" + path[1:] if path.startswith("@") else path)
-        else:
-            host, _, port = self._address.rpartition(":")
-            self.sock = socket.create_connection((host.strip("[]"), int(port)), self.timeout)
-
-
-def ask(address: str, page: str) -> Any:
-    """
-    GET a JSON page of an admin listener.
-
-    @raise OSError: where it can't be reached; L{ValueError} where it does not answer as one.
-    """
-    connection = _Connection(address)
-    try:
-        connection.request("GET", f"/{page}")
-        response = connection.getresponse()
-        body = response.read()
-        if response.status != 200:
-            raise ValueError(f"it answered {response.status}")
-        return json.loads(body)
-    except HTTPException as error:
-        raise ValueError(str(error) or type(error).__name__) from error
-    finally:
-        connection.close()
-
-
 def run(options: Namespace, console: Console) -> int:
     """
     @return: 0; 1 where the node can't be asked; 2 where its file is wrong or names no admin listener.
     """
-    address = options.admin
-    if options.config:
-        try:
-            config = loadNode(options.config)
-        except ConfigError as error:
-            print(error, file=console.file)
-            return 2
-        if config.admin is None:
-            print(
-                f"{options.config}: no admin listener. Add, for example, admin: {{bind: {DEFAULT}}}", file=console.file
-            )
-            return 2
-        address = config.admin.bind
+    address = adminAddress(options, console)
+    if isinstance(address, int):
+        return address
     try:
         answer = ask(address, "flows" if options.flows else "requests" if options.requests else "status")
     except (OSError, ValueError) as error:
@@ -131,6 +74,8 @@ def _show(status: dict[str, Any], console: Console) -> None:
     direct = [each for each in upstreams if each.get("type") == "direct"]
     if direct:
         console.print(_direct(direct))
+    if ports := status.get("packets", {}).get("ports"):
+        console.print(_ports(ports))
 
 
 def _hops(upstreams: list[dict[str, Any]]) -> Table:
@@ -145,6 +90,22 @@ def _hops(upstreams: list[dict[str, Any]]) -> Table:
                 str(endpoint.get("streams", "")),
                 "" if trip is None else f"{trip * 1000:.2f} ms",
             )
+    return table
+
+
+def _ports(ports: list[dict[str, Any]]) -> Table:
+    table = Table("IP packets", "who", "addresses", "in", "out", "dropped", "", box=None, header_style="bold")
+    for each in ports:
+        state = Text("") if each["up"] else Text(each.get("failure") or "down", "red")
+        table.add_row(
+            each["name"],
+            each["identity"],
+            ", ".join([*each["addresses"], *each.get("networks", ())]),
+            f"{each['packetsIn']} ({_bytes(each['bytesIn'])})",
+            f"{each['packetsOut']} ({_bytes(each['bytesOut'])})",
+            str(each["dropped"]),
+            state,
+        )
     return table
 
 

@@ -93,6 +93,13 @@ class Decider:
         out = self._out(rule, asked)
         return Way(None if out is port else out, rule, False, switch.epoch)
 
+    def outOf(self, asked: Asked) -> Port | None:
+        """
+        Where a packet would leave; L{None} where it would not, or nobody has its address now.
+        """
+        rule = self._switch.table.decide(asked)
+        return None if rule is None or rule.deny is not None else self._out(rule, asked)
+
     def _out(self, rule: PacketRule, asked: Asked) -> Port | None:
         switch = self._switch
         if rule.via:

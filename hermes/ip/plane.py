@@ -18,6 +18,8 @@ from zope.interface import implementer
 
 from hermes.errors import BadRequest, NoRoute
 from hermes.interfaces import IPacketHandler, IPacketReceiver
+from hermes.ip import seeing
+from hermes.ip.explaining import askedFor, explain
 from hermes.ip.leases import AddressPool, LeaseFile, names
 from hermes.ip.port import DevicePort, Port
 from hermes.ip.prefixes import IPAddress, IPNetwork
@@ -385,39 +387,16 @@ class PacketPlane:
         """
         For the status API: plain values.
         """
-        return {
-            "ports": [self._portStatus(port) for port in self.switch.ports],
-            "dropped": {why.value: count for why, count in self.switch.refusals.counts.items()},
-            "errorsNotSent": self.switch.refusals.unanswered,
-        }
+        return seeing.status(self.switch, self._devices)
 
-    def _portStatus(self, port: Port) -> dict[str, Any]:
-        status: dict[str, Any] = {
-            "name": port.name,
-            "listener": port.listener,
-            "identity": str(port.identity),
-            "up": port.up,
-            "mtu": port.mtu,
-            "flows": len(port.ways),
-            "packetsIn": port.packetsIn,
-            "bytesIn": port.bytesIn,
-            "packetsOut": port.packetsOut,
-            "bytesOut": port.bytesOut,
-            "dropped": port.dropped,
-        }
-        if isinstance(port, TunnelPort):
-            status["kind"] = "tunnel"
-            status["addresses"] = [str(address) for address in port.addresses]
-            status["networks"] = [str(network) for network in port.networks]
-        elif isinstance(port, Uplink):
-            status["kind"] = "hop"
-            status["addresses"] = [str(network) for network in port.assigned]
-            status["routes"] = [f"{start}-{end}" for start, end, _ in port.routes]
-            status["opened"] = port.opened
-            if port.failure is not None:
-                status["failure"] = port.failure
-        else:
-            status["kind"] = "device"
-            device = self._devices.get(port) if isinstance(port, DevicePort) else None
-            status["addresses"] = [] if device is None else [str(interface) for interface in device.addresses]
-        return status
+    def explain(self, given: Mapping[str, str]) -> dict[str, Any]:
+        """
+        Where a packet would go, and why; C{way} says of the port where it would leave. See L{hermes.ip.explaining}.
+
+        @raise ValueError: with a sentence for the user.
+        """
+        asked = askedFor(given)
+        explained = explain(self.switch.table, asked)
+        out = self.switch.decider.outOf(asked)
+        explained["way"] = None if out is None else {"port": out.name, "up": out.up}
+        return explained

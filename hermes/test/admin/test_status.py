@@ -5,6 +5,7 @@ Tests for L{hermes.admin.status} and L{hermes.admin.resources}.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from attrs import define, evolve, field
@@ -66,6 +67,32 @@ class Shown:
         return {"entries": 3}
 
 
+class Packets:
+    """
+    A node's IP side.
+    """
+
+    def status(self) -> dict[str, Any]:
+        """
+        See L{hermes.ip.plane.PacketPlane}.
+        """
+        return {"ports": []}
+
+    def port(self, name: str) -> Any:
+        """
+        None.
+        """
+        return None
+
+    def explain(self, asked: Mapping[str, str]) -> dict[str, Any]:
+        """
+        What was asked.
+        """
+        if "destination" not in asked:
+            raise ValueError("a destination is missing")
+        return {"asked": dict(asked)}
+
+
 @define(eq=False)
 class FakeNode:
     """
@@ -79,6 +106,7 @@ class FakeNode:
     upstreams: dict[str, Any] = field(factory=lambda: {"stock": Shown(), "plain": object()})
     assistants: dict[str, Any] = field(factory=lambda: {"memory": Shown()})
     listeners: dict[str, Any] = field(factory=dict)
+    packets: Packets = field(factory=lambda: Packets())
 
     def addresses(self) -> dict[str, Any]:
         """
@@ -153,9 +181,18 @@ class StatusTests(SynchronousTestCase):
         index = self.get("")[1].decode()
         site = nodeSite(CollectorRegistry(), self.status)
         names = [name.decode() for name in site.resource.listNames() if name]
-        self.assertEqual(len(names), 5)
+        self.assertEqual(len(names), 7)
         for name in names:
             self.assertIn(f"\n/{name} ", index)
+
+    def test_whereAPacketWouldGoIsTold(self) -> None:
+        """
+        What is asked is passed on; what is wrong with it is told with 400.
+        """
+        code, body = self.get("route", destination="10.0.0.1", user="alice")
+        self.assertEqual((code, json.loads(body)), (200, {"asked": {"destination": "10.0.0.1", "user": "alice"}}))
+        code, body = self.get("route", user="alice")
+        self.assertEqual((code, json.loads(body)), (400, {"error": "a destination is missing"}))
 
     def test_theStatusIsWhatThePageShows(self) -> None:
         self.assertEqual(json.loads(self.get("status")[1]), self.status.summary())
