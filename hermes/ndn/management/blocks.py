@@ -69,7 +69,7 @@ class Block:
         parts: list[bytes] = []
         for name, element in _table(type(self)):
             value = getattr(self, name)
-            if value is None:
+            if value is None or value is False:
                 continue
             for each in value if element.many else (value,):
                 parts.append(encodeElement(element.type, element.encode(each)))
@@ -183,6 +183,20 @@ def octets(elementType: int, required: bool = False) -> Any:
 
 def _decodeOctets(buffer: Buffer, start: int, stop: int) -> bytes:
     return bytes(buffer[start:stop])
+
+
+def flag(elementType: int) -> Any:
+    """
+    An empty element that is there or not: C{bool}.
+    """
+    metadata = {_ELEMENT: Element(elementType, lambda value: b"", _decodeFlag)}
+    return attribute(default=False, metadata=metadata, kw_only=True)
+
+
+def _decodeFlag(buffer: Buffer, start: int, stop: int) -> bool:
+    if start != stop:
+        raise PacketError("an element that should be empty is not")
+    return True
 
 
 def named(required: bool = False) -> Any:

@@ -117,7 +117,8 @@ class Rejected(Exception):
 
     def __init__(self, code: int, text: str) -> None:
         super().__init__(text)
-        self.response = ControlResponse.of(code, text)
+        # python-ndn reads no response without a body.
+        self.response = ControlResponse.of(code, text, ControlParameters())
 
 
 Dataset: TypeAlias = "Callable[[Origin], bytes]"

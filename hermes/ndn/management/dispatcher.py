@@ -176,6 +176,7 @@ class Dispatcher:
             return
         command = module.commands.get(verb)
         parameters = ControlParameters()
+        reply: Reply
         origin = Origin(faceID, authorizer is self._localhop, interest, bare)
         if command is None:
             self._respond(name, ControlResponse.of(UNKNOWN, "Unsupported command", parameters), pitToken)

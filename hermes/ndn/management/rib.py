@@ -41,7 +41,7 @@ MAX_PREFIX: Final = 32
 The longest prefix that is registered, in components: as long as NFD's.
 """
 
-FIBSink: TypeAlias = "Callable[[bytes, int, int | None], None]"
+FIBSink: TypeAlias = "Callable[[bytes, int, int | None], object]"
 """
 Takes changes of the FIB: a name's value, a face ID, and the cost of the next hop, or L{None} where it is to be removed.
 """

@@ -9,7 +9,7 @@ from typing import ClassVar
 from attrs import define
 from twisted.trial.unittest import SynchronousTestCase
 
-from hermes.ndn.management.blocks import Block, block, named, number, octets, text, wrappedName
+from hermes.ndn.management.blocks import Block, block, flag, named, number, octets, text, wrappedName
 from hermes.ndn.packet.errors import PacketError
 from hermes.ndn.packet.name import Name
 from hermes.ndn.packet.tlv import encodeElement, encodeInteger
@@ -40,6 +40,7 @@ class Outer(Block):
     raw: bytes | None = octets(0x84)
     other: Name | None = wrappedName(0x85)
     one: Inner | None = block(Inner)
+    set: bool = flag(0x86)
 
 
 @define
@@ -74,6 +75,11 @@ class BlockTests(SynchronousTestCase):
     def test_whatIsNotThereIsNone(self) -> None:
         self.assertEqual(Outer.decode(b"\x80\x00"), Outer())
         self.assertEqual(Outer().encode(), b"\x80\x00")
+
+    def test_aFlagIsThereOrNot(self) -> None:
+        self.assertEqual(Outer(set=True).encode(), b"\x80\x02\x86\x00")
+        self.assertEqual(Outer.decode(b"\x80\x02\x86\x00"), Outer(set=True))
+        self.assertRaises(PacketError, Outer.decode, b"\x80\x03\x86\x01\x00")
 
     def test_anyOrderIsRead(self) -> None:
         self.assertEqual(

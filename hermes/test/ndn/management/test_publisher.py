@@ -4,6 +4,8 @@ Tests of L{hermes.ndn.management.publisher}.
 
 from __future__ import annotations
 
+from typing import Any
+
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -17,7 +19,7 @@ from hermes.ndn.security.signers import DigestSigner
 from hermes.ndn.security.verifiers import DigestVerifier
 
 
-def asked(name: Name, **options: bool) -> InterestView:
+def asked(name: Name, **options: Any) -> InterestView:
     """
     An Interest.
     """
