@@ -7,10 +7,12 @@ for an endpoint.
 from hermes.fabric.tcp import TCPListenerType
 from hermes.fabric.udp import UDPListenerType
 from hermes.httplistener import HTTPListenerType
+from hermes.ndnlistener import NDNListenerType
 from hermes.proxylistener import proxyListenerType
 from hermes.tunnel.listener import TunnelListenerType
 
 http = HTTPListenerType()
+ndn = NDNListenerType()
 proxy = proxyListenerType()
 tcp = TCPListenerType()
 udp = UDPListenerType()
