@@ -189,9 +189,10 @@ def segment(frame: Buffer, mtu: int | None = None) -> list[Buffer]:
     work = _check(frame)
     size = work.size
     if mtu is not None and work.protocol == TCP:
-        size = min(size, mtu - work.headers)
-        if size < 8:
+        room = mtu - work.headers
+        if room < 8:
             raise MalformedError(f"{work.headers} bytes of headers leave no room in an MTU of {mtu}")
+        size = min(size, room)
     return _cut(memoryview(frame), work, size)
 
 
