@@ -14,6 +14,7 @@ from typing import Final
 from hermes.wire.buffers import Buffer
 from hermes.wire.capsule import DATAGRAM, CapsuleReader, Prefixes, encodeDatagrams, runLength
 from hermes.wire.errors import MalformedError
+from hermes.wire.usualframes import isUsual
 from hermes.wire.varint import decodeVarint
 
 PACKETS: Final = 0
@@ -182,7 +183,7 @@ class FrameReader(CapsuleReader):
         good = [
             frame
             for frame in (frames[begun:] if begun else frames)
-            if len(frame) > FRAME_HEADER and (not (frame[0] or frame[1]) or fits(frame))
+            if len(frame) > FRAME_HEADER and (not (frame[0] or frame[1]) or isUsual(frame) or fits(frame))
         ]
         if len(good) != len(frames) - begun:
             self.unfit += len(frames) - begun - len(good)
