@@ -230,8 +230,8 @@ class EndingHere(PacketCase):
     def test_aReceiverThatFailsIsOverAllTheSame(self) -> None:
         handler = self.handler(Route(PACKETS))
         tunnel = self.tunnel(handler)
-        self.patch(self.switch.receivers[0], "channelLost", lambda reason: [][0])
-        self.assertRaises(IndexError, tunnel.lose, ConnectionDone())
+        self.patch(self.switch.receivers[0], "channelLost", lambda reason: {}["x"])
+        self.assertRaises(KeyError, tunnel.lose, ConnectionDone())
         self.successResultOf(handler.drain())
 
 

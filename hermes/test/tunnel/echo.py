@@ -5,17 +5,18 @@ Flows that give back what they get, and ends whose test waits for what they rece
 from __future__ import annotations
 
 from collections.abc import Sequence
+from ipaddress import ip_network
 from typing import Any
 
 from attrs import define, field
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from hermes.errors import NoRoute
-from hermes.interfaces import IFlowHandler
+from hermes.interfaces import AssignedAddress, IFlowHandler
 from hermes.net.network import Network
-from hermes.test.tunnel.fakes import Datagrams, Stream
+from hermes.test.tunnel.fakes import Datagrams, Packets, Stream
 from hermes.tunnel.relay import relay
 from hermes.values import Buffer, Flow
 
@@ -102,6 +103,64 @@ class EchoDatagrams(Datagrams):
         self.channel.write(datagrams)
 
 
+class EchoPackets(Packets):
+    """
+    The same for IP packets, and whoever asks for an address gets one.
+    """
+
+    def datagramsReceived(self, datagrams: Sequence[Buffer]) -> None:
+        self.channel.write(datagrams)
+        super().datagramsReceived(datagrams)
+
+    def addressesRequested(self, addresses: Sequence[AssignedAddress]) -> None:
+        super().addressesRequested(addresses)
+        self.channel.assignAddresses([(number, ip_network("10.77.0.5/32")) for number, _ in addresses])
+
+
+class WatchedPackets(Packets):
+    """
+    A receiver of frames whose test waits for what happens.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._waiting: list[tuple[Any, Deferred[None]]] = []
+
+    def until(self, condition: Any) -> Deferred[None]:
+        """
+        Fires once C{condition} of this holds.
+        """
+        deferred: Deferred[None] = Deferred()
+        self._waiting.append((condition, deferred))
+        self.check()
+        return deferred
+
+    def check(self) -> None:
+        """
+        Something has happened.
+        """
+        for entry in list(self._waiting):
+            if entry[0](self):
+                self._waiting.remove(entry)
+                entry[1].callback(None)
+
+    def datagramsReceived(self, datagrams: Sequence[Buffer]) -> None:
+        super().datagramsReceived(datagrams)
+        self.check()
+
+    def mtuChanged(self, mtu: int) -> None:
+        super().mtuChanged(mtu)
+        self.check()
+
+    def addressesAssigned(self, addresses: Sequence[AssignedAddress]) -> None:
+        super().addressesAssigned(addresses)
+        self.check()
+
+    def channelLost(self, reason: Failure) -> None:
+        super().channelLost(reason)
+        self.check()
+
+
 @implementer(IFlowHandler)
 @define(eq=False)
 class EchoFlows:
@@ -131,7 +190,9 @@ class EchoFlows:
         return succeed(self.ends[-1])
 
     def openPackets(self, flow: Flow) -> Any:
-        return fail(NoRoute("no packets here"))
+        self.flows.append(flow)
+        self.ends.append(EchoPackets())
+        return succeed(self.ends[-1])
 
     def authorise(self, flow: Flow) -> None:
         self.flows.append(flow)

@@ -4,6 +4,7 @@ Tunnel listeners, and hops that reach them, on real sockets, TLS and HTTP.
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from typing import Any
 
 from attrs import define, field
@@ -24,8 +25,9 @@ from hermes.net.certificates import ClientCredentials, ServerCredentials
 from hermes.net.memorytls import NestedTLS
 from hermes.net.network import Network
 from hermes.test.fabric.fakenetwork import FakeRequests
-from hermes.test.tunnel.echo import EchoFlows, Watched, WatchedDatagrams
+from hermes.test.tunnel.echo import EchoFlows, Watched, WatchedDatagrams, WatchedPackets
 from hermes.test.tunnel.fakes import Authenticator
+from hermes.test.tunnel.frames import BULK, packet
 from hermes.tunnel.client import TunnelOptions
 from hermes.tunnel.hop import Hop, HopParts
 from hermes.tunnel.listener import TunnelListener, TunnelListenerOptions
@@ -198,5 +200,23 @@ class RealTestCase(TestCase):
         self.assertEqual(receiver.received, payloads)
         receiver.channel.loseChannel()
         await receiver.gone
+        assert receiver.lost is not None
+        receiver.lost.trap(ConnectionDone)
+
+    async def exercisePackets(self, dialer: IDialer) -> None:
+        """
+        Packets of every size, one that is still to be cut, an address, and the end.
+        """
+        frames = [packet(0), packet(1372), packet(65_507), BULK]
+        receiver = WatchedPackets()
+        await dialer.connectPackets(Flow("ip", Target("*", 0)), receiver)
+        await receiver.until(lambda each: each.channel.offload)
+        receiver.channel.requestAddresses([(1, ip_network("0.0.0.0/32"))])
+        receiver.channel.write(frames)
+        await receiver.until(lambda each: len(each.received) == len(frames))
+        self.assertEqual(receiver.received, frames)
+        await receiver.until(lambda each: ("assigned", [(1, ip_network("10.77.0.5/32"))]) in each.events)
+        receiver.channel.loseChannel()
+        await receiver.until(lambda each: each.lost is not None)
         assert receiver.lost is not None
         receiver.lost.trap(ConnectionDone)

@@ -7,7 +7,6 @@ from __future__ import annotations
 from ipaddress import ip_network
 from typing import Any
 
-from scapy.layers.inet import IP, TCP
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
@@ -16,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from hermes.errors import BadRequest, HopRefused, NoRoute, StreamReset
 from hermes.interfaces import IPacketTunnel
 from hermes.test.tunnel.fakes import Authenticator, Flows, Packets, Stream
-from hermes.test.tunnel.test_iptunnel import packet, partial
+from hermes.test.tunnel.frames import BULK, packet
 from hermes.test.tunnel.test_tunnels import NODE, TunnelTestCase
 from hermes.testing import MemoryExchangeClient, MemoryNetwork
 from hermes.tunnel.client import TunnelDialer, TunnelOptions
@@ -30,7 +29,6 @@ from hermes.wire.template import PathTemplate
 
 ALL = Flow("ip", Target("*", 0))
 SOME = Flow("ip", Target("10.0.0.0/8", 0), ipProtocol=17)
-BULK = partial(IP(dst="10.0.0.2") / TCP(sport=1, dport=2), b"t" * 60_000, 1400)
 
 
 class IPTunnelTests(TunnelTestCase):
