@@ -1,0 +1,252 @@
+"""
+What a device is to have, and the difference from what it has.
+
+A route is in the main table, as anybody would add it, unless some sockets are to stay outside the device: those of
+the proxies, whose packets are what goes through it. Then routes are in a table of their own, and rules say who looks
+there. For each family they are, with the numbers of the default::
+
+    18432: from all fwmark 0x4845 goto 18691
+    18481: from all to 10.0.0.0/8 lookup main suppress_prefixlength 8
+    18482: from all to 10.0.0.0/8 lookup 18501
+    18497: from all lookup main suppress_prefixlength 0
+    18498: from all lookup 18501
+    18691: from all nop
+
+Marked sockets pass all of it by. For everybody else the longest prefix counts, in both tables together: what the main
+table has that is longer than a route of ours is nearer, and goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    IPv6Network,
+)
+from typing import Any, TypeAlias
+
+from attrs import field, frozen
+
+from hermes.interfaces.kernel import (
+    MAIN_TABLE,
+    Add,
+    Change,
+    LinkAddress,
+    LinkRoute,
+    LinkState,
+    PolicyRule,
+    Remove,
+    SetLink,
+)
+
+ALIAS = "hermes"
+"""
+What is written on devices of ours.
+"""
+
+BLOCK = 512
+"""
+How many priorities the rules of one device may take; they begin at a multiple of it.
+"""
+
+LAST_RULE = 259
+"""
+How far behind the first one the last rule is: there are two for each length that a prefix can have.
+"""
+
+IPAddress: TypeAlias = "IPv4Address | IPv6Address"
+IPInterface: TypeAlias = "IPv4Interface | IPv6Interface"
+IPNetwork: TypeAlias = "IPv4Network | IPv6Network"
+
+
+def _checkPriority(instance: object, attribute: Any, priority: int) -> None:
+    if priority % BLOCK or not 0 < priority <= 32766 - BLOCK:
+        raise ValueError(f"rules begin at a multiple of {BLOCK} below 32256, not at {priority}")
+
+
+def _checkTable(instance: object, attribute: Any, table: int) -> None:
+    if not 0 < table < 1 << 32 or 253 <= table <= 255:
+        raise ValueError(f"{table} is no routing table of ours")
+
+
+def _checkMark(instance: object, attribute: Any, mark: int) -> None:
+    if not 0 < mark < 1 << 32:
+        raise ValueError(f"{mark} is no mark of a packet")
+
+
+@frozen
+class Outside:
+    """
+    Which sockets stay outside a device, and what that takes. No two devices of a machine share a table or a priority.
+
+    @ivar mark: of these sockets (C{SO_MARK}), see L{hermes.net.network.Network}.
+    @ivar table: the routing table for everybody else.
+    @ivar priority: of the first of the rules: a multiple of L{BLOCK}.
+    """
+
+    mark: int = field(default=0x4845, validator=_checkMark)
+    table: int = field(default=0x4845, validator=_checkTable)
+    priority: int = field(default=0x4800, validator=_checkPriority)
+
+
+@frozen
+class DesiredDevice:
+    """
+    What a device is to have. It is set up.
+
+    @ivar addresses: its addresses, with the prefixes that are reached without a route.
+    @ivar peers: of those of its addresses that are one end of a point to point link, the other end.
+    @ivar routes: what else is reached through it. With a prefix of length 0 it is everything.
+    @ivar outside: which sockets pass its routes by; L{None}: none.
+    @ivar mtu: in bytes; L{None}: as it is.
+    @ivar queue: how many packets wait for its reader at most; L{None}: as it is.
+    """
+
+    addresses: tuple[IPInterface, ...] = ()
+    peers: Mapping[IPAddress, IPAddress] = field(factory=dict)
+    routes: tuple[IPNetwork, ...] = ()
+    outside: Outside | None = None
+    mtu: int | None = None
+    queue: int | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if self.outside is None and any(route.prefixlen == 0 for route in self.routes):
+            raise ValueError(
+                "a route to everything would catch what goes through the device itself: it needs a mark for the "
+                "sockets that stay outside"
+            )
+        if self.mtu is not None and not 68 <= self.mtu <= 65535:
+            raise ValueError(f"the MTU of a device is 68 to 65535 bytes, not {self.mtu}")
+        if self.mtu is not None and self.mtu < 1280 and any(item.version == 6 for item in self.addresses + self.routes):
+            raise ValueError(f"IPv6 needs an MTU of 1280 bytes, not {self.mtu}")
+
+    def linkAddresses(self, device: str) -> frozenset[LinkAddress]:
+        """
+        Its addresses.
+        """
+        return frozenset(LinkAddress(device, address, self.peers.get(address.ip)) for address in self.addresses)
+
+    def linkRoutes(self, device: str) -> frozenset[LinkRoute]:
+        """
+        Its routes.
+        """
+        table = MAIN_TABLE if self.outside is None else self.outside.table
+        return frozenset(LinkRoute(device, network, table) for network in self.routes)
+
+    def rules(self) -> frozenset[PolicyRule]:
+        """
+        The rules that lead to its routes.
+        """
+        if self.outside is None:
+            return frozenset()
+        return frozenset(_rules(self.routes, self.outside))
+
+
+def _rules(networks: Iterable[IPNetwork], outside: Outside) -> Iterable[PolicyRule]:
+    first, last = outside.priority, outside.priority + LAST_RULE
+    families = set()
+    for network in networks:
+        families.add(network.version)
+        # The longest first. Those of one length have nothing in common.
+        place = first + 1 + 2 * (network.max_prefixlen - network.prefixlen)
+        to = network if network.prefixlen else None
+        yield PolicyRule(network.version, place, to, table=MAIN_TABLE, suppress=network.prefixlen)
+        yield PolicyRule(network.version, place + 1, to, table=outside.table)
+    for family in families:
+        yield PolicyRule(family, first, mark=outside.mark, goto=last)
+        yield PolicyRule(family, last)
+
+
+def difference(device: str, state: LinkState, desired: DesiredDevice | None) -> list[Change]:
+    """
+    What is to be changed so that a device has what is desired, and nothing of ours more. First is made what is new,
+    then removed what is old: what stays reachable is so all the time.
+
+    Rules of ours that lead nowhere are removed, too, whichever device they were for: a process that was killed has left
+    them.
+
+    @param state: what there is.
+    @param desired: L{None}: nothing; then there need be no device.
+    """
+    changes: list[Change] = []
+    addresses: frozenset[LinkAddress] = frozenset()
+    routes: frozenset[LinkRoute] = frozenset()
+    rules: frozenset[PolicyRule] = frozenset()
+    if desired is not None:
+        addresses, routes, rules = desired.linkAddresses(device), desired.linkRoutes(device), desired.rules()
+        changes += _linkChanges(device, state, desired)
+    have = {_identity(address): address for address in state.addresses}
+    wanted = {_identity(address): address for address in addresses}
+    newAddresses = [address for key, address in wanted.items() if key not in have]
+    oldAddresses = [address for key, address in have.items() if address.ours and key not in wanted]
+    # IPv6 has an address once. IPv4 has it once for each length of a prefix.
+    sixes = {address.interface.ip for address in newAddresses if address.interface.version == 6}
+    first = [address for address in oldAddresses if address.interface.ip in sixes]
+    changes += [Remove(address) for address in _ordered(first)]
+    changes += [Add(address) for address in _ordered(newAddresses)]
+    # A route that is there for another reason does as well: an address brings one with it.
+    there = {(route.network, route.table) for route in state.routes if route.device == device}
+    changes += [Add(route) for route in _ordered(routes) if (route.network, route.table) not in there]
+    stale = frozenset(_staleRules(device, state, desired)) - rules
+    changes += [Add(rule) for rule in sorted(rules - state.rules, key=_order)]
+    changes += [Remove(rule) for rule in sorted(stale, key=_order, reverse=True)]
+    kept = {(route.network, route.table) for route in routes}
+    oldRoutes = [route for route in state.routes if route.device == device and route.ours]
+    changes += [Remove(route) for route in _ordered(oldRoutes) if (route.network, route.table) not in kept]
+    changes += [Remove(address) for address in _ordered(oldAddresses) if address not in first]
+    return changes
+
+
+def _linkChanges(device: str, state: LinkState, desired: DesiredDevice) -> list[Change]:
+    link = state.link
+    if link is None:
+        return []
+    mtu = desired.mtu if desired.mtu != link.mtu else None
+    queue = desired.queue if desired.queue != link.queue else None
+    up = None if link.up else True
+    alias = None if link.alias else ALIAS
+    change = SetLink(device, mtu, up, queue, alias)
+    return [] if change == SetLink(device) else [change]
+
+
+def _identity(address: LinkAddress) -> tuple[IPInterface, IPAddress | None]:
+    return address.interface, address.peer
+
+
+def _ordered(items: Iterable[Any]) -> list[Any]:
+    """
+    In an order that is always the same.
+    """
+    return sorted(items, key=str)
+
+
+def _order(rule: PolicyRule) -> tuple[int, int, int]:
+    """
+    In which order rules are made. Nothing goes to our table before the marked sockets pass it by and the main table's
+    longer prefixes come first.
+    """
+    if rule.table and rule.suppress is None:
+        kind = 3
+    elif rule.table:
+        kind = 2
+    else:
+        kind = 1 if rule.goto else 0
+    return kind, rule.family, rule.priority
+
+
+def _staleRules(device: str, state: LinkState, desired: DesiredDevice | None) -> Iterable[PolicyRule]:
+    """
+    The rules of ours that are this device's or nobody's.
+    """
+    mine = None if desired is None or desired.outside is None else desired.outside.priority // BLOCK
+    others = {route.table for route in state.routes if route.ours and route.device not in (device, "")} - {MAIN_TABLE}
+    blocks: dict[int, list[PolicyRule]] = {}
+    for rule in state.rules:
+        blocks.setdefault(rule.priority // BLOCK, []).append(rule)
+    for block, rules in blocks.items():
+        if block == mine or not any(rule.table in others for rule in rules):
+            yield from rules
