@@ -48,10 +48,10 @@ class Bound:
 
 def places(config: ListenerConfig) -> set[str]:
     """
-    What two listeners can't have both: ports, whichever address they are on, and the paths of Unix sockets. Not ports
-    that the kernel chooses, nor what an option of an extension may mean.
+    What two listeners can't have both: ports, whichever address they are on, and the paths of Unix sockets; and what its
+    options say themselves, in C{places}. Not ports that the kernel chooses, nor what an option of an extension may mean.
     """
     bind = getattr(config.options, "bind", None)
     binds = bind if isinstance(bind, tuple) else (bind,)
     found = {each if each.startswith("unix:") else each.rpartition(":")[2] for each in binds if isinstance(each, str)}
-    return found - {"0"}
+    return found - {"0"} | set(getattr(config.options, "places", ()))

@@ -295,7 +295,9 @@ class Node:
         self.draining = True
         deadline = self._reactor.seconds() + timeout
         # The admin listener tells of it until the end.
-        await self._changing.run(lambda: self._stopListening(ADMIN))
+        # So do devices forward: what is on its way to those who go elsewhere arrives.
+        lasting = [name for name, bound in self._bound.items() if getattr(bound.listener, "lasting", False)]
+        await self._changing.run(lambda: self._stopListening(ADMIN, *lasting))
         drained = gatherResults([self.flows.drain(), self.requests.drain()])
         self.packets.drain()
         for listener in self._everyListener():

@@ -289,6 +289,21 @@ class PacketPlane:
                 # It was opened before it was known what to ask for.
                 uplink.open()
 
+    def deviceChanged(self, port: DevicePort) -> None:
+        """
+        Its addresses are others.
+        """
+        device = self._devices[port]
+        for network, owner in list(self.switch.owners):
+            if owner is port:
+                self.switch.disown(network, port)
+        self.switch.own([ip_network(interface.ip) for interface in device.addresses], port)
+        self.switch.own([interface.network for interface in device.addresses], port)
+        self._tellAddresses()
+        for uplink in self._uplinks.values():
+            if uplink.line is not None:
+                uplink.open()
+
     def removeDevice(self, port: DevicePort) -> None:
         """
         It takes part no more.

@@ -9,6 +9,7 @@ from hermes.fabric.udp import UDPListenerType
 from hermes.httplistener import HTTPListenerType
 from hermes.ndnlistener import NDNListenerType
 from hermes.proxylistener import proxyListenerType
+from hermes.tunlistener import TunListenerType
 from hermes.tunnel.listener import TunnelListenerType
 
 http = HTTPListenerType()
@@ -16,4 +17,5 @@ ndn = NDNListenerType()
 proxy = proxyListenerType()
 tcp = TCPListenerType()
 udp = UDPListenerType()
+tun = TunListenerType()
 tunnel = TunnelListenerType()

@@ -1,0 +1,299 @@
+"""
+The C{tun} listener: a network device, whose packets are the node's to forward.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from ipaddress import ip_interface, summarize_address_range
+from itertools import islice
+from typing import Any
+from zlib import crc32
+
+from attrs import evolve, field, frozen
+from attrs.validators import ge, le
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IAddress
+from twisted.logger import Logger
+from twisted.plugin import IPlugin
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from hermes.config.types import Interface, Network
+from hermes.errors import HermesError
+from hermes.fabric.listener import ListenError
+from hermes.interfaces import IListener, IListenerContext, IListenerType
+from hermes.interfaces.kernel import INetlink, ITunKernel
+from hermes.interfaces.packet import AddressRange
+from hermes.ip.port import DevicePort
+from hermes.net.devicesetup import DeviceSetup, repair
+from hermes.net.kernelroutes import BLOCK, DesiredDevice, Outside
+from hermes.net.netlink import Netlink
+from hermes.net.tun import TunDevice
+from hermes.net.tunopen import MAX_QUEUES, TunOptions
+
+MOST_ROUTES = 4096
+"""
+Routes that a device takes from hops.
+"""
+
+_PLACES = 32
+"""
+How many devices of Hermes one machine may have that keep their proxies' sockets outside.
+"""
+
+
+@frozen
+class TunListenerOptions:
+    """
+    @ivar device: its name; with C{%d} in it, the first that is free.
+    @ivar address: its addresses, each with the prefix that is reached without a route; left out, those that the hops
+        give to which routes lead.
+    @ivar routes: prefixes that the kernel sends into it; left out, those that the hops say they lead to, where it has
+        its addresses from them, and else none. C{0.0.0.0/0} and C{::/0} are everything. The node's own sockets stay
+        outside.
+    @ivar mtu: the largest packet in bytes.
+    @ivar owner: a user who may open it once it is persistent, without any capability; a name or a number.
+    @ivar group: the same for the members of a group.
+    @ivar persist: whether it stays when the node ends.
+    @ivar descriptor: an open descriptor of a device that the process was given, in place of a name.
+    @ivar queues: how many descriptors it has: more spread the work of the kernel's senders.
+    @ivar offload: whether whole segments are taken of the kernel, and given to it.
+    """
+
+    device: str = "hermes%d"
+    address: tuple[Interface, ...] = ()
+    routes: tuple[Network, ...] | None = None
+    mtu: int = field(default=1500, validator=[ge(1280), le(65535)])
+    owner: str | int | None = None
+    group: str | int | None = None
+    persist: bool | None = None
+    descriptor: int | None = None
+    queues: int = field(default=1, validator=[ge(1), le(MAX_QUEUES)])
+    offload: bool = True
+
+    def __attrs_post_init__(self) -> None:
+        self.tun()
+
+    def tun(self) -> TunOptions:
+        """
+        What is opened.
+
+        @raise ValueError: with a sentence for the user.
+        """
+        return TunOptions(
+            self.device,
+            self.owner,
+            self.group,
+            self.persist,
+            self.descriptor,
+            self.queues,
+            # The next process of a node that restarts opens another queue while this one drains.
+            shared=bool(self.persist),
+            offload=self.offload,
+        )
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """
+        What two listeners can't have both.
+        """
+        if self.descriptor is not None:
+            return (f"descriptor {self.descriptor}",)
+        return () if "%d" in self.device else (f"device {self.device}",)
+
+
+@implementer(IAddress)
+@frozen
+class DeviceAddress:
+    """
+    Where a C{tun} listener is bound.
+
+    @ivar device: the name of the device.
+    """
+
+    device: str
+
+    def __str__(self) -> str:
+        return f"device {self.device}"
+
+
+@implementer(IListener)
+class TunListener:
+    """
+    See the module.
+
+    @ivar name: its name in the configuration.
+    @ivar lasting: that it forwards until the node has drained.
+    @ivar addresses: those of the device.
+    """
+
+    log = Logger()
+    lasting = True
+
+    def __init__(
+        self,
+        name: str,
+        options: TunListenerOptions,
+        context: IListenerContext,
+        kernel: ITunKernel | None = None,
+        netlink: INetlink | None = None,
+    ) -> None:
+        """
+        @param kernel: the real one where none is given; so C{netlink}.
+        """
+        self.name = name
+        self.addresses: tuple[Any, ...] = options.address
+        self._options = options
+        self._context = context
+        self._kernel = kernel
+        self._netlink: INetlink = Netlink(context.reactor) if netlink is None else netlink
+        self._device: TunDevice | None = None
+        self._setup: DeviceSetup | None = None
+        self._port: DevicePort | None = None
+        self._given: tuple[Any, ...] = ()
+        self._told: tuple[AddressRange, ...] = ()
+
+    @property
+    def automatic(self) -> bool:
+        """
+        Whether it has the addresses that hops give.
+        """
+        return not self._options.address
+
+    def start(self) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._start())
+
+    async def _start(self) -> None:
+        options = self._options
+        if options.descriptor is None:
+            await repair(self._netlink, options.device, keep=bool(options.persist))
+        device = TunDevice(self._context.reactor, options.tun(), self._kernel, self._netlink)
+        setup = DeviceSetup(self._netlink, device.name)
+        try:
+            self._markSockets()
+            await setup.apply(self._desired(device.name))
+        except BaseException:
+            device.abortChannel()
+            raise
+        self._device, self._setup = device, setup
+        port = self._port = DevicePort(f"device {device.name}", self._context.packets.switch, self.name)
+        port.lost = self._lost
+        device.setReceiver(port)
+        self._context.packets.addDevice(port, self)
+
+    def _markSockets(self) -> None:
+        """
+        What the node sends is not to go through its own device.
+        """
+        if self._options.routes or (self.automatic and self._options.routes is None):
+            self._context.network.mark = Outside().mark
+
+    def _desired(self, device: str) -> DesiredDevice:
+        options = self._options
+        routes: tuple[Any, ...] = options.routes or ()
+        if options.routes is None and self.automatic:
+            ranges = (network for start, end, _ in self._told for network in summarize_address_range(start, end))
+            routes = tuple(dict.fromkeys(islice(ranges, MOST_ROUTES)))
+        outside = None
+        if routes:
+            place = crc32(device.encode()) % _PLACES
+            outside = evolve(Outside(), table=0x4800 + place, priority=BLOCK * (1 + place))
+        return DesiredDevice(self.addresses, routes=routes, outside=outside, mtu=options.mtu)
+
+    # What the packet plane tells
+
+    def configure(self, given: Sequence[Any], routes: Sequence[AddressRange]) -> None:
+        """
+        Hops have given these addresses, and lead to these ranges.
+        """
+        before = (self._given, self._told)
+        self._given, self._told = tuple(given), tuple(routes)
+        if self.automatic and before != (self._given, self._told):
+            self.addresses = tuple(ip_interface(str(network)) for network in self._given)
+            self._apply()
+
+    def _apply(self) -> None:
+        setup, device = self._setup, self._device
+        if setup is not None and device is not None:
+            setup.apply(self._desired(device.name)).addErrback(self._notApplied)
+
+    def _notApplied(self, failure: Failure) -> None:
+        if failure.check(HermesError) is None:
+            self.log.failure("{listener}: setting up the device failed", failure, listener=self.name)
+        else:
+            self.log.error(
+                "{listener}: the device is not set up: {error}", listener=self.name, error=failure.getErrorMessage()
+            )
+
+    def _lost(self, reason: Failure) -> None:
+        self.log.error("{listener}: the device is gone: {reason}", listener=self.name, reason=reason.getErrorMessage())
+
+    # Other options
+
+    def reconfigurable(self, options: TunListenerOptions) -> bool:
+        """
+        Addresses, routes and MTU can change while it runs.
+        """
+        same = evolve(options, address=self._options.address, routes=self._options.routes, mtu=self._options.mtu)
+        return same == self._options
+
+    def reconfigure(self, options: TunListenerOptions) -> None:
+        """
+        Take them.
+        """
+        self._options = options
+        self._markSockets()
+        self.addresses = options.address or tuple(ip_interface(str(network)) for network in self._given)
+        self._apply()
+        if self._port is not None:
+            self._context.packets.deviceChanged(self._port)
+
+    # The listener
+
+    def stop(self) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        port, self._port = self._port, None
+        device, self._device = self._device, None
+        setup, self._setup = self._setup, None
+        if port is not None:
+            port.lost = lambda reason: None
+            self._context.packets.removeDevice(port)
+        if setup is not None:
+            try:
+                await setup.remove()
+            except HermesError as error:
+                self.log.error("{listener}: {error}", listener=self.name, error=error)
+        if device is not None:
+            device.loseChannel()
+
+    def drain(self) -> None:
+        """
+        Packets can't be asked to finish.
+        """
+
+    def abort(self) -> None:
+        """
+        C{stop} has ended it.
+        """
+
+    def getHost(self) -> object:
+        if self._device is None:
+            raise ListenError(f"{self.name} has no device")
+        return DeviceAddress(self._device.name)
+
+
+@implementer(IPlugin, IListenerType)
+class TunListenerType:
+    """
+    C{type: tun}.
+    """
+
+    type = "tun"
+    options = TunListenerOptions
+    ends = ("ip",)
+
+    def listener(self, name: str, options: Any, context: IListenerContext) -> IListener:
+        return TunListener(name, options, context)
