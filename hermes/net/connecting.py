@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from hermes.net.names import forSocket
+from hermes.net.sockets import setMark
 from hermes.values import Address
 
 FULL_BACKLOG_DELAY = 0.02
@@ -23,14 +24,15 @@ A Unix socket whose listener is behind says so at once; in how many seconds to a
 """
 
 
-def connectSocket(reactor: Any, address: Address | str) -> Deferred[socket]:
+def connectSocket(reactor: Any, address: Address | str, mark: int | None = None) -> Deferred[socket]:
     """
     Connect to a numeric address or a Unix socket's path. Cancelling closes the socket.
 
     @param reactor: provides C{IReactorFDSet} and C{IReactorTime}.
+    @param mark: see L{setMark}.
     @return: fires with a connected, non-blocking socket. Errback with C{OSError}.
     """
-    return _Connecting(reactor, address).start()
+    return _Connecting(reactor, address, mark).start()
 
 
 @implementer(IReadWriteDescriptor)
@@ -41,19 +43,22 @@ class _Connecting:
 
     leanDispatch: ClassVar[bool] = True
 
-    def __init__(self, reactor: Any, address: Address | str) -> None:
+    def __init__(self, reactor: Any, address: Address | str, mark: int | None) -> None:
         family = AF_UNIX if isinstance(address, str) else AF_INET6 if ":" in address[0] else AF_INET
         self._reactor = reactor
         self._name = forSocket(address, family)
         self._connected: Deferred[socket] = Deferred(self._cancelled)
         self._retry: IDelayedCall | None = None
         self._family = family
+        self._mark = mark
         self._socket: socket | None = None
 
     def start(self) -> Deferred[socket]:
         try:
             self._socket = socket(self._family, SOCK_STREAM)
             self._socket.setblocking(False)
+            # Before it is connected: that is when it is routed.
+            setMark(self._socket, self._mark)
             self._connect()
         except OSError as error:
             self._fail(error)

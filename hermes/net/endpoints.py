@@ -194,16 +194,25 @@ class StreamClientEndpoint:
     Connects to a place that the configuration names.
     """
 
-    def __init__(self, reactor: Any, place: Target | str, tls: Any = None, timeout: float = CONNECT_TIMEOUT) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        place: Target | str,
+        tls: Any = None,
+        timeout: float = CONNECT_TIMEOUT,
+        mark: int | None = None,
+    ) -> None:
         """
         @param place: a target or a Unix socket's path, see L{parsePlace}.
         @param tls: L{hermes.net.certificates.ClientCredentials}.
         @param timeout: for connecting, in seconds; resolving before and the handshake after it have their own.
+        @param mark: see L{hermes.net.sockets.setMark}.
         """
         self._reactor = reactor
         self._place = place
         self._tls = tls
         self._timeout = timeout
+        self._mark = mark
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         """
@@ -222,11 +231,17 @@ class StreamClientEndpoint:
             transport.attach(protocol)
             return protocol
 
-        return openTransport(self._reactor, self._place, True, self._tls, self._timeout).addCallback(attach)
+        opening = openTransport(self._reactor, self._place, True, self._tls, self._timeout, self._mark)
+        return opening.addCallback(attach)
 
 
 def openTransport(
-    reactor: Any, place: Target | str, allowSpecial: bool, tls: Any = None, timeout: float = CONNECT_TIMEOUT
+    reactor: Any,
+    place: Target | str,
+    allowSpecial: bool,
+    tls: Any = None,
+    timeout: float = CONNECT_TIMEOUT,
+    mark: int | None = None,
 ) -> Deferred[StreamTransport]:
     """
     Connect to a target or a Unix socket's path. Can be cancelled.
@@ -234,11 +249,12 @@ def openTransport(
     @param allowSpecial: whether special-purpose addresses are connected to.
     @param tls: L{hermes.net.certificates.ClientCredentials}.
     @param timeout: for connecting, in seconds.
+    @param mark: see L{hermes.net.sockets.setMark}.
     @return: fires with a transport that waits for a protocol to be attached. Errback with L{FlowError}.
     """
 
     def connectAddress(address: Any) -> Deferred[socket]:
-        return connectSocket(reactor, address)
+        return connectSocket(reactor, address, mark)
 
     def secure(sock: socket) -> StreamTransport | Deferred[StreamTransport]:
         if tls is None:

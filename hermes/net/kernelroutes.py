@@ -74,7 +74,7 @@ def _checkTable(instance: object, attribute: Any, table: int) -> None:
 
 
 def _checkMark(instance: object, attribute: Any, mark: int) -> None:
-    if not 0 < mark < 1 << 32:
+    if not 0 < mark < 1 << 31:
         raise ValueError(f"{mark} is no mark of a packet")
 
 

@@ -5,6 +5,7 @@ The kernel's sockets, as the rest of Hermes asks for them.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from socket import AF_INET, SOCK_DGRAM, socket
 from typing import Any
 
 from attrs import define, field
@@ -15,9 +16,10 @@ from zope.interface import implementer
 from hermes.interfaces import IDatagramChannel, IDatagramSocket, INetwork, IServerCredentials
 from hermes.net.endpoints import StreamClientEndpoint, StreamServerEndpoint, openTransport
 from hermes.net.failures import flowError
+from hermes.net.kernelerrors import MissingCapability
 from hermes.net.multicast import joinGroup
 from hermes.net.resolution import resolve
-from hermes.net.sockets import Bound, adopt, bindDatagrams, bindStreams, openDatagrams, parsePlace
+from hermes.net.sockets import Bound, adopt, bindDatagrams, bindStreams, openDatagrams, parsePlace, setMark
 from hermes.net.transport import StreamTransport
 from hermes.net.udp import UDPChannel, UDPSocket
 from hermes.values import Address, Target
@@ -35,6 +37,8 @@ class Network:
     @ivar reactor: provides C{IReactorFDSet}, C{IReactorTime} and C{IReactorPluggableNameResolver}.
     @ivar reusePort: whether other processes may bind the same ports; the kernel shares out what arrives.
     @ivar mode: the permissions of Unix sockets' files, in place of what the umask leaves.
+    @ivar mark: what the packets of all these sockets are marked with, listening ones and what they accept too, so that
+        rules of routing can tell them: see L{hermes.net.kernelroutes.Outside}. It takes CAP_NET_ADMIN.
     @ivar inherited: descriptors of sockets that this process was given, bound, by (L{STREAM} or L{DATAGRAM}, what the
         configuration says): they are used in place of new ones. They stay open, so that a reload can use them again.
     """
@@ -43,6 +47,19 @@ class Network:
     reusePort: bool = False
     mode: int | None = None
     inherited: Mapping[tuple[str, str], int] = field(factory=dict)
+    mark: int | None = None
+
+    def __attrs_post_init__(self) -> None:
+        """
+        @raise MissingCapability: where there is a mark, and no right to it. Better now than with each connection.
+        """
+        if self.mark is None:
+            return
+        with socket(AF_INET, SOCK_DGRAM) as probe:
+            try:
+                setMark(probe, self.mark)
+            except PermissionError as error:
+                raise MissingCapability("marking sockets", number=error.errno or 0) from error
 
     def streamServer(
         self, bind: str, tls: IServerCredentials | None = None, proxyProtocol: bool = False
@@ -57,21 +74,21 @@ class Network:
         """
         @raise ValueError: where C{address} is none.
         """
-        return StreamClientEndpoint(self.reactor, parsePlace(address), tls)
+        return StreamClientEndpoint(self.reactor, parsePlace(address), tls, mark=self.mark)
 
     def connectStream(self, target: Target, protocol: IProtocol, allowSpecial: bool = False) -> Deferred[IProtocol]:
         def attach(transport: StreamTransport) -> IProtocol:
             transport.attach(protocol)
             return protocol
 
-        return openTransport(self.reactor, target, allowSpecial).addCallback(attach)
+        return openTransport(self.reactor, target, allowSpecial, mark=self.mark).addCallback(attach)
 
     def connectDatagrams(self, target: Target, allowSpecial: bool = False) -> Deferred[IDatagramChannel]:
         def connect(addresses: list[Address]) -> IDatagramChannel:
             error: OSError | None = None
             for address in addresses:
                 try:
-                    return UDPChannel(openDatagrams(address), self.reactor)
+                    return UDPChannel(openDatagrams(address, self.mark), self.reactor)
                 except OSError as reason:
                     error = error or reason
             raise flowError(error, str(target))
@@ -87,5 +104,5 @@ class Network:
     def _bound(self, kind: str, bind: str) -> Bound:
         descriptor = self.inherited.get((kind, bind))
         if descriptor is not None:
-            return adopt(descriptor)
-        return (bindStreams if kind == STREAM else bindDatagrams)(bind, self.reusePort, self.mode)
+            return adopt(descriptor, self.mark)
+        return (bindStreams if kind == STREAM else bindDatagrams)(bind, self.reusePort, self.mode, self.mark)

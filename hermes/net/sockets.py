@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from errno import EADDRINUSE, ECONNREFUSED
+from errno import EADDRINUSE, ECONNREFUSED, EPERM
 from socket import (
     AF_INET,
     AF_INET6,
@@ -14,6 +14,7 @@ from socket import (
     AI_PASSIVE,
     IPPROTO_IP,
     IPPROTO_IPV6,
+    SO_MARK,
     SO_REUSEADDR,
     SO_REUSEPORT,
     SOCK_DGRAM,
@@ -92,47 +93,72 @@ def parsePlace(text: str) -> Target | str:
     return "\0" + path[1:] if path.startswith("@") else path
 
 
-def bindStreams(bind: str, reusePort: bool = False, mode: int | None = None) -> Bound:
+def setMark(sock: socket, mark: int | None) -> None:
+    """
+    Mark the packets that a socket sends, for rules of routing: C{SO_MARK}, socket(7). What it accepts has the same.
+
+    @param mark: L{None}: do nothing. Nor is anything done to a Unix socket.
+    @raise PermissionError: without the right; it says which.
+    """
+    if mark is None or sock.family == AF_UNIX:
+        return
+    try:
+        sock.setsockopt(SOL_SOCKET, SO_MARK, mark)
+    except PermissionError as error:
+        raise PermissionError(EPERM, "marking a socket needs CAP_NET_ADMIN") from error
+
+
+def bindStreams(bind: str, reusePort: bool = False, mode: int | None = None, mark: int | None = None) -> Bound:
     """
     A bound stream socket, not listening yet.
 
     @param bind: where; a name stands for its first address, an IPv4 one if there is any.
     @param reusePort: let other processes bind the same port; the kernel shares connections out.
     @param mode: the permissions of a Unix socket's file, in place of what the umask leaves.
+    @param mark: see L{setMark}.
     @raise OSError: where it can't be bound; its C{filename} is C{bind}.
     @raise ValueError: where C{bind} says nothing.
     """
-    return _bind(bind, SOCK_STREAM, reusePort, mode)
+    return _bind(bind, SOCK_STREAM, reusePort, mode, mark)
 
 
-def bindDatagrams(bind: str, reusePort: bool = False, mode: int | None = None) -> Bound:
+def bindDatagrams(bind: str, reusePort: bool = False, mode: int | None = None, mark: int | None = None) -> Bound:
     """
     The same for datagrams.
     """
-    return _bind(bind, SOCK_DGRAM, reusePort, mode)
+    return _bind(bind, SOCK_DGRAM, reusePort, mode, mark)
 
 
-def adopt(descriptor: int) -> Bound:
+def adopt(descriptor: int, mark: int | None = None) -> Bound:
     """
     A bound socket that this process inherited. The descriptor stays as it is: the socket has one of its own.
+
+    @param mark: see L{setMark}.
     """
-    return Bound(socket(fileno=os.dup(descriptor)))
+    sock = socket(fileno=os.dup(descriptor))
+    try:
+        setMark(sock, mark)
+    except OSError:
+        sock.close()
+        raise
+    return Bound(sock)
 
 
-def _bind(bind: str, kind: int, reusePort: bool, mode: int | None) -> Bound:
+def _bind(bind: str, kind: int, reusePort: bool, mode: int | None, mark: int | None) -> Bound:
     place = parsePlace(bind)
     try:
         if isinstance(place, str):
             return _bindPath(place, kind, mode)
         found = getaddrinfo(place.host, place.port, 0, kind, 0, AI_PASSIVE)
         family, _, _, _, name = min(found, key=lambda info: info[0] != AF_INET)
-        return _bindName(socket(family, kind), name, reusePort)
+        return _bindName(socket(family, kind), name, reusePort, mark)
     except OSError as error:
         raise OSError(error.errno, error.strerror, bind) from error
 
 
-def _bindName(sock: socket, name: Any, reusePort: bool) -> Bound:
+def _bindName(sock: socket, name: Any, reusePort: bool, mark: int | None) -> Bound:
     try:
+        setMark(sock, mark)
         if sock.type == SOCK_STREAM:
             # For datagrams it would let two processes steal from each other.
             sock.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
@@ -183,15 +209,18 @@ def _isStale(path: str, kind: int) -> bool:
         return probe.connect_ex(path) == ECONNREFUSED
 
 
-def openDatagrams(address: Address) -> socket:
+def openDatagrams(address: Address, mark: int | None = None) -> socket:
     """
     A UDP socket that is connected to C{address} and never fragments (RFC 9298 section 5).
 
+    @param mark: see L{setMark}.
     @raise OSError: where there is no way to it.
     """
     family = AF_INET6 if ":" in address[0] else AF_INET
     sock = socket(family, SOCK_DGRAM)
     try:
+        # Before it is connected: that is when it is routed.
+        setMark(sock, mark)
         if family == AF_INET:
             sock.setsockopt(IPPROTO_IP, IP_MTU_DISCOVER, PMTUDISC_PROBE)
         else:
