@@ -357,6 +357,23 @@ class Hop:
         client: Any = self._parts.client(endpoint)
         return _Reach(client, TunnelDialer(client, self._parts.options(address), self._clock))
 
+    @property
+    def addresses(self) -> list[str]:
+        """
+        Its endpoints.
+        """
+        return [str(place.address) for place in self._parts.balancer().endpoints]
+
+    def endpoint(self, address: str, carrier: IDialer | None = None) -> IStreamClientEndpoint:
+        """
+        A connection of one's own to an endpoint of the hop, with its TLS.
+
+        @param carrier: what it runs inside of.
+        """
+        if carrier is None:
+            return self._parts.connect(address)
+        return self._parts.secure(NestedEndpoint.to(Target.fromText(address), carrier), address)
+
     def serverEndpoint(self, bind: Target, pending: int = PENDING) -> IStreamServerEndpoint:
         """
         Listens on the hop, at the endpoint that is preferred now: see L{hermes.tunnel.remote}.

@@ -181,12 +181,14 @@ class EndingHere(PacketCase):
 
     def test_theSwitchMayTakeItsTime(self) -> None:
         handler = self.handler(Route(PACKETS))
-        self.switch.answer = resolving = Deferred()
+        resolving: Deferred[Any] = Deferred()
+        self.switch.answer = resolving
         opening = handler.openPackets(ALICE)
         self.assertNoResult(opening)
         receiver = FakeReceiver()
         resolving.callback(receiver)
-        self.assertEqual(self.successResultOf(opening)._receiver, receiver)
+        near: Any = self.successResultOf(opening)
+        self.assertEqual(near.datagramsReceived, receiver.datagramsReceived)
         self.switch.answer = Deferred()
         opening = handler.openPackets(ALICE)
         opening.cancel()
@@ -212,7 +214,8 @@ class EndingHere(PacketCase):
     def test_drainingAsksTheirClientsToGo(self) -> None:
         handler = self.handler(Route(PACKETS))
         tunnel = self.tunnel(handler)
-        self.switch.answer = late = Deferred()
+        late: Deferred[Any] = Deferred()
+        self.switch.answer = late
         opening = handler.openPackets(ALICE)
         drained = handler.drain()
         self.assertEqual(tunnel.drained, 1)
@@ -230,7 +233,7 @@ class EndingHere(PacketCase):
     def test_aReceiverThatFailsIsOverAllTheSame(self) -> None:
         handler = self.handler(Route(PACKETS))
         tunnel = self.tunnel(handler)
-        self.patch(self.switch.receivers[0], "channelLost", lambda reason: {}["x"])
+        self.patch(self.switch.receivers[0], "channelLost", lambda reason: dict[str, str]()["x"])
         self.assertRaises(KeyError, tunnel.lose, ConnectionDone())
         self.successResultOf(handler.drain())
 

@@ -93,7 +93,7 @@ class DrainingTests(PoolTestCase):
     def test_aCallbackThatFailsIsLoggedAndTheOthersAreTold(self) -> None:
         first, link = self.open()
         second = self.opened()
-        first.notifyDraining(lambda: {}["x"])
+        first.notifyDraining(lambda: dict[str, None]()["x"])
         second.notifyDraining(lambda: self.told.append("second"))
         link.server.drain()
         self.endpoint.pump()

@@ -120,11 +120,12 @@ def terminator(
     return {"name": "l", "address": _address(port), "filter_chains": [chain]}
 
 
-def httpListener(port: int, codec: str) -> dict[str, Any]:
+def httpListener(port: int, codec: str, upgrade: str = "websocket") -> dict[str, Any]:
     """
-    Sends every request on, trailers and WebSockets too.
+    Sends every request on, trailers and what a connection is upgraded to too.
 
     @param codec: C{HTTP1} or C{HTTP2}.
+    @param upgrade: what may be upgraded to: WebSockets, or a kind of tunnels that Envoy does not know.
     """
     route = {"match": {"prefix": "/"}, "route": {"cluster": "next", "timeout": "0s"}}
     tunnel = {"match": {"connect_matcher": {}}, "route": {"cluster": "next", "timeout": "0s"}}
@@ -135,7 +136,7 @@ def httpListener(port: int, codec: str) -> dict[str, Any]:
         "http_protocol_options": {"enable_trailers": True},
         "http2_protocol_options": {"allow_connect": True},
         "proxy_100_continue": True,
-        "upgrade_configs": [{"upgrade_type": "websocket"}],
+        "upgrade_configs": [{"upgrade_type": upgrade}],
         "route_config": {"name": "r", "virtual_hosts": [{"name": "v", "domains": ["*"], "routes": [route, tunnel]}]},
         "http_filters": [{"name": "envoy.filters.http.router", "typed_config": _type("filters.http.router.v3.Router")}],
     }

@@ -110,6 +110,12 @@ class RealTestCase(TestCase):
 
     def setUp(self) -> None:
         self.authority = OverlayAuthority.create(self.mktemp())
+        self.prepare()
+
+    def prepare(self) -> None:
+        """
+        Make all but the authority.
+        """
         self.network = Network(reactor)
         self.flows = EchoFlows(self.network)
         self.listeners: list[TunnelListener] = []

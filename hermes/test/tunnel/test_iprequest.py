@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hermes.errors import BadRequest, FlowError
 from hermes.tunnel.iprequest import parseProtocol, parseScope
-from hermes.tunnel.request import Kind, PathUnknown, Templates, TunnelRequest, connectIPHead, recognise
+from hermes.tunnel.request import IP_TEMPLATE, Kind, PathUnknown, Templates, TunnelRequest, connectIPHead, recognise
 from hermes.values import RequestHead, Target
 from hermes.wire.errors import MalformedError
 from hermes.wire.template import PathTemplate
@@ -103,12 +103,10 @@ class RequestTests(SynchronousTestCase):
     def test_whatIsAskedForIsRecognised(self) -> None:
         for scope in SCOPES:
             for protocol in (None, 0, 6, 255):
-                for template in (None, OWN):
-                    options = {} if template is None else {"pathTemplate": template}
-                    request = connectIPHead(scope, protocol, b"p", **options)
-                    templates = Templates() if template is None else Templates(ip=(template,))
+                for template in (IP_TEMPLATE, OWN):
+                    request = connectIPHead(scope, protocol, b"p", pathTemplate=template)
                     wanted = TunnelRequest(Kind.CONNECT_IP, Target(scope, 0), ipProtocol=protocol)
-                    self.assertEqual(recognise(request, templates), wanted)
+                    self.assertEqual(recognise(request, Templates(ip=(template,))), wanted)
 
     def test_theHeadIsThatOfTheStandard(self) -> None:
         request = connectIPHead("2001:db8::/32", 132, b"proxy.example")

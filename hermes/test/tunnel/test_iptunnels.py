@@ -4,6 +4,7 @@ CONNECT-IP with both ends of ours: a dialer, exchanges in memory, handlers; stra
 
 from __future__ import annotations
 
+from functools import partial
 from ipaddress import ip_network
 from typing import Any
 
@@ -20,7 +21,7 @@ from hermes.test.tunnel.test_tunnels import NODE, TunnelTestCase
 from hermes.testing import MemoryExchangeClient, MemoryNetwork
 from hermes.tunnel.client import TunnelDialer, TunnelOptions
 from hermes.tunnel.iptunnel import PacketOptions
-from hermes.tunnel.relay import relay
+from hermes.tunnel.relay import RelayEnd, relay
 from hermes.tunnel.request import connectIPHead
 from hermes.tunnel.server import TunnelHandler
 from hermes.values import Flow, Identity, RequestHead, Target
@@ -175,6 +176,10 @@ class Node:
         self.dialer = TunnelDialer(self.client, TunnelOptions(name.encode(), sendVia=True), clock)
 
 
+def _instead(near: RelayEnd, far: object) -> RelayEnd:
+    return near
+
+
 class ChainTests(SynchronousTestCase):
     """
     A client, two nodes that pass its tunnel on, and the one where it ends.
@@ -194,8 +199,8 @@ class ChainTests(SynchronousTestCase):
             self.assertEqual((flow.protocol, flow.via), ("ip", ("r1", "r2")[place:]))
             far, near = relay()
             onward = Flow("ip", flow.target, via=flow.via[1:], ipProtocol=flow.ipProtocol)
-            dialed = self.nodes[place + 1].dialer.connectStream(onward, far)
-            dialed.addCallback(lambda _, near=near: near).chainDeferred(opened)
+            dialed: Deferred[Any] = self.nodes[place + 1].dialer.connectStream(onward, far)
+            dialed.addCallback(partial(_instead, near)).chainDeferred(opened)
         self.network.pump()
         self.assertNoResult(connected)
         flow, opened = self.nodes[2].flows.opening[-1]
