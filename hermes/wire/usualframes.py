@@ -64,5 +64,5 @@ def isUsual(frame: Buffer) -> bool:
         transport = (frame[HEAD_SIZE + start + 12] >> 4) * 4
         if kind & ~GSO_ECN != tcpKind or transport < 20 or start + transport > total:
             return False
-        return segment > 0 and total - start - transport <= segment * MAX_SEGMENTS
-    return kind == GSO_UDP_L4 and segment > 0 and total - start - 8 <= segment * MAX_DATAGRAMS
+        return bool(segment and total - start - transport <= segment * MAX_SEGMENTS)
+    return bool(kind == GSO_UDP_L4 and segment and total - start - 8 <= segment * MAX_DATAGRAMS)
