@@ -16,6 +16,7 @@ import attrs
 from prometheus_client import CollectorRegistry
 
 from hermes.admin.metrics import FlowMetrics
+from hermes.admin.packets import PacketMetrics
 from hermes.admin.pools import UpstreamMetrics
 from hermes.admin.requests import RequestMetrics
 from hermes.assist.authenticationtype import TokenOptions
@@ -30,6 +31,7 @@ from hermes.config.direct import (
     OutlierConfig,
     PoolConfig,
 )
+from hermes.config.ip import IPConfig
 from hermes.config.reference import describeType, keyDocumentation, summary
 from hermes.config.retry import BackoffConfig, HedgeConfig, ResumeConfig, RetryConfig, SpoolConfig
 from hermes.config.routes import MatchConfig, RouteConfig
@@ -56,7 +58,7 @@ DIRECT_PARTS: dict[str, Any] = {
 }
 
 REFERENCE = Path(__file__).parent / "reference"
-OURS = ("http", "proxy", "tcp", "tunnel", "udp")
+OURS = ("http", "proxy", "tcp", "tun", "tunnel", "udp")
 """
 The types of listeners that come with Hermes: others may be installed where this runs.
 """
@@ -114,7 +116,7 @@ def default(attribute: Any) -> str:
     value = attribute.default
     if value is attrs.NOTHING:
         return "*required*"
-    if value is None or value == () or isinstance(value, attrs.Factory):  # type: ignore[arg-type]
+    if value is None or value == () or isinstance(value, attrs.Factory | IPConfig):  # type: ignore[arg-type]
         return ""
     if isinstance(value, float):
         value = f"{value:g}"
@@ -176,6 +178,7 @@ def configuration() -> str:
             parts += [f"#### {key}", summary(part) + "\n", keys(part)]
     for title, cls in (
         ("## users", UserConfig),
+        ("## ip", IPConfig),
         ("## admin", AdminConfig),
         ("## accessLog", AccessLogConfig),
         ("## tracing", TracingConfig),
@@ -193,6 +196,7 @@ def families() -> Iterator[tuple[str, str, str, str]]:
     RequestMetrics(lambda: (), registry)
     UpstreamMetrics(dict, registry)
     Watchers(None, registry)
+    PacketMetrics(lambda: {"ports": [], "refused": {}}, registry)
     metricsIn(registry)
     labels: dict[str, tuple[str, ...]] = {}
     for collector in list(registry._collector_to_names):

@@ -19,6 +19,7 @@ from zope.interface import implementer
 
 import hermes
 from hermes.admin.metrics import FlowMetrics
+from hermes.admin.packets import PacketMetrics
 from hermes.admin.pools import UpstreamMetrics
 from hermes.admin.requests import RequestMetrics
 from hermes.admin.resources import nodeSite
@@ -260,6 +261,7 @@ class Assembly:
             resolved,
         )
         flows.packets = plane
+        PacketMetrics(plane.status, self._registry)
         return plane
 
     def requests(self, generation: Generation, users: IAuthenticator) -> RequestHandler:

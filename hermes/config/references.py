@@ -90,7 +90,23 @@ def missingParts(config: NodeConfig, listenerTypes: Mapping[str, IListenerType])
     yield from _endpointsNeeded(config)
     yield from _oneProcess(config)
     yield from _wrongEnds(config, listenerTypes)
+    if config.workers > 1:
+        yield from _oneWorkerNeeded(config, listenerTypes)
     yield from _boundTwice(config)
+
+
+def _oneWorkerNeeded(
+    config: NodeConfig, listenerTypes: Mapping[str, IListenerType]
+) -> Iterator[tuple[KeyPath, Misfit]]:
+    """
+    What several processes can't share.
+    """
+    for name, listener in config.listeners.items():
+        if endsOf(listenerTypes.get(listener.type)):
+            yield ("listeners", name), Misfit(f"a listener of type {listener.type} goes with one worker")
+    for number, route in enumerate(config.routes):
+        if route.match.packets:
+            yield ("routes", number), Misfit("IP packets are forwarded by one process: they go with one worker")
 
 
 def _wrongEnds(config: NodeConfig, listenerTypes: Mapping[str, IListenerType]) -> Iterator[tuple[KeyPath, Misfit]]:
