@@ -160,11 +160,11 @@ def number(elementType: int, required: bool = False, most: int | None = None) ->
     return _attribute(Element(elementType, nonNegative, decode, required))
 
 
-def text(elementType: int, required: bool = False) -> Any:
+def text(elementType: int, required: bool = False, many: bool = False) -> Any:
     """
-    UTF-8: C{str}.
+    UTF-8: C{str}, or with C{many} a tuple of them.
     """
-    return _attribute(Element(elementType, str.encode, _decodeText, required))
+    return _attribute(Element(elementType, str.encode, _decodeText, required, many))
 
 
 def _decodeText(buffer: Buffer, start: int, stop: int) -> str:

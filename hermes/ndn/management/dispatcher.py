@@ -22,6 +22,7 @@ from hermes.ndn.management.commands import (
     Module,
     Origin,
     Rejected,
+    Reply,
 )
 from hermes.ndn.management.control import ControlParameters, ControlResponse
 from hermes.ndn.management.publisher import FRESHNESS, DatasetPublisher, NotificationStream

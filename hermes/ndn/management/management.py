@@ -17,7 +17,7 @@ from hermes.ndn.forwarder.forwarder import Forwarder
 from hermes.ndn.interfaces import INTERNAL_FACE, IFaceObserver, INDNFace
 from hermes.ndn.management.authorization import Authorizer
 from hermes.ndn.management.dispatcher import LOCALHOP, LOCALHOST, Dispatcher
-from hermes.ndn.management.internalface import InternalFace
+from hermes.ndn.management.internalface import Answer, InternalFace
 from hermes.ndn.management.modules.cs import StoreModule
 from hermes.ndn.management.modules.faces import FaceModule, event
 from hermes.ndn.management.modules.fib import FIBModule
@@ -87,6 +87,7 @@ class Management:
         self._faces = faces
         self._localhop = trust.localhop is not None
         self._expiry: IDelayedCall | None = None
+        self._answers: dict[bytes, Answer] = {}
         self._events = NotificationStream(LOCALHOST + Name.fromText("/faces/events"), clock, signer, self.face.put)
         self.dispatcher = Dispatcher(
             self.face, DatasetPublisher(clock, signer, now), signer, trust.localhost, trust.localhop, self._isLocal
@@ -168,5 +169,24 @@ class Management:
         if due is not None and self._expiry is None:
             self._expiry = self._clock.callLater(max(due - self._clock.seconds(), 0), self._expire)
 
+    # What arrives at the internal face
+
+    def answer(self, prefix: Name, answer: Answer | None) -> None:
+        """
+        Hand Interests under a prefix to somebody else from now on, or to nobody any more.
+
+        @param prefix: none that others have, nor one that begins so or that they begin with.
+        """
+        if answer is None:
+            self._answers.pop(prefix.value, None)
+            self._forwarder.setNextHop(prefix.value, INTERNAL_FACE, None)
+        else:
+            self._answers[prefix.value] = answer
+            self._forwarder.setNextHop(prefix.value, INTERNAL_FACE, 0)
+
     def _interestReceived(self, view: InterestView, pitToken: bytes | None, faceID: int | None) -> None:
+        for prefix, answer in self._answers.items():
+            if view.name.startswith(prefix):
+                answer(view, pitToken, faceID)
+                return
         self.dispatcher.interestReceived(view, pitToken, faceID)

@@ -45,30 +45,19 @@ _COMPLETE: Final = 0xD9
 
 
 @define
-class PathNode(Block):
-    """
-    A node on a path, by its name in the overlay.
-    """
-
-    TYPE: ClassVar[int] = _NODE
-
-    name: str = text(0x08, required=True)
-
-
-@define
 class Announcement(Block):
     """
     The sender can reach a prefix.
 
     @ivar cost: from the sender on.
-    @ivar path: the nodes, from the sender to the one at which the prefix is registered.
+    @ivar path: the names of the nodes, from the sender to the one at which the prefix is registered.
     """
 
     TYPE: ClassVar[int] = 0xE1
 
     prefix: Name = named(required=True)
     cost: int = number(COST, required=True, most=MAX_COST)
-    path: tuple[PathNode, ...] = block(PathNode, many=True)
+    path: tuple[str, ...] = text(_NODE, many=True)
 
 
 @define
@@ -113,11 +102,11 @@ class Update(Block):
             raise PacketError(f"a session has {SESSION_SIZE} bytes, not {len(self.session)}")
         _checkNode(self.node)
         for each in self.announcements:
-            if not 0 < len(each.path) <= MAX_PATH or each.path[0].name != self.node:
+            if not 0 < len(each.path) <= MAX_PATH or each.path[0] != self.node:
                 raise PacketError(f"a path has 1 to {MAX_PATH} nodes, and the sender is the first")
             for node in each.path:
-                _checkNode(node.name)
-            if len({node.name for node in each.path}) != len(each.path):
+                _checkNode(node)
+            if len(set(each.path)) != len(each.path):
                 raise PacketError("a path leads to no node twice")
 
 

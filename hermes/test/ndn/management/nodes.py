@@ -17,6 +17,7 @@ from hermes.ndn.forwarder.forwarder import Forwarder
 from hermes.ndn.interfaces import INDNFace, LinkType, Persistency
 from hermes.ndn.management.control import ControlParameters, ControlResponse
 from hermes.ndn.management.management import Management, Trust
+from hermes.ndn.management.prefixes.propagation import Propagation
 from hermes.ndn.packet.component import generic, segment
 from hermes.ndn.packet.component import number as numberOf
 from hermes.ndn.packet.data import Data, decodeData, encodeData
@@ -175,9 +176,11 @@ class WireFace(PlainFace):
     @ivar far: the other end.
     @ivar broken: whether what is sent gets lost.
     @ivar lose: says of a packet whether it gets lost.
+    @ivar cost: of the link.
     """
 
     far: WireFace
+    cost: int | None
 
     def __init__(self, node: Node, uri: str) -> None:
         super().__init__(node, local=False, uri=uri)
@@ -215,9 +218,14 @@ class WireFace(PlainFace):
 class Node:
     """
     A forwarder with management.
+
+    @ivar links: its ends of links to neighbours, by their names.
     """
 
+    propagation: Propagation
+
     def __init__(self, name: str = "node", clock: Clock | None = None, trust: Trust | None = None) -> None:
+        self.links: dict[str, WireFace] = {}
         self.name = name
         self.clock = Clock() if clock is None else clock
         self.faces = FaceTable(self.clock)
@@ -226,6 +234,16 @@ class Node:
         self.faces.addObserver(self.forwarder)
         self.management = Management(self.clock, self.forwarder, self.faces, trust, now=self.now)
         self.management.start()
+
+    def propagate(self, **options: Any) -> Node:
+        """
+        Tell the neighbours at all links of prefixes, and hear of theirs.
+        """
+        self.propagation = Propagation(
+            self.clock, self.management, self.faces, self.name, lambda face: getattr(face, "cost", None), **options
+        )
+        self.propagation.start()
+        return self
 
     def now(self) -> float:
         """
@@ -248,16 +266,22 @@ class Node:
         """
         End it.
         """
+        if hasattr(self, "propagation"):
+            self.propagation.stop()
         self.management.stop()
         self.forwarder.stop()
 
 
-def link(one: Node, other: Node) -> tuple[WireFace, WireFace]:
+def link(one: Node, other: Node, cost: int | None = 1) -> tuple[WireFace, WireFace]:
     """
     Join two nodes that have the same clock.
+
+    @param cost: of the link; L{None}: they are no neighbours that tell each other of prefixes.
     """
     here, there = WireFace(one, f"udp4://{other.name}:6363"), WireFace(other, f"udp4://{one.name}:6363")
     here.far, there.far = there, here
+    here.cost = there.cost = cost
+    one.links[other.name], other.links[one.name] = here, there
     one.faces.add(here)
     other.faces.add(there)
     return here, there
