@@ -22,7 +22,7 @@ MAX_PACKET: Final = 65535
 The largest IP packet in bytes that is taken: what IPv4 can say, and what any TUN device carries.
 """
 
-_PORTED = {TCP: 20, UDP: 8, 33: 12, 132: 12, 136: 8}
+PORTED = {TCP: 20, UDP: 8, 33: 12, 132: 12, 136: 8}
 """
 Protocols whose header begins with two ports, and its least size: TCP, UDP, DCCP, SCTP, UDP-Lite.
 """
@@ -137,7 +137,7 @@ def upperLayer(
         if protocol == TCP and offset < 16:
             raise MalformedError("a fragment lies within a TCP header")
         return suffix, None, None
-    least = _PORTED.get(protocol)
+    least = PORTED.get(protocol)
     if least is not None:
         if end - start < least:
             raise MalformedError("a packet ends within the header of its transport protocol")

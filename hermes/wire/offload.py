@@ -85,6 +85,9 @@ _USUAL = {
     for protocol, field in _FIELDS.items()
 }
 
+# A packet that the kernel forwards from a network card that checked it.
+_VALID = bytes((DATA_VALID,)) + bytes(HEAD_SIZE - 1)
+
 _FIN_PSH, _CWR = 0x09, 0x80
 
 
@@ -116,7 +119,7 @@ def checkOffload(frame: Buffer, key: bytes | None = None) -> None:
         another kind of segments, too many of them. If the packet is malformed and C{key} L{None}, too.
     """
     head = bytes(frame[:HEAD_SIZE])
-    if head == PLAIN or (key is not None and head == _USUAL.get((len(key), key[-1]))):
+    if head in (PLAIN, _VALID) or (key is not None and head == _USUAL.get((len(key), key[-1]))):
         return
     _check(frame)
 

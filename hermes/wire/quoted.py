@@ -9,13 +9,12 @@ from attrs import frozen
 from hermes.wire.buffers import Buffer
 from hermes.wire.checksum import wordSum
 from hermes.wire.errors import MalformedError
-from hermes.wire.ippacket import TCP
+from hermes.wire.ippacket import PORTED
 from hermes.wire.ipv4 import parseIPv4
 from hermes.wire.ipv6 import parseIPv6
 
 _PADDING = 40
 _ENOUGH = 1280
-_PORTED = frozenset({TCP, 17, 33, 132, 136})
 
 
 @frozen(slots=True)
@@ -73,7 +72,7 @@ def quotedKey(quoted: Buffer) -> bytes | None:
         return None
     if packet.fragmentOffset:
         needed = 0
-    elif packet.protocol in _PORTED:
+    elif packet.protocol in PORTED:
         needed = 4
     else:
         needed = 8 if packet.icmpType is not None else 0
