@@ -30,7 +30,7 @@ from hermes.net.devicesetup import DeviceSetup, repair
 from hermes.net.kernelroutes import BLOCK, DesiredDevice, Outside
 from hermes.net.netlink import Netlink
 from hermes.net.tun import TunDevice
-from hermes.net.tunopen import MAX_QUEUES, TunOptions
+from hermes.net.tunopen import MAX_QUEUES, TunOptions, checkName
 
 MOST_ROUTES = 4096
 """
@@ -61,7 +61,7 @@ class TunListenerOptions:
     @ivar offload: whether whole segments are taken of the kernel, and given to it.
     """
 
-    device: str = "hermes%d"
+    device: str = field(default="hermes%d", validator=checkName)
     address: tuple[Interface, ...] = ()
     routes: tuple[Network, ...] | None = None
     mtu: int = field(default=1500, validator=[ge(1280), le(65535)])

@@ -48,7 +48,12 @@ How many descriptors one device can have (the kernel's C{MAX_TAP_QUEUES}).
 """
 
 
-def _checkName(instance: object, attribute: Any, name: str) -> None:
+def checkName(instance: object, attribute: Any, name: str) -> None:
+    """
+    An attrs validator.
+
+    @raise ValueError: where C{name} is none of a device, with a sentence for the user.
+    """
     plain = name.replace("%d", "0", 1)
     if not plain or len(os.fsencode(name)) > MAX_NAME or re.search(r"[\s/:%]", plain) or plain in (".", ".."):
         raise ValueError(
@@ -77,7 +82,7 @@ class TunOptions:
     @ivar offload: whether the kernel hands over segments and packets without checksums, in frames.
     """
 
-    name: str = field(default="hermes%d", validator=_checkName)
+    name: str = field(default="hermes%d", validator=checkName)
     owner: str | int | None = None
     group: str | int | None = None
     persist: bool | None = None

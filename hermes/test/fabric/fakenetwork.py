@@ -203,6 +203,7 @@ class FakeContext:
     authenticator: Any = None
     credentials: Any = None
     nodeName: str = "edge"
+    packets: Any = None
     network: Any = field(init=False)
 
     def __attrs_post_init__(self) -> None:

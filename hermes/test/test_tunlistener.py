@@ -1,0 +1,208 @@
+"""
+Tests for L{hermes.tunlistener}: with a kernel in memory.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_interface, ip_network
+from typing import Any
+
+from attrs import define, field
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from hermes.fabric.listener import ListenError
+from hermes.interfaces.kernel import LinkRoute
+from hermes.ip.plane import PacketConfig, PacketPlane
+from hermes.ip.table import PacketTable
+from hermes.net.kernelerrors import KernelError, MissingCapability
+from hermes.test.fabric.fakenetwork import FakeContext
+from hermes.test.ip.packets import MemoryChannel, rule, udp
+from hermes.test.net.descriptors import DescriptorReactor
+from hermes.testing.netlink import MemoryNetlink
+from hermes.testing.tun import MemoryTunKernel
+from hermes.tunlistener import TunListener, TunListenerOptions, TunListenerType
+
+
+@define
+class Marking:
+    """
+    A network that can be told to mark its sockets.
+    """
+
+    mark: int | None = None
+
+
+@define
+class Context(FakeContext):
+    """
+    With a reactor that watches descriptors.
+    """
+
+    reactor: Any = field(factory=DescriptorReactor)
+
+
+class TunListenerTests(SynchronousTestCase):
+    """
+    A device of a node.
+    """
+
+    def setUp(self) -> None:
+        self.context = Context()
+        self.context.network = self.network = Marking()
+        self.kernel = MemoryTunKernel()
+        self.netlink = MemoryNetlink(self.kernel)
+        self.dialed: list[tuple[Any, Deferred[Any]]] = []
+        self.plane = self.context.packets = PacketPlane(
+            self.context.reactor,
+            PacketConfig(PacketTable((rule([], listeners=["lan"], via=("hop",)),))),
+            self.dial,
+            lambda rule: "hop",
+            lambda name: Deferred(),
+        )
+
+    def dial(self, rule: Any, receiver: Any) -> Deferred[Any]:
+        """
+        Write it down.
+        """
+        dialed: Deferred[Any] = Deferred()
+        self.dialed.append((receiver, dialed))
+        return dialed
+
+    def listener(self, **options: Any) -> TunListener:
+        """
+        A listener, not started.
+        """
+        options.setdefault("device", "hermes0")
+        return TunListener("lan", TunListenerOptions(**options), self.context, self.kernel, self.netlink)
+
+    def started(self, **options: Any) -> TunListener:
+        """
+        One that has started, and a plane that has.
+        """
+        listener = self.listener(**options)
+        self.successResultOf(listener.start())
+        self.plane.start()
+        return listener
+
+    def hop(self, *given: str, routes: tuple[tuple[str, str], ...] = ()) -> MemoryChannel:
+        """
+        The hop accepts the tunnel, gives addresses and says what it leads to.
+        """
+        receiver, dialed = self.dialed[-1]
+        channel = MemoryChannel()
+        channel.setReceiver(receiver)
+        receiver.routesAdvertised([(ip_address(start), ip_address(end), 0) for start, end in routes])
+        receiver.addressesAssigned([(number, ip_network(each)) for number, each in enumerate(given, 1)])
+        dialed.callback(receiver)
+        return channel
+
+    def addresses(self) -> set[str]:
+        """
+        What the device has.
+        """
+        return {str(each.interface) for each in self.netlink.addresses}
+
+    def routes(self) -> set[str]:
+        """
+        What leads to it.
+        """
+        return {str(each.network) for each in self.netlink.routes if isinstance(each, LinkRoute)}
+
+    def test_packetsOfTheDeviceAreTheNodes(self) -> None:
+        """
+        And the other way round; it says what it is called.
+        """
+        listener = self.started(address=(ip_interface("10.0.0.2/24"),))
+        channel = self.hop("10.0.0.2/32")
+        device = self.kernel.devices["hermes0"]
+        device.send(bytes(udp("10.0.0.2", "192.0.2.1"))[10:])
+        self.context.reactor.turn()
+        self.assertEqual([packet.dst for packet in channel.take()], ["192.0.2.1"])
+        channel.receiver.datagramsReceived([udp("192.0.2.1", "10.0.0.2", 2000, 1000)])
+        self.assertEqual(len(device.written), 1)
+        self.assertEqual((str(listener.getHost()), self.addresses()), ("device hermes0", {"10.0.0.2/24"}))
+
+    def test_itHasTheAddressesThatTheHopGivesAndLeadsWhereThatLeads(self) -> None:
+        """
+        Where it has none of its own; then the node's sockets stay outside.
+        """
+        self.started()
+        self.assertEqual((self.addresses(), self.routes()), (set(), set()))
+        channel = self.hop("10.0.0.7/32", "fd00::7/128", routes=(("192.0.2.0", "192.0.2.255"),))
+        self.assertEqual((self.addresses(), self.routes()), ({"10.0.0.7/32", "fd00::7/128"}, {"192.0.2.0/24"}))
+        self.assertIsNotNone(self.network.mark)
+        channel.receiver.routesAdvertised([(ip_address("192.0.2.0"), ip_address("192.0.2.127"), 0)])
+        self.assertEqual(self.routes(), {"192.0.2.0/25"})
+
+    def test_oneWithAddressesOfItsOwnLeadsWhereItIsTold(self) -> None:
+        """
+        Nowhere, if that is nowhere: then no socket is marked.
+        """
+        self.started(address=(ip_interface("10.0.0.2/24"),))
+        self.hop("10.0.0.2/32", routes=(("192.0.2.0", "192.0.2.255"),))
+        self.assertEqual((self.routes(), self.network.mark), (set(), None))
+
+    def test_addressesAndRoutesChangeWhileItRuns(self) -> None:
+        """
+        The device stays; another device is another listener.
+        """
+        listener = self.started(address=(ip_interface("10.0.0.2/24"),))
+        after = TunListenerOptions("hermes0", (ip_interface("10.0.0.3/24"),), (ip_network("0.0.0.0/0"),))
+        self.assertTrue(listener.reconfigurable(after))
+        opened = len(self.kernel.opened)
+        listener.reconfigure(after)
+        self.assertEqual((self.addresses(), self.routes()), ({"10.0.0.3/24"}, {"0.0.0.0/0"}))
+        self.assertEqual(len(self.kernel.opened), opened)
+        self.assertIsNone(self.plane.switch.owners.get(ip_network("10.0.0.2/32")))
+        self.assertIsNotNone(self.plane.switch.owners.get(ip_network("10.0.0.3/32")))
+        for other in (TunListenerOptions("hermes1"), TunListenerOptions("hermes0", queues=2)):
+            self.assertFalse(listener.reconfigurable(other))
+
+    def test_stoppingLeavesNothing(self) -> None:
+        """
+        No address, no rule, no device, no timer.
+        """
+        listener = self.started(address=(ip_interface("10.0.0.2/24"),), routes=(ip_network("0.0.0.0/0"),))
+        self.assertNotEqual(self.netlink.rules, [])
+        self.plane.close()
+        self.successResultOf(listener.stop())
+        self.context.reactor.advance(10)
+        self.assertEqual(
+            (self.addresses(), self.routes(), self.netlink.rules, self.kernel.devices), (set(), set(), [], {})
+        )
+        with self.assertRaises(ListenError):
+            listener.getHost()
+
+    def test_withoutTheRightTheCapabilityIsNamed(self) -> None:
+        """
+        And nothing is left.
+        """
+        self.kernel.mayCreate = False
+        failure = self.failureResultOf(self.listener().start())
+        failure.trap(MissingCapability)
+        self.assertIn("CAP_NET_ADMIN", failure.getErrorMessage())
+
+    def test_aDeviceThatCanNotBeSetUpIsClosed(self) -> None:
+        """
+        The node does not start.
+        """
+        self.netlink.failures.append(KernelError("no"))
+        self.failureResultOf(self.listener(address=(ip_interface("10.0.0.2/24"),)).start()).trap(KernelError)
+        self.context.reactor.advance(10)
+        self.assertEqual(self.kernel.devices, {})
+
+    def test_twoDevicesOfOneNameAreOnePlace(self) -> None:
+        """
+        So that a reload closes the old one before it opens the new one; a pattern is free for all.
+        """
+        self.assertEqual(TunListenerOptions("hermes0").places, ("device hermes0",))
+        self.assertEqual(TunListenerOptions("hermes%d").places, ())
+        self.assertEqual(TunListenerOptions("hermes0", descriptor=5).places, ("descriptor 5",))
+
+    def test_packetsEndInIt(self) -> None:
+        """
+        So routes may name it.
+        """
+        self.assertEqual(TunListenerType.ends, ("ip",))
+        self.assertIsInstance(TunListenerType().listener("lan", TunListenerOptions(), self.context), TunListener)
