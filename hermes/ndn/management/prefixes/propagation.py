@@ -60,6 +60,7 @@ _HERE_ONLY = tuple(Name.fromText(text).value for text in ("/localhost", "/localh
 class Propagation:
     """
     @ivar paths: all that is known.
+    @ivar observers: each is called with a prefix (a name's value) to which there may be other ways than before.
     @ivar neighbours: by face ID.
     @ivar strangers: how many updates came from faces that are no neighbours.
     @ivar malformed: how many were none.
@@ -84,6 +85,7 @@ class Propagation:
             does not.
         """
         self.paths = Paths()
+        self.observers: list[Callable[[bytes], None]] = []
         self.neighbours: dict[int, Neighbour] = {}
         self.strangers = 0
         self.malformed = 0
@@ -123,7 +125,8 @@ class Propagation:
         Ask again of each face whether it leads to a neighbour.
         """
         for face in self._faces:
-            self._consider(face)
+            if self._consider(face) and face.up:
+                self.faceUp(face)
 
     # Faces
 
@@ -143,15 +146,18 @@ class Propagation:
     def faceDestroyed(self, face: INDNFace) -> None:
         self._drop(face.id)
 
-    def _consider(self, face: INDNFace) -> None:
+    def _consider(self, face: INDNFace) -> bool:
+        """
+        @return: whether it has become one.
+        """
         cost = self._cost(face) if face.linkType == "point-to-point" else None
         neighbour = self.neighbours.get(face.id)
         if neighbour is not None:
             if neighbour.cost == cost:
-                return
+                return False
             self._drop(face.id)
         if cost is None:
-            return
+            return False
         hearing = Hearing(self._node, self._maxPrefixes)
         telling = Telling(
             self._node,
@@ -172,8 +178,7 @@ class Propagation:
             self._random,
         )
         self.neighbours[face.id] = neighbour
-        if face.up:
-            neighbour.up()
+        return True
 
     def _drop(self, faceID: int) -> None:
         neighbour = self.neighbours.pop(faceID, None)
@@ -197,6 +202,8 @@ class Propagation:
     def _tell(self, prefix: bytes) -> None:
         for neighbour in self.neighbours.values():
             neighbour.prefixChanged(prefix)
+        for observer in self.observers:
+            observer(prefix)
 
     # What neighbours say
 

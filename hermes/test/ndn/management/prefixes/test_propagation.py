@@ -451,8 +451,8 @@ class PropagationTests(SynchronousTestCase):
         for prefix, at in registered.items():
             costs = {node: 0 for node in at}
             for _ in range(5):
-                for one, other in works:
-                    for here, there in ((one, other), (other, one)):
+                for pair in works:
+                    for here, there in ((pair[0], pair[1]), (pair[1], pair[0])):
                         if there in costs and costs[there] + 1 < costs.get(here, 99):
                             costs[here] = costs[there] + 1
             for node in "abcde":
