@@ -88,7 +88,6 @@ def missingParts(config: NodeConfig, listenerTypes: Mapping[str, IListenerType])
     if config.identity is None:
         yield from _identityNeeded(config)
     yield from _endpointsNeeded(config)
-    yield from _oneProcess(config)
     yield from _wrongEnds(config, listenerTypes)
     if config.workers > 1:
         yield from _oneWorkerNeeded(config, listenerTypes)
@@ -165,13 +164,6 @@ def _identityNeeded(config: NodeConfig) -> Iterator[tuple[KeyPath, Misfit]]:
     for name, listener in config.listeners.items():
         if getattr(listener.options, "tls", False) is True and not getattr(listener.options, "certificates", ()):
             yield ("listeners", name), Misfit("a listener with TLS needs the node's 'identity'")
-
-
-def _oneProcess(config: NodeConfig) -> Iterator[tuple[KeyPath, Misfit]]:
-    for name, listener in config.listeners.items():
-        if config.workers > 1 and getattr(listener.options, "oneProcess", False):
-            message = f"a listener of type {listener.type} is in one process: it needs 'workers: 1'"
-            yield ("listeners", name), Misfit(message)
 
 
 def _boundTwice(config: NodeConfig) -> Iterator[tuple[KeyPath, Misfit]]:

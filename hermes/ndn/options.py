@@ -4,7 +4,7 @@ The keys of a listener of type C{ndn}.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from attrs import field, frozen
 from attrs.validators import ge, optional
@@ -15,7 +15,6 @@ from hermes.ndn.face.link import LEAST_MTU
 from hermes.ndn.face.table import MAX_FACES
 from hermes.ndn.face.udp import IDLE, MAX_PEERS
 from hermes.ndn.packet.name import Name as PacketName
-
 
 STORE = Size(64 << 20)
 
@@ -91,8 +90,6 @@ class NDNOptions:
     @ivar origins: the origins whose pages may connect to C{ws:} addresses, such as C{https://app.example}; all, where
         not given.
     """
-
-    oneProcess: ClassVar[bool] = True
 
     bind: tuple[FaceLocator, ...] = ()
     multicast: tuple[str, ...] = ()

@@ -152,6 +152,7 @@ class WebSocketChannel(StreamChannel):
             # A peer that has ended in order, or sent what is no frame.
             if self._websocket.state in (ConnectionState.REMOTE_CLOSING, ConnectionState.OPEN):
                 self.transport.write(self._websocket.send(event.response()))
+            self._takeQueue()
             self.transport.loseConnection()
         elif isinstance(event, (RejectConnection, RejectData)):
             status = getattr(event, "status_code", 0)

@@ -26,8 +26,8 @@ class ChannelPairTests(SynchronousTestCase):
         """
         Both are read.
         """
-        self.near.setReceiver(self.ends[0])  # type: ignore[arg-type]
-        self.far.setReceiver(self.ends[1])  # type: ignore[arg-type]
+        self.near.setReceiver(self.ends[0])
+        self.far.setReceiver(self.ends[1])
 
     def test_whatIsWrittenToOneIsReceivedFromTheOther(self) -> None:
         verifyObject(IDatagramChannel, self.near)
@@ -56,9 +56,9 @@ class ChannelPairTests(SynchronousTestCase):
             self.assertEqual(end.datagrams, [])
 
     def test_anEndThatIsThereLateHearsOfIt(self) -> None:
-        self.near.setReceiver(self.ends[0])  # type: ignore[arg-type]
+        self.near.setReceiver(self.ends[0])
         self.near.abortChannel()
-        self.far.setReceiver(self.ends[1])  # type: ignore[arg-type]
+        self.far.setReceiver(self.ends[1])
         for end in self.ends:
             self.assertIsInstance(end.lost, ConnectionAborted)
 

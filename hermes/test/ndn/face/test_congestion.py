@@ -4,6 +4,8 @@ Tests for L{hermes.ndn.face.congestion}.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from hermes.ndn.face.congestion import CongestionMarker
@@ -33,7 +35,7 @@ class CongestionMarkerTests(SynchronousTestCase):
 
     def test_marksComeMoreOftenTheLongerItStays(self) -> None:
         times = self.marks(5000, 0.0, 1.0)
-        gaps = [after - before for before, after in zip(times, times[1:], strict=False)]
+        gaps = [after - before for before, after in pairwise(times)]
         self.assertGreater(len(times), 15)
         self.assertApproximates(gaps[0], 0.1 / 2**0.5, 0.002)
         self.assertApproximates(gaps[8], 0.1 / 10**0.5, 0.002)

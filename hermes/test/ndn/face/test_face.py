@@ -244,10 +244,10 @@ class LifeTests(FaceCase):
         self.assertIsInstance(self.changes[-1].value, ConnectionLost)
 
     def test_anotherLinkMayTakeItsPlace(self) -> None:
-        self.wire.droppedDatagrams = 3  # type: ignore[misc]
+        self.wire.droppedDatagrams = 3
         self.wire.lose(ConnectionLost())
         other = Wire(1452)
-        other.droppedDatagrams = 4  # type: ignore[misc]
+        other.droppedDatagrams = 4
         self.face.carry(other)
         self.face.sendInterest(interest())
         self.assertEqual(len(other.take()), 1)
@@ -266,6 +266,10 @@ class LifeTests(FaceCase):
         self.assertEqual(self.wire.take(), [])
 
     def test_whatWasSentBeforeItIsClosedLeaves(self) -> None:
-        self.receiver.answer = lambda face, view: (face.sendData(data()), face.close())
+        def answer(face: INDNFace, view: object) -> None:
+            face.sendData(data())
+            face.close()
+
+        self.receiver.answer = answer
         self.wire.deliver(interest().wire)
         self.assertEqual(self.wire.take(), [data().wire])

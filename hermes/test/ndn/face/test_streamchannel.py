@@ -4,39 +4,45 @@ Tests for L{hermes.ndn.face.streamchannel}.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.protocol import Protocol
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from hermes.interfaces import IDatagramChannel
+from hermes.interfaces import IDatagramChannel, IDatagramReceiver
 from hermes.ndn.face.streamchannel import MAX_QUEUED, StreamChannel
-from hermes.test.ndn.face.fakes import data, dataOf, interest
 from hermes.test.fabric.fakes import FakeStream
+from hermes.test.ndn.face.fakes import data, dataOf, interest
+from hermes.values import Buffer
 
 
+@implementer(IDatagramReceiver)
 class Receiver:
     """
     Keeps what a channel tells it.
     """
 
     def __init__(self) -> None:
-        self.channel: StreamChannel | None = None
+        self.channel: IDatagramChannel | None = None
         self.datagrams: list[bytes] = []
         self.batches = 0
         self.lost: BaseException | None = None
 
-    def channelConnected(self, channel: StreamChannel) -> None:
+    def channelConnected(self, channel: IDatagramChannel) -> None:
         self.channel = channel
 
-    def datagramsReceived(self, datagrams: list[bytes]) -> None:
+    def datagramsReceived(self, datagrams: Sequence[Buffer]) -> None:
         self.batches += 1
         self.datagrams += map(bytes, datagrams)
 
-    def channelLost(self, reason: object) -> None:
-        self.lost = reason.value  # type: ignore[attr-defined]
+    def channelLost(self, reason: Failure) -> None:
+        self.lost = reason.value
 
 
 class StreamChannelTests(SynchronousTestCase):
@@ -54,7 +60,7 @@ class StreamChannelTests(SynchronousTestCase):
         """
         Somebody reads.
         """
-        self.channel.setReceiver(self.receiver)  # type: ignore[arg-type]
+        self.channel.setReceiver(self.receiver)
 
     def test_itIsAChannel(self) -> None:
         verifyObject(IDatagramChannel, self.channel)
@@ -147,7 +153,7 @@ class StreamChannelTests(SynchronousTestCase):
         self.stream.attach(channel)
         self.stream.deliver(interest().wire)
         self.assertFalse(self.stream.reading)
-        channel.setReceiver(self.receiver)  # type: ignore[arg-type]
+        channel.setReceiver(self.receiver)
         self.assertTrue(self.stream.reading)
         self.assertEqual(self.receiver.datagrams, [interest().wire])
 
@@ -155,7 +161,7 @@ class StreamChannelTests(SynchronousTestCase):
         transport = StringTransport()
         transport.protocol = Protocol()  # type: ignore[attr-defined]
         channel = StreamChannel(transport)
-        channel.setReceiver(self.receiver)  # type: ignore[arg-type]
+        channel.setReceiver(self.receiver)
         channel.write([b"\x05\x00", b"\x06\x00"])
         self.assertEqual(transport.value(), b"\x05\x00\x06\x00")
         self.assertIs(transport.protocol, channel)  # type: ignore[attr-defined]

@@ -154,7 +154,7 @@ class CreatingTests(TableCase):
         return Face(Wire(), address.uri)
 
     def test_oneIsMade(self) -> None:
-        self.table.maker = self.make  # type: ignore[assignment]
+        self.table.maker = self.make
         face = self.successResultOf(self.table.create("udp4://192.0.2.1:6363", None, "permanent", 1400, 3))
         self.assertEqual(self.asked, (FaceAddress.fromText("udp:192.0.2.1:6363"), "permanent", 1400, 3))
         self.assertIs(self.table.get(FIRST_FACE), face)
@@ -164,7 +164,7 @@ class CreatingTests(TableCase):
     def test_whatCanNotBeMadeIsToldInASentence(self) -> None:
         failure = self.failureResultOf(self.table.create("udp4://192.0.2.1:6363"), ValueError)
         self.assertEqual(str(failure.value), "faces can't be made here")
-        self.table.maker = self.make  # type: ignore[assignment]
+        self.table.maker = self.make
         for uri, localURI in (
             ("ether://[08:00:27:01:01:01]", None),
             ("unix:///run/x", None),

@@ -36,7 +36,17 @@ class FaceAddressTests(SynchronousTestCase):
         self.assertEqual(FaceAddress.fromURI("tcp4://192.0.2.1").uri, "tcp4://192.0.2.1:6363")
 
     def test_invalid(self) -> None:
-        for text in ("", "udp", "udp:", "sctp:a:1", "unix:", "unix:" + "x" * 108, "tcp:a:99999", "tcp:::1:6363", "tcp::1"):
+        for text in (
+            "",
+            "udp",
+            "udp:",
+            "sctp:a:1",
+            "unix:",
+            "unix:" + "x" * 108,
+            "tcp:a:99999",
+            "tcp:::1:6363",
+            "tcp::1",
+        ):
             with self.assertRaises(ValueError):
                 FaceAddress.fromText(text)
         for uri in (
