@@ -15,7 +15,7 @@ from zope.interface import implementer
 
 from hermes.errors import FlowError, NotImplementedHere, Overloaded, ShuttingDown
 from hermes.fabric.datagrams import DatagramSplice
-from hermes.fabric.packets import PacketFlow
+from hermes.fabric.packets import PacketFlow, passOnAsking
 from hermes.fabric.paths import Path, Paths
 from hermes.fabric.record import FlowRecord
 from hermes.fabric.router import Router
@@ -29,6 +29,7 @@ from hermes.interfaces import (
     IPacketHandler,
     IPacketReceiver,
 )
+from hermes.matching import IP
 from hermes.values import Flow, Target
 
 MAX_FLOWS: Final = 65_536
@@ -169,6 +170,8 @@ class FlowHandler:
                 splice.start(far)
                 if self._draining:
                     splice.drain()
+            elif record.flow.protocol == IP and isinstance(splice, StreamSplice):
+                passOnAsking(splice, self._clock)
             record.connectDuration = self._clock.seconds() - record.startedAt
             self._open[splice] = None
             self.opened += 1

@@ -1,5 +1,5 @@
 """
-Tunnels of IP packets that end here.
+Tunnels of IP packets: those that end here, and those that pass.
 """
 
 from __future__ import annotations
@@ -8,11 +8,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from hermes.fabric.record import FlowRecord
-from hermes.interfaces import IPacketReceiver
+from hermes.fabric.splice import StreamSplice
+from hermes.interfaces import IClientExchange, IPacketReceiver, IServerExchange
 from hermes.interfaces.packet import AddressRange, AssignedAddress
 from hermes.values import Buffer
 
@@ -97,3 +99,23 @@ class PacketFlow:
         """
         if self._channel is not None:
             self._channel.abortChannel()
+
+
+def passOnAsking(splice: StreamSplice, clock: IReactorTime) -> None:
+    """
+    When the next proxy asks to finish what is open, ask the client of a tunnel that passes through to do so: it makes a
+    new tunnel before this one ends, on another connection of its own and over another one beyond.
+    """
+
+    def ask() -> None:
+        near = splice.near.transport
+        if IServerExchange.providedBy(near):
+            near.askToFinish()
+
+    def later() -> None:
+        # The client's end may not be there yet.
+        clock.callLater(0, ask)
+
+    far = splice.far.transport
+    if IClientExchange.providedBy(far):
+        far.notifyDraining(later)

@@ -37,6 +37,11 @@ class ServerExchange(Exchange):
         if self.lostReason is None and self._resetCode is None:
             self._connection.respond(self, head, end)
 
+    def askToFinish(self) -> None:
+        """
+        A connection of HTTP/1.1 ends with its exchange, where that is a tunnel.
+        """
+
     def notifyLost(self, callback: Callable[[Failure], None]) -> None:
         if self.protocol is not None:
             return

@@ -217,6 +217,10 @@ class ServerExchange(Exchange):
 
     responded = False
 
+    def askToFinish(self) -> None:
+        if self._lost is None:
+            self._connection.drain()
+
     def respond(self, head: ResponseHead, end: bool = False) -> None:
         if self._lost is not None:
             return

@@ -77,10 +77,7 @@ class Outbound:
             for buffer in buffers:
                 pending[-1] += buffer
         else:
-            data = bytearray().join(buffers)
-            if sent:
-                del data[:sent]
-            pending.append(data)
+            pending.append(bytearray().join(_unsent(buffers, sent) if sent else buffers))
         self.bufferedBytes += size - sent
         self._connection.wait(self)
         if self.bufferedBytes > HIGH_WATER and self._producer is not None and not self._producerPaused:
@@ -192,3 +189,18 @@ class Outbound:
             method(*arguments)
         except Exception:
             self.log.failure("telling {protocol} of its stream's end", protocol=self._protocol)
+
+
+def _unsent(buffers: Iterable[Buffer], sent: int) -> list[memoryview]:
+    """
+    What is left of C{buffers} after their first C{sent} bytes.
+    """
+    left = []
+    for buffer in buffers:
+        size = len(buffer)
+        if sent < size:
+            left.append(memoryview(buffer)[sent:])
+            sent = 0
+        else:
+            sent -= size
+    return left

@@ -16,6 +16,7 @@ from hermes.values import Buffer
 
 _SLICE = 256 << 10
 _SMALL = 8 << 10
+_WORTH = 4 << 10
 
 
 class Scheduler:
@@ -88,14 +89,24 @@ class Scheduler:
             return size
         if window <= 0:
             return 0
-        view = memoryview(buffers[0] if len(buffers) == 1 else b"".join(buffers))
+        if size < _WORTH * len(buffers):
+            # Many small ones: a copy of all costs less than to cut each.
+            buffers = (b"".join(buffers),)
+        left = iter(buffers)
+        view = memoryview(next(left))
         iovec: list[Buffer] = []
         sent = 0
         while window > 0 and sent < size:
             step = min(window, size - sent)
             iovec.append(engine.frameData(lane, step))
-            iovec.append(view[sent : sent + step])
             sent += step
+            while step > len(view):
+                if view:
+                    iovec.append(view)
+                    step -= len(view)
+                view = memoryview(next(left))
+            iovec.append(view[:step])
+            view = view[step:]
             window = engine.sendWindow(lane)
         self._write(iovec)
         return sent

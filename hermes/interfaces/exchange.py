@@ -69,6 +69,12 @@ class IServerExchange(IExchange):
         already gone.
         """
 
+    def askToFinish() -> None:
+        """
+        Ask the client to finish what is open on the connection that carries this exchange, and to open nothing new on
+        it (GOAWAY, RFC 9113 section 6.8). The exchange goes on. HTTP/1.1 has no word for it.
+        """
+
 
 class IClientExchange(IExchange):
     """

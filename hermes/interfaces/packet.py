@@ -84,6 +84,11 @@ class IPacketTunnel(IPacketChannel):
     comes, so that nothing is lost where another tunnel has taken over.
     """
 
+    identity = Attribute(
+        "L{hermes.values.Identity}: who is at the other end of the connection that carries the tunnel, as it was "
+        "authenticated: in a chain the next proxy, which need not be the tunnel's end."
+    )
+
     def assignAddresses(addresses: Sequence[AssignedAddress]) -> None:
         """
         Tell the peer all the addresses that it may send from: those it has still, and those it gets.

@@ -273,11 +273,19 @@ class MemoryServerExchange(MemoryExchange):
     The server's end.
 
     @ivar responses: every head that was sent, 1xx included.
+    @ivar asked: how often the client was asked to finish.
     """
 
     def __init__(self, request: RequestHead, identity: Identity, source: Address | None, version: str) -> None:
         super().__init__(request, identity, source, version)
         self.responses: list[ResponseHead] = []
+        self.asked = 0
+
+    def askToFinish(self) -> None:
+        self.asked += 1
+        peer = self._peer
+        if isinstance(peer, MemoryClientExchange):
+            peer.goAway()
 
     def respond(self, head: ResponseHead, end: bool = False) -> None:
         assert not self.responses or self.responses[-1].status < 200, "one final response"

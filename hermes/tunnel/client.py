@@ -282,7 +282,7 @@ class TunnelDialer:
 
     async def _connectPackets(self, flow: Flow, receiver: IPacketReceiver) -> IPacketReceiver:
         exchange = await self._open(self._packetsHead(flow))
-        tunnel = IPTunnel(self._clock, self._options.packets)
+        tunnel = IPTunnel(self._clock, self._options.packets, exchange.identity)
         tunnel.setReceiver(receiver)
         exchange.attach(tunnel)
         return receiver

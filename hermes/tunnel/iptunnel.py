@@ -24,7 +24,7 @@ from hermes.interfaces import IClientExchange, IPacketReceiver, IPacketTunnel
 from hermes.interfaces.packet import AddressRange, AssignedAddress
 from hermes.tunnel.codes import ENHANCE_YOUR_CALM
 from hermes.tunnel.exchangechannel import ExchangeChannel
-from hermes.values import Buffer
+from hermes.values import ANONYMOUS, Buffer, Identity
 from hermes.wire.capsule import encodeCapsule
 from hermes.wire.errors import MalformedError
 from hermes.wire.framecapsules import FRAME_HEADER, MAX_FRAME, FrameReader, encodeFrames, encodePackets
@@ -119,8 +119,14 @@ class IPTunnel(ExchangeChannel):
     maxDatagramSize = MAX_FRAME
     _reader: FrameReader
 
-    def __init__(self, clock: IReactorTime, options: PacketOptions = DEFAULT_OPTIONS) -> None:
+    def __init__(
+        self, clock: IReactorTime, options: PacketOptions = DEFAULT_OPTIONS, identity: Identity = ANONYMOUS
+    ) -> None:
+        """
+        @param identity: who is at the other end of the connection, as it was authenticated.
+        """
         super().__init__(clock, FrameReader(_WANTED, checkOffload), options.maxQueued, options.maxAge)
+        self.identity = identity
         self._options = options
         self.mtu = min(options.mtu, options.assumedMTU)
         self.offload = False

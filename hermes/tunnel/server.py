@@ -251,7 +251,10 @@ class _Opening:
             if self._lost is not None:
                 near.channelLost(self._lost)
                 return
-            channel = IPTunnel(handler.clock, handler.packets) if self._endsHere else CapsuleChannel(handler.clock)
+            if self._endsHere:
+                channel: Any = IPTunnel(handler.clock, handler.packets, exchange.identity)
+            else:
+                channel = CapsuleChannel(handler.clock)
             exchange.respond(ACCEPTED_CAPSULES)
             channel.setReceiver(near)
             exchange.attach(channel)

@@ -4,6 +4,7 @@ Tunnels of IP packets at a L{FlowHandler}: those that end here, and those that p
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from attrs import evolve
@@ -17,13 +18,15 @@ from hermes.errors import FlowError, NoRoute, NotImplementedHere, Overloaded, Sh
 from hermes.fabric.direct import DirectDialer
 from hermes.fabric.endpoints import EndpointsDialer
 from hermes.fabric.handler import FlowHandler
-from hermes.fabric.packets import PacketFlow
+from hermes.fabric.packets import PacketFlow, passOnAsking
 from hermes.fabric.paths import Onward
 from hermes.fabric.router import Denied, Route, Router
 from hermes.interfaces import IDialer, IPacketHandler, IPacketReceiver
 from hermes.matching import Match
 from hermes.test.fabric.fakes import FakeChannel, FakeStream
 from hermes.test.fabric.test_handler import HandlerCase
+from hermes.testing import MemoryNetwork
+from hermes.tunnel.request import connectIPHead
 from hermes.values import Flow, Identity, Target
 
 ALICE = Flow("ip", Target("10.0.0.0/8", 0), ("192.0.2.1", 4000), Identity(user="alice"), "overlay")
@@ -262,6 +265,27 @@ class Passing(PacketCase):
         handler = self.handler(Route(PACKETS, to="r1"))
         self.failureResultOf(handler.openStream(ALICE), NotImplementedHere)
         self.failureResultOf(handler.openStream(evolve(ALICE, via=("r1",))), NotImplementedHere)
+
+    def test_whenTheNextProxyAsksToFinishSoDoWe(self) -> None:
+        for early in (False, True):
+            handler = self.handler(Route(PACKETS))
+            network = MemoryNetwork()
+            head = connectIPHead("*", None, b"p")
+            (before, near), (far, _) = network.pair(head), network.pair(head)
+            spliced: Any = self.successResultOf(handler.openStream(evolve(NODE, via=("r1",))))
+            splice = spliced._splice
+            # What the hop's dialer has attached is a stream in memory; here it is an exchange.
+            splice.far.transport = far
+            if early:
+                far.goAway()
+            passOnAsking(splice, self.clock)
+            near.attach(splice.near)
+            told: list[bool] = []
+            before.notifyDraining(partial(told.append, True))
+            if not early:
+                far.goAway()
+            self.clock.advance(0)
+            self.assertEqual((near.asked, told), (1, [True]))
 
 
 class Dialers(PacketCase):

@@ -4,6 +4,8 @@ A peer that asks to finish what is open: what exchanges hear of it.
 
 from __future__ import annotations
 
+from functools import partial
+
 from h2.errors import ErrorCodes
 
 from hermes.http2.exchange import ServerExchange
@@ -89,6 +91,19 @@ class DrainingTests(PoolTestCase):
         self.endpoint.pump()
         self.assertEqual(self.told, [])
         self.assertIsNotNone(other.request)
+
+    def test_aServerMayAskForTheSakeOfOneExchange(self) -> None:
+        exchange, link = self.open()
+        other = self.opened()
+        for each, name in ((exchange, "first"), (other, "other")):
+            each.notifyDraining(partial(self.told.append, name))
+        link.handler.exchanges[0].askToFinish()
+        link.handler.exchanges[0].askToFinish()
+        self.endpoint.pump()
+        self.assertEqual(self.told, ["first", "other"])
+        link.handler.exchanges[0].respond(ResponseHead(200))
+        self.endpoint.pump()
+        self.successResultOf(exchange.response())
 
     def test_aCallbackThatFailsIsLoggedAndTheOthersAreTold(self) -> None:
         first, link = self.open()

@@ -12,9 +12,13 @@ from scapy.layers.inet6 import IPv6
 from scapy.packet import Packet, Raw
 from twisted.internet import reactor as theReactor
 from twisted.internet.endpoints import TCP4ServerEndpoint, clientFromString, connectProtocol
+from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Factory
 
+from hermes.fabric.handler import FlowHandler
+from hermes.fabric.router import Route, Router
 from hermes.http1.client import HTTP1Client
+from hermes.matching import Match
 from hermes.test.interop import ippeers
 from hermes.test.interop.envoys import cluster, httpListener, startEnvoy
 from hermes.test.interop.ippeers import (
@@ -32,6 +36,7 @@ from hermes.test.interop.processes import ProcessCase
 from hermes.test.tunnel.echo import WatchedPackets
 from hermes.test.tunnel.frames import BULK, packet, partial
 from hermes.test.tunnel.realtunnels import RealTestCase
+from hermes.tunnel.hop import Hop
 from hermes.values import Flow, Target
 from hermes.wire.offload import PLAIN
 
@@ -39,6 +44,7 @@ from hermes.wire.offload import PLAIN
 reactor: Any = theReactor
 
 ALL = Flow("ip", Target("*", 0))
+THROUGH = Flow("ip", Target("*", 0), via=("r2", "end"))
 PING = bytes(IP(src="10.77.0.5", dst="10.0.0.2") / ICMP() / Raw(b"ping"))
 PACKETS = [
     bytes(IP(src="10.77.0.5", dst="10.0.0.2") / UDP(sport=1, dport=2) / Raw(b"u" * size)) for size in (0, 100, 1372)
@@ -264,6 +270,75 @@ class AskingTests(RealTestCase):
         await receiver.until(lambda each: each.lost is not None)
         self.assertEqual(len(receiver.received), 2)
         self.assertIsNone(second.lost)
+
+
+class ChainTests(RealTestCase):
+    """
+    A client, nodes that pass its tunnel on, and the one where it ends: each with connections of its own, TLS between.
+    """
+
+    async def node(self, name: str, **upstreams: Hop) -> Hop:
+        """
+        A node that knows these hops.
+
+        @return: the way to it.
+        """
+        handler = FlowHandler(Router([Route(Match.fromTexts(protocols=["ip"]))]), upstreams, self.direct, [], reactor)
+        address = await self.listen(name, flows=handler)
+        return self.hop(address, self.clientCredentials(expectedNode=name), sendVia=True)
+
+    def direct(self, allowSpecial: bool) -> Any:
+        raise AssertionError("everything goes through hops")
+
+    async def chain(self) -> tuple[Hop, WatchedPackets]:
+        """
+        The way to the first of three, and a tunnel that ends at the last.
+        """
+        end = self.hop(await self.listen("end"), self.clientCredentials(expectedNode="end"), sendVia=True)
+        first = await self.node("r1", r2=await self.node("r2", end=end))
+        self.listeners.reverse()
+        receiver = WatchedPackets()
+        await first.dialer.connectPackets(THROUGH, receiver)
+        await receiver.until(lambda each: each.channel.offload)
+        return first, receiver
+
+    async def test_framesCrossWholeAndTheEndIsInOrder(self) -> None:
+        _, receiver = await self.chain()
+        self.assertEqual(self.flows.flows[0].identity.node, "edge")
+        self.assertEqual(receiver.channel.identity.node, "r1")
+        frames = [packet(0), packet(1372), packet(65_507), BULK] * 20
+        receiver.channel.write(frames)
+        await receiver.until(lambda each: len(each.received) == len(frames))
+        self.assertEqual(receiver.received, frames)
+        receiver.channel.loseChannel()
+        await receiver.until(lambda each: each.lost is not None)
+        assert receiver.lost is not None
+        receiver.lost.trap(ConnectionDone)
+
+    async def test_whicheverOfThemDrainsTheClientIsAskedToGoAndLosesNothing(self) -> None:
+        for place in range(3):
+            first, receiver = await self.chain()
+            told: list[bool] = []
+
+            def goingAway(told: list[bool] = told, receiver: WatchedPackets = receiver) -> None:
+                told.append(True)
+                receiver.check()
+
+            receiver.channel.notifyGoingAway(goingAway)
+            receiver.channel.write([packet(1)])
+            self.listeners[place].drain()
+            await receiver.until(lambda each, told=told: told)
+            other = WatchedPackets()
+            await first.dialer.connectPackets(THROUGH, other)
+            receiver.channel.write([packet(2)])
+            receiver.channel.loseChannel()
+            other.channel.write([packet(3)])
+            await other.until(lambda each: each.received)
+            await receiver.until(lambda each: each.lost is not None)
+            self.assertEqual((receiver.received, other.received), ([packet(1), packet(2)], [packet(3)]))
+            other.channel.loseChannel()
+            await other.until(lambda each: each.lost is not None)
+            self.listeners.clear()
 
 
 class EnvoyTests(ProcessCase, RealTestCase):  # type: ignore[override]  # C{authority} is only read here

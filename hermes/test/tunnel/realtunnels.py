@@ -127,9 +127,9 @@ class RealTestCase(TestCase):
         certificate, key = self.authority.issue("edge")
         return ClientCredentials(certificate, key, self.authority.trustFile, **{"expectedNode": "relay", **options})
 
-    async def listen(self, node: str = "relay", **options: Any) -> str:
+    async def listen(self, node: str = "relay", flows: Any = None, **options: Any) -> str:
         tls = options.get("tls", True)
-        context: Any = Context(self.flows, self.network, self.serverCredentials(node) if tls else None)
+        context: Any = Context(flows or self.flows, self.network, self.serverCredentials(node) if tls else None)
         listener = TunnelListener("overlay", TunnelListenerOptions("127.0.0.1:0", **options), context)
         await listener.start()
         self.listeners.append(listener)
