@@ -27,9 +27,10 @@ from hermes.fabric.record import FlowRecord
 from hermes.http2.handler import EngineSettings
 from hermes.test.admin.records import requestRecord
 from hermes.test.docs.pages import DOCS, MISSING, blocks
-from hermes.tunnel import tcpcapsules
-from hermes.tunnel.request import ACCEPT_TEMPLATE, LISTEN_TEMPLATE, TCP_TEMPLATE, UDP_TEMPLATE
+from hermes.tunnel import iptunnel, tcpcapsules
+from hermes.tunnel.request import ACCEPT_TEMPLATE, IP_TEMPLATE, LISTEN_TEMPLATE, TCP_TEMPLATE, UDP_TEMPLATE
 from hermes.values import Flow, Identity, Target
+from hermes.wire import framecapsules, ipcapsules, offload
 from hermes.wire.fields import MAX_VIA
 from hermes.wire.proxyprotocol import PP2_TYPE_IDENTITY
 
@@ -128,10 +129,25 @@ class ReferenceTests(SynchronousTestCase):
 
     def test_theWireIsTheOneInTheCode(self) -> None:
         text = (DOCS / "reference" / "wire.md").read_text()
-        for template in (UDP_TEMPLATE, TCP_TEMPLATE, LISTEN_TEMPLATE, ACCEPT_TEMPLATE):
+        for template in (UDP_TEMPLATE, TCP_TEMPLATE, IP_TEMPLATE, LISTEN_TEMPLATE, ACCEPT_TEMPLATE):
             self.assertIn(f"`{template.template}`", text)
-        for number in (tcpcapsules.DATA, tcpcapsules.FINAL_DATA):
+        for number in (tcpcapsules.DATA, tcpcapsules.FINAL_DATA, ipcapsules.ANNOUNCE, iptunnel.GOING_AWAY):
             self.assertIn(f"`{number:#x}`", text)
+        packets = text[text.index("### IP packets") : text.index("### Listening on another proxy")]
+        burst, rate = iptunnel.CONTROLS
+        for words in (
+            f"context ID {framecapsules.FRAMES}",
+            f"{ipcapsules.MIN_MTU:,} to {ipcapsules.MAX_MTU:,}",
+            f"{iptunnel.DEFAULT_OPTIONS.assumedMTU:,} is assumed",
+            f"more than {offload.MAX_SEGMENTS:,} packets (UDP: {offload.MAX_DATAGRAMS})",
+            f"more than {offload.MAX_HEADERS} bytes of headers",
+            f"at most {ipcapsules.MAX_ADDRESSES}, one of routes {ipcapsules.MAX_ROUTES:,}",
+            f"{burst} capsules of addresses, routes and the like at once and {rate:g} a second",
+            f"{iptunnel.MAX_REQUESTS:,} addresses in one tunnel",
+            f"{iptunnel.MAX_UNREAD >> 10} KiB of answers",
+            f"within {iptunnel.LINGER:g} seconds",
+        ):
+            self.assertIn(words, " ".join(packets.split()))
         self.assertIn(f"`0x{PP2_TYPE_IDENTITY:X}`", text)
         settings = EngineSettings()
         self.assertIn(f"MAX_FRAME_SIZE {settings.maxFrameSize >> 20} MiB", text)
