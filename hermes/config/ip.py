@@ -12,6 +12,12 @@ from hermes.config.problems import Misfit
 from hermes.config.types import IPAddress, Name, Network, NewFile
 
 
+MOST_NETWORKS = 100
+"""
+Networks behind one user or node: they are told to it in one capsule.
+"""
+
+
 @frozen
 class IPConfig:
     """
@@ -47,6 +53,8 @@ class IPConfig:
                 holders[address] = name
         taken: list[tuple[Network, str]] = []
         for name, networks in self.networks.items():
+            if len(networks) > MOST_NETWORKS:
+                raise Misfit(f"more than {MOST_NETWORKS} networks: summarise them", below=("networks", name))
             for network in networks:
                 for other, holder in taken:
                     if network.overlaps(other) and network == other:

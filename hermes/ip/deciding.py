@@ -5,9 +5,10 @@ What is decided about a packet that is not like one before: is it one, may it co
 from __future__ import annotations
 
 from collections import OrderedDict
+from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any, Final
 
-from hermes.ip.port import HEADER, Port
+from hermes.ip.port import HEADER, DevicePort, Port
 from hermes.ip.refusals import Why
 from hermes.ip.table import Asked, PacketRule
 from hermes.ip.ways import Way
@@ -108,7 +109,12 @@ class Decider:
         if rule.to is not None:
             return switch.devices.get(rule.to)
         owner = switch.owners.find(asked.destination)
-        if owner is None and len(switch.devices) == 1 and not switch.isGiven(asked.destination):
+        if owner is not None and not isinstance(owner, DevicePort):
+            return owner
+        if switch.isGiven(asked.destination):
+            # An address of a tunnel that is not there is not beyond a device, even where its prefix is.
+            return owner if owner is not None and switch.owners.get(ip_network(asked.destination)) is owner else None
+        if owner is None and len(switch.devices) == 1:
             # The only device leads to everything that is nowhere else.
             owner = next(iter(switch.devices.values()))
         return owner

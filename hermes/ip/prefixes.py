@@ -134,6 +134,21 @@ class AddressSet:
         """
         return [(self._kind(start), self._kind(end)) for start, end in self._ranges]
 
+    def coarsen(self, most: int) -> None:
+        """
+        Have C{most} ranges at most: the smallest gaps between them are filled.
+        """
+        ranges = self._ranges
+        if len(ranges) <= most:
+            return
+        gaps = sorted(range(1, len(ranges)), key=lambda place: ranges[place][0] - ranges[place - 1][1])
+        kept = sorted(gaps[len(ranges) - most :])
+        starts = [0, *kept]
+        self._ranges = [
+            (ranges[first][0], ranges[following - 1][1])
+            for first, following in zip(starts, [*kept, len(ranges)], strict=True)
+        ]
+
     def networks(self) -> list[IPNetwork]:
         """
         The same as prefixes.

@@ -27,6 +27,11 @@ Errors a second and port, on the average (RFC 4443 section 2.4(f)).
 
 BURST: Final = 100.0
 
+DUMMY: Final = ip_address("192.0.0.8")
+"""
+Where errors come from that have no other address (RFC 7600 section 4.8).
+"""
+
 
 class Why(Enum):
     """
@@ -80,6 +85,9 @@ class Refusals:
         source = self.addresses.get(version)
         if source is None or not port.up:
             return
+        if version == 4 and port.isHost:
+            # The kernel takes nothing that comes from one of its own addresses.
+            source = DUMMY if why is Why.EXPIRED else ip_address(bytes(packet[16:20]))
         try:
             parsed = parse(frame, len(PLAIN))
         except MalformedError:

@@ -17,6 +17,11 @@ from hermes.matching import Match
 from hermes.values import ANONYMOUS, Flow, Identity, Target
 from hermes.wire.protocols import protocolName
 
+MOST_RANGES: Final = 500
+"""
+Ranges of each version of IP that are advertised to one sender. A capsule holds twice as many.
+"""
+
 EVERYWHERE: Final = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 
 
@@ -176,7 +181,7 @@ class PacketTable:
     def reachable(self, identity: Identity, listener: str) -> list[tuple[IPAddress, IPAddress, int]]:
         """
         What to advertise to a sender: ranges of addresses that it may send to, at least some of what it sends. The
-        protocol of each is 0.
+        protocol of each is 0. Where they are too many, the smallest gaps are told as well, though nothing gets there.
         """
         sets = {4: AddressSet(4), 6: AddressSet(6)}
         for network, postings in reversed(list(self._postings)):
@@ -191,6 +196,8 @@ class PacketTable:
                     # Whatever comes after it is not reached.
                     sets[network.version].discard(network)
                     break
+        for addresses in sets.values():
+            addresses.coarsen(MOST_RANGES)
         return [(start, end, 0) for version in (4, 6) for start, end in sets[version].ranges()]
 
     def explain(self, asked: Asked) -> list[str]:

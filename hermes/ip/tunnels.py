@@ -23,6 +23,11 @@ MAX_ADDRESSES: Final = 16
 Addresses that one tunnel may have of the pools.
 """
 
+MAX_NETWORKS: Final = 200
+"""
+Networks behind one node. An ADDRESS_ASSIGN capsule holds 256 entries.
+"""
+
 REFUSED: Final = {4: ip_network("0.0.0.0/32"), 6: ip_network("::/128")}
 """
 The answer to a request that gets nothing (RFC 9484 section 4.7.1).
@@ -67,7 +72,7 @@ class TunnelPort(ChannelPort):
         """
         if self.channel is None:
             return
-        networks = tuple(self._plane.networksOf(self.identity))
+        networks = tuple(self._plane.networksOf(self.identity))[:MAX_NETWORKS]
         if networks != self.networks:
             for network in self.networks:
                 if network not in networks:

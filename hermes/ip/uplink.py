@@ -158,6 +158,8 @@ class Uplink(Port):
         self._changed = changed
         self._dialing: Deferred[Any] | None = None
         self._next: Line | None = None
+        # The one that is used, or was.
+        self._last = Line(self)
         self._old: dict[Line, IDelayedCall | None] = {}
         self._retry: IDelayedCall | None = None
         self._pause = FIRST_PAUSE
@@ -170,16 +172,17 @@ class Uplink(Port):
     @property
     def assigned(self) -> tuple[IPNetwork, ...]:
         """
-        What the hop lets us send from.
+        What the hop lets us send from. While there is no tunnel, what it did: connections outlive that, and what goes
+        through it is to go nowhere else.
         """
-        return () if self.line is None else self.line.assigned
+        return self._last.assigned
 
     @property
     def routes(self) -> tuple[AddressRange, ...]:
         """
-        What the hop says it leads to.
+        What the hop says it leads to; while there is no tunnel, what it said.
         """
-        return () if self.line is None else self.line.routes
+        return self._last.routes
 
     @property
     def dropped(self) -> int:
@@ -255,6 +258,7 @@ class Uplink(Port):
             line.close()
             return
         old, self.line = self.line, line
+        self._last = line
         self._dialing = self._next = None
         self._pause = FIRST_PAUSE
         self.opened += 1

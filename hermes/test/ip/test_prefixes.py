@@ -99,6 +99,20 @@ class AddressSetTests(SynchronousTestCase):
         for (_, end), (start, _) in pairwise(ranges):
             self.assertLess(int(end), int(start))
 
+    def test_itCanBeToldInFewerRanges(self) -> None:
+        """
+        The smallest gaps are filled; where there are few enough, none.
+        """
+        addresses = AddressSet(4)
+        for text in ("10.0.0.0/32", "10.0.0.2/32", "10.0.1.0/32", "10.0.1.3/32", "10.9.0.0/32"):
+            addresses.add(ip_network(text))
+        before = addresses.ranges()
+        addresses.coarsen(5)
+        self.assertEqual(addresses.ranges(), before)
+        addresses.coarsen(3)
+        told = [f"{start}-{end}" for start, end in addresses.ranges()]
+        self.assertEqual(told, ["10.0.0.0-10.0.0.2", "10.0.1.0-10.0.1.3", "10.9.0.0-10.9.0.0"])
+
     def test_itIsGivenAsPrefixesToo(self) -> None:
         """
         Of IPv6 as well.
