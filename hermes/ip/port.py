@@ -5,7 +5,7 @@ Where packets come in and go out: one side of the switch.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -28,6 +28,7 @@ class Port:
     """
     A device, a tunnel of somebody's, a tunnel to a hop.
 
+    @cvar isHost: whether the kernel of this host is beyond it, which has the node's addresses too.
     @ivar name: for messages, status and capture.
     @ivar listener: the listener that it belongs to, as routes call it; empty for a tunnel to a hop.
     @ivar identity: who is beyond it.
@@ -38,6 +39,8 @@ class Port:
     @ivar ways: where packets go that came in here.
     @ivar taps: each is called with a direction, C{"in"} or C{"out"}, and the frames.
     """
+
+    isHost: ClassVar[bool] = False
 
     def __init__(self, name: str, switch: Any, listener: str = "", identity: Identity = ANONYMOUS) -> None:
         """
@@ -163,6 +166,8 @@ class DevicePort(ChannelPort):
     """
     A TUN device: the kernel of this host is beyond it, and whatever that forwards for.
     """
+
+    isHost = True
 
     def mayCome(self, source: IPAddress) -> bool:
         owner = self.switch.owners.find(source)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 from enum import Enum
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.interfaces import IReactorTime

@@ -159,6 +159,21 @@ class TunnelTests(PlaneCase):
         port.datagramsReceived([udp("192.0.2.7", "10.5.2.2")])
         self.assertEqual((len(kernel.take()), [packet.dst for packet in edge.take()]), (1, ["10.5.2.2"]))
 
+    def test_anAddressThatNobodyHasIsNotBeyondADevice(self) -> None:
+        """
+        Not where the device's prefix is the pool's: its kernel would send it back.
+        """
+        self.plane = self.make(rule(["10.0.0.0/8"], users=["alice"]))
+        _, kernel, _ = self.device(self.plane, addresses=[IPv4Interface("10.0.0.1/24")])
+        alice = self.connected("alice")
+        alice.receiver.addressesRequested([(1, ip_network("0.0.0.0/32"))])
+        own = alice.told[-1][1][0][1].partition("/")[0]
+        alice.receiver.datagramsReceived([udp(own, "10.0.0.200")])
+        self.assertEqual(kernel.take(), [])
+        self.assertEqual([(packet.src, packet[ICMP].code) for packet in alice.take()], [("10.0.0.1", 1)])
+        alice.receiver.datagramsReceived([udp(own, "10.0.0.1"), udp(own, "10.9.9.9")])
+        self.assertEqual([packet.dst for packet in kernel.take()], ["10.0.0.1", "10.9.9.9"])
+
     def test_whereNoAddressIsLeftItIsTold(self) -> None:
         """
         With the unspecified one; and one tunnel does not get all.
@@ -283,6 +298,18 @@ class UplinkTests(PlaneCase):
         port.datagramsReceived([udp("10.0.0.7", "192.0.2.1", ttl=1)])
         self.assertIs(self.plane.switch.owners.find(ip_address("10.0.0.7")), port)
 
+    def test_theDeviceKeepsThemWhileThereIsNoTunnel(self) -> None:
+        """
+        Connections outlive that; and what was to go into the tunnel is not to go past it.
+        """
+        device, _, _ = self.device(self.plane, automatic=True)
+        channel = self.answer("10.0.0.7/32", "::/128")
+        channel.receiver.routesAdvertised([(ip_address("192.0.2.0"), ip_address("192.0.2.255"), 0)])
+        channel.loseChannel()
+        self.assertEqual(([str(each) for each in device.given], len(device.routes)), (["10.0.0.7/32"], 1))
+        again = self.answer("10.0.0.7/32", "::/128")
+        self.assertEqual(again.told, [("request", [(1, "10.0.0.7/32")])])
+
     def test_routesChangeOnceTheNewTunnelIsUp(self) -> None:
         """
         Not a packet goes where there is none; the old one is left a while later.
@@ -351,12 +378,16 @@ class UplinkTests(PlaneCase):
 
     def test_whereThereIsNoTunnelTheSenderIsTold(self) -> None:
         """
-        From the device's address; and the status says why.
+        Its kernel takes nothing from its own address: so it hears of it from there where it has sent to, or, where that
+        would be a lie, from nowhere. The status says why.
         """
         _, kernel, port = self.device(self.plane, addresses=[IPv4Interface("10.0.0.2/24")])
         self.dialed[-1][2].errback(NoRoute("the hop refuses"))
-        port.datagramsReceived([udp("10.0.0.2", "192.0.2.1")])
-        self.assertEqual([(packet.src, packet[ICMP].code) for packet in kernel.take()], [("10.0.0.2", 1)])
+        port.datagramsReceived([udp("10.0.0.2", "192.0.2.1"), udp("10.0.0.2", "192.0.2.1", ttl=1)])
+        self.assertEqual(
+            [(packet.src, packet[ICMP].type, packet[ICMP].code) for packet in kernel.take()],
+            [("192.0.0.8", 11, 0), ("192.0.2.1", 3, 1)],
+        )
         hop = next(each for each in self.plane.status()["ports"] if each["kind"] == "hop")
         self.assertEqual((hop["failure"], hop["up"]), ("the hop refuses", False))
 
