@@ -1,8 +1,8 @@
 """
 The values that pass between the parts of the control plane: the controller, its store, the channel, the agents.
 
-Immutable, and made of nothing but numbers, text, booleans, tuples and mappings of these: cattrs turns each into what JSON
-and Perspective Broker carry, and back.
+Immutable, and made of nothing but numbers, text, booleans, tuples and mappings of these: cattrs turns each into what
+JSON and Perspective Broker carry, and back.
 """
 
 from __future__ import annotations
@@ -98,8 +98,8 @@ class VersionRecord:
     @ivar reasons: why it was aborted.
     @ivar measurements: what of the network's measurements it was compiled with, as the compiler writes it; empty where
         with none. The same document and measurements compile to the same bytes.
-    @ivar digests: L{digestOf} each node's configuration in this version, by the node's name. Whether a node is up to date
-        is judged by it.
+    @ivar digests: L{digestOf} each node's configuration in this version, by the node's name. Whether a node is up to
+        date is judged by it.
     """
 
     number: int
@@ -131,8 +131,8 @@ class NodeState:
     @ivar runs: the version whose configuration it runs, or L{None} where it has none.
     @ivar digest: L{digestOf} what it runs; empty where it runs nothing.
     @ivar trial: whether it runs that on trial: it returns to C{confirmed} by itself unless it is told to stay.
-    @ivar confirmed: its last good version: what it returns to, and what it starts from. It differs from C{runs} on trial
-        only.
+    @ivar confirmed: its last good version: what it returns to, and what it starts from. It differs from C{runs} on
+        trial only.
     @ivar prepared: the version that it has prepared, or L{None}.
     @ivar problem: what is wrong with it, for the operator: why it can't take what is committed, a full disk, a listener
         that is down; or L{None}.

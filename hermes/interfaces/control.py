@@ -27,9 +27,9 @@ class INodeCalls(Interface):
 
     def prepare(version: int, base: int | None, config: bytes, digest: str, decide: float) -> Deferred[Answer]:
         """
-        Build a configuration beside the one that runs, which goes on. A node has one prepared version at most: a new one
-        takes the place of the old. It forgets it when the connection to the controller is lost, when C{rollback} says
-        so, and after C{decide} seconds.
+        Build a configuration beside the one that runs, which goes on. A node has one prepared version at most: a new
+        one takes the place of the old. It forgets it when the connection to the controller is lost, when C{rollback}
+        says so, and after C{decide} seconds.
 
         @param version: its number.
         @param base: the version that the node is believed to have confirmed; one that has another refuses.
