@@ -13,7 +13,15 @@ from hermes.ndn.packet.errors import PacketError
 from hermes.ndn.packet.metainfo import readMetaInfo
 from hermes.ndn.packet.name import componentEnds, openPacket
 from hermes.ndn.packet.tlv import passOver, readHead
-from hermes.ndn.packet.typenumbers import DATA, MAX_PACKET_SIZE, META_INFO, NAME, SIGNATURE_INFO, SIGNATURE_VALUE
+from hermes.ndn.packet.typenumbers import (
+    CONTENT,
+    DATA,
+    MAX_PACKET_SIZE,
+    META_INFO,
+    NAME,
+    SIGNATURE_INFO,
+    SIGNATURE_VALUE,
+)
 from hermes.values import Buffer
 
 
@@ -47,6 +55,21 @@ class DataView:
         if digest is None:
             digest = self._digest = sha256(self.wire).digest()
         return digest
+
+    def content(self) -> memoryview:
+        """
+        The value of its Content, a slice of C{wire}; empty where it has none. It is looked for each time.
+        """
+        wire = self.wire
+        size = len(wire)
+        position = readHead(wire, 0, size)[1]
+        while position < size:
+            kind, start, position = readHead(wire, position, size)
+            if kind == CONTENT:
+                return memoryview(wire)[start:position]
+            if kind == SIGNATURE_INFO:
+                break
+        return memoryview(wire)[size:]
 
     def __repr__(self) -> str:
         return f"<DataView {self.name!r}>"

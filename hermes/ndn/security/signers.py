@@ -8,6 +8,7 @@ import hmac
 from collections.abc import Sequence
 from hashlib import sha256
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
@@ -120,7 +121,7 @@ class HmacSigner(_Signer):
 
 class EcdsaSigner(_Signer):
     """
-    ECDSA over SHA-256, as in RFC 3279 section 2.2.3: DER.
+    ECDSA over SHA-256, as in RFC 3279 section 2.2.3: DER. Deterministic where OpenSSL can (3.2).
     """
 
     signatureType = SIGNATURE_SHA256_WITH_ECDSA
@@ -128,7 +129,11 @@ class EcdsaSigner(_Signer):
     def __init__(self, key: EllipticCurvePrivateKey, locator: Name | bytes | None = None) -> None:
         super().__init__(locator)
         self._key = key
-        self._algorithm = ECDSA(Prehashed(SHA256()))
+        try:
+            # RFC 6979: the same packet is signed in the same way each time, and so has the same digest.
+            self._algorithm = ECDSA(Prehashed(SHA256()), deterministic_signing=True)
+        except UnsupportedAlgorithm:
+            self._algorithm = ECDSA(Prehashed(SHA256()))
 
     def sign(self, parts: Sequence[Buffer]) -> bytes:
         """

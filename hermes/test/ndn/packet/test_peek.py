@@ -226,6 +226,14 @@ class DataViewTests(SynchronousTestCase):
         view = peekData(data(*SIGNATURE))
         self.assertEqual((view.contentType, view.freshness, view.finalBlock), (0, 0, None))
 
+    def test_theContentIsTheFirstOneBeforeTheSignature(self) -> None:
+        for fields, content in (
+            (SIGNATURE, b""),
+            ((b"\x14\x00", b"\x30\x01y", b"\x15\x01x", *SIGNATURE), b"x"),
+            ((b"\x15\x00", *SIGNATURE), b""),
+        ):
+            self.assertEqual(peekData(data(*fields)).content(), content)
+
     def test_anEmptyNameIsAName(self) -> None:
         self.assertEqual(peekData(encodeElement(6, b"\x07\x00" + b"".join(SIGNATURE))).ends, ())
 
@@ -301,3 +309,5 @@ class DataViewTests(SynchronousTestCase):
         self.assertEqual(view.name, whole.name.value)
         self.assertEqual(view.digest(), whole.digest)
         self.assertEqual(MetaInfo(view.contentType, view.freshness, view.finalBlock), whole.metaInfo)
+        self.assertEqual(view.content(), whole.content)
+        self.assertIs(view.content().obj, view.wire)

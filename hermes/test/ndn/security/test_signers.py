@@ -105,6 +105,11 @@ class PublicKeyTests(SynchronousTestCase):
             for value in (b"", b"x", data.signatureValue[:-1], data.signatureValue + b"x", bytes(64), b"\x30" * 72):
                 self.assertFalse(publicKey(kind).verifies(signatureType, (data.signed,), value))
 
+    def test_theSamePacketIsSignedInTheSameWay(self) -> None:
+        for kind in KINDS:
+            signer = signerFor(key(kind), KEY_NAME)
+            self.assertEqual(encodeData(KEY_NAME, b"x", signer), encodeData(KEY_NAME, b"x", signer))
+
     def test_theTypeIsHeeded(self) -> None:
         for kind in KINDS:
             data = decodeData(encodeData(KEY_NAME, b"hello", signerFor(key(kind))))
