@@ -93,7 +93,7 @@ class NDNListener:
         self._options = options
         self._context = context
         dialer = LinkDialer(context.reactor, context.flows, context.network, self._joint, name)
-        self.service = NameService(context.reactor, options, dialer.face)
+        self.service = NameService(context.reactor, options, dialer.face, context.nodeName)
         self._places: list[_Place] = []
         self._factories: list[StreamFaces] = []
 
@@ -252,6 +252,7 @@ class NDNListener:
         else:
             face.remoteURI = f"hermes://{flow.identity}"
         face.localURI = f"{transport}://{flow.target}"
+        face.peer = flow.identity.node
         self.service.add(face)
 
 

@@ -14,6 +14,7 @@ from hermes.config.types import FaceLocator, Name, NDNName, Seconds, Size
 from hermes.ndn.face.link import LEAST_MTU
 from hermes.ndn.face.table import MAX_FACES
 from hermes.ndn.face.udp import IDLE, MAX_PEERS
+from hermes.ndn.management.options import ManagementOptions
 from hermes.ndn.packet.name import Name as PacketName
 
 STORE = Size(64 << 20)
@@ -45,6 +46,7 @@ class FaceOptions:
         Ethernet.
     @ivar reliability: whether packets that get lost on the link are sent again; both ends should.
     @ivar congestionMarks: whether packets are marked while those before them can't be sent.
+    @ivar cost: of the link, for the prefixes of C{announce}.
     """
 
     to: FaceLocator
@@ -53,6 +55,7 @@ class FaceOptions:
     mtu: int | None = field(default=None, validator=optional(ge(LEAST_MTU)))
     reliability: bool = False
     congestionMarks: bool = True
+    cost: int = field(default=1, validator=ge(1))
 
 
 @frozen
@@ -63,11 +66,13 @@ class PrefixOptions:
     @ivar prefix: the names that it is for: this one and all that begin with it.
     @ivar face: the face that it leads to.
     @ivar cost: the way with the lowest is best.
+    @ivar announce: whether neighbours (C{announce}) hear of it, as they do of what programs register.
     """
 
     prefix: NDNName
     face: Name
     cost: int = field(default=0, validator=ge(0))
+    announce: bool = False
 
     def __attrs_post_init__(self) -> None:
         _checkName(self.prefix, "prefix")
@@ -83,6 +88,12 @@ class NDNOptions:
     @ivar faces: faces to others, by name.
     @ivar prefixes: which names lead to which of them.
     @ivar strategies: how next hops are chosen, by prefix: the name of a strategy.
+    @ivar announce: the faces that lead to other nodes like this one, which tell each other of the prefixes that
+        programs register.
+    @ivar neighbours: the nodes that do so through faces of their own making, which routes send here; their names as
+        their certificates have them.
+    @ivar register: the faces that lead to an NFD, or whatever else knows its protocol: prefixes are registered there.
+    @ivar management: who may manage the forwarder.
     @ivar mtu: the largest packet in bytes that is sent in one piece to those who come by UDP.
     @ivar idle: how long after their last packet those who come by UDP have a face.
     @ivar maxPeers: how many of them may have one, at each address.
@@ -97,6 +108,10 @@ class NDNOptions:
     faces: dict[Name, FaceOptions] = field(factory=dict)
     prefixes: tuple[PrefixOptions, ...] = ()
     strategies: dict[NDNName, str] = field(factory=dict)
+    announce: tuple[Name, ...] = ()
+    neighbours: tuple[Name, ...] = ()
+    register: tuple[Name, ...] = ()
+    management: ManagementOptions = field(factory=ManagementOptions)
     mtu: int | None = field(default=None, validator=optional(ge(LEAST_MTU)))
     idle: Seconds = field(default=Seconds(IDLE), validator=_positive)
     maxPeers: int = field(default=MAX_PEERS, validator=ge(1))
@@ -108,6 +123,10 @@ class NDNOptions:
             if prefix.face not in self.faces:
                 suggestion = nearest(prefix.face, self.faces)
                 raise Misfit(f"no face is called {prefix.face!r}", suggestion, below=("prefixes", number, "face"))
+        for key in ("announce", "register"):
+            for number, face in enumerate(getattr(self, key)):
+                if face not in self.faces:
+                    raise Misfit(f"no face is called {face!r}", nearest(face, self.faces), below=(key, number))
         for name in self.strategies:
             _checkName(name, "strategies", name)
 

@@ -4,6 +4,7 @@ A forwarder with its faces and its management, as a configuration says.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +22,8 @@ from hermes.ndn.forwarder.forwarder import Forwarder
 from hermes.ndn.forwarder.strategychoice import DEFAULT
 from hermes.ndn.interfaces import INDNFace, Persistency
 from hermes.ndn.management.management import Management
+from hermes.ndn.management.neighbourhood import Neighbourhood
+from hermes.ndn.management.options import signerOf, trustOf
 from hermes.ndn.management.rib import ORIGIN_STATIC, Route
 from hermes.ndn.options import FaceOptions, NDNOptions
 from hermes.ndn.packet.name import Name
@@ -39,14 +42,16 @@ class NameService:
     @ivar table: its faces.
     @ivar forwarder: the forwarder.
     @ivar management: NFD's management protocol, and the RIB.
+    @ivar neighbourhood: tells other nodes of prefixes, and hears of theirs.
     @ivar faces: the faces of the configuration, by name.
     """
 
     log = Logger()
 
-    def __init__(self, clock: Any, options: NDNOptions, makeFace: MakeFace) -> None:
+    def __init__(self, clock: Any, options: NDNOptions, makeFace: MakeFace, nodeName: str = "node") -> None:
         """
         @param clock: a reactor.
+        @param nodeName: the name of this node.
         @raise HermesError: with a sentence for the operator, where it can't be as the options say.
         """
         self.table = FaceTable(clock, options.maxFaces)
@@ -56,11 +61,17 @@ class NameService:
         self.table.maker = lambda address, persistency, mtu, flags: makeFace(
             address, persistency, mtu, flags, False, str(address)
         )
-        self.management = Management(clock, self.forwarder, self.table)
+        signer = signerOf(options.management)
+        self.management = Management(clock, self.forwarder, self.table, trustOf(options.management, time.time), signer)
+        self.neighbourhood = Neighbourhood(
+            clock, self.management, self.table, nodeName, options, lambda name: self.faces.get(FaceName(name)), signer
+        )
         self.faces: dict[FaceName, INDNFace] = {}
         self._makeFace = makeFace
         self._options = options
         self._strategies: set[bytes] = set()
+        # What of the RIB is of the configuration: others may have static routes there too.
+        self._static: dict[tuple[bytes, int], Name] = {}
         self._started = False
         self.check(options)
 
@@ -75,6 +86,8 @@ class NameService:
                 self._face(name, face)
             except ValueError as error:
                 raise HermesError(f"face {name}: {error}") from None
+        trustOf(options.management, time.time)
+        signerOf(options.management)
         for prefix, strategy in options.strategies.items():
             try:
                 self.forwarder.strategies.make(self.forwarder.strategies.named(strategy))
@@ -87,6 +100,7 @@ class NameService:
         """
         self._started = True
         self.management.start()
+        self.neighbourhood.start()
         self._apply(self._options)
 
     def configure(self, options: NDNOptions) -> None:
@@ -98,18 +112,24 @@ class NameService:
         self.table.maxFaces = options.maxFaces
         if isinstance(self.forwarder.cs, ContentStore) and options.store != before.store:
             self.forwarder.cs.capacity = options.store
+        if options.management != before.management:
+            self.management.trust(trustOf(options.management, time.time))
         for name in [name for name in self.faces if options.faces.get(name) != before.faces.get(name)]:
             self.faces.pop(name).close()
         self._apply(options)
+        self.neighbourhood.configure(options)
 
     def _apply(self, options: NDNOptions) -> None:
         for name, config in options.faces.items():
             face = self.faces.get(name)
             # A persistent one may have ended.
             if face is None or self.table.get(face.id) is not face:
+                # Whoever hears of it may want to know its name.
+                made = self.faces[name] = self._face(name, config)
                 try:
-                    self.faces[name] = self.table.add(self._face(name, config))
+                    self.table.add(made)
                 except Overloaded as error:
+                    del self.faces[name]
                     self.log.error("face {face}: {error}", face=name, error=error)
         self._applyPrefixes(options)
         self._applyStrategies(options)
@@ -127,13 +147,15 @@ class NameService:
             face = self.faces.get(prefix.face)
             if face is not None:
                 name = Name.fromText(prefix.prefix)
-                wanted[name.value, face.id] = name, Route(face.id, ORIGIN_STATIC, prefix.cost, flags=0)
-        for entry in list(rib):
-            for route in list(entry.routes.values()):
-                if route.origin == ORIGIN_STATIC and (entry.name.value, route.faceID) not in wanted:
-                    rib.unregister(entry.name, route.faceID, ORIGIN_STATIC)
+                wanted[name.value, face.id] = (
+                    name,
+                    Route(face.id, ORIGIN_STATIC, prefix.cost, flags=0, announced=prefix.announce),
+                )
+        for key in self._static.keys() - wanted.keys():
+            rib.unregister(self._static[key], key[1], ORIGIN_STATIC)
         for name, route in wanted.values():
             rib.register(name, route)
+        self._static = {key: name for key, (name, _) in wanted.items()}
 
     def _applyStrategies(self, options: NDNOptions) -> None:
         strategies = self.forwarder.strategies
@@ -181,6 +203,7 @@ class NameService:
         if not self._started:
             return
         self._started = False
+        self.neighbourhood.stop()
         self.management.stop()
         self.table.closeAll()
         self.forwarder.stop()

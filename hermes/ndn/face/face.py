@@ -38,6 +38,7 @@ class Face:
     It does nothing before it was started, which a face table does.
 
     @ivar marker: says when to set congestion marks.
+    @ivar peer: the name of the node at its far end, where that was authenticated.
     @ivar ended: whether it was closed.
     """
 
@@ -66,6 +67,7 @@ class Face:
         self.localURI = localURI
         self.counters = FaceCounters()
         self.marker = CongestionMarker()
+        self.peer: str | None = None
         self.up = False
         self.ended = False
         self._wantedMTU = mtu or DEFAULT_MTU

@@ -99,6 +99,13 @@ class Dispatcher:
         self._modules: dict[bytes, Module] = {}
         self._streams: list[NotificationStream] = []
 
+    def trust(self, authorizer: Authorizer, localhop: Authorizer | None) -> None:
+        """
+        Obey others from now on; see L{__init__}.
+        """
+        self._authorizer = authorizer
+        self._localhop = localhop
+
     def add(self, module: Module) -> None:
         """
         Answer for a module too.

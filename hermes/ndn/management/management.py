@@ -86,6 +86,7 @@ class Management:
         self._forwarder = forwarder
         self._faces = faces
         self._localhop = trust.localhop is not None
+        self._started = False
         self._expiry: IDelayedCall | None = None
         self._answers: dict[bytes, Answer] = {}
         self._events = NotificationStream(LOCALHOST + Name.fromText("/faces/events"), clock, signer, self.face.put)
@@ -93,11 +94,10 @@ class Management:
             self.face, DatasetPublisher(clock, signer, now), signer, trust.localhost, trust.localhop, self._isLocal
         )
         self.dispatcher.addStream(self._events)
-        reserved = [LOCALHOST, PREFIX, *([LOCALHOP] if self._localhop else [])]
         for module in (
             FaceModule(faces).module,
             FIBModule(forwarder).module,
-            RIBModule(self.rib, clock, now, faces.get, reserved).module,
+            RIBModule(self.rib, clock, now, faces.get, self._reserved).module,
             StrategyModule(forwarder.strategies).module,
             StatusModule(forwarder, now).module,
         ):
@@ -111,8 +111,8 @@ class Management:
         """
         self._faces.add(self.face, INTERNAL_FACE)
         self._forwarder.setNextHop(LOCALHOST.value, INTERNAL_FACE, 0)
-        if self._localhop:
-            self._forwarder.setNextHop((LOCALHOP + Name.fromText("/rib")).value, INTERNAL_FACE, 0)
+        self._started = True
+        self._setLocalhop(self._localhop)
         self._faces.addObserver(self)
 
     def stop(self) -> None:
@@ -125,6 +125,28 @@ class Management:
         expiry, self._expiry = self._expiry, None
         if expiry is not None:
             expiry.cancel()
+
+    def trust(self, trust: Trust) -> None:
+        """
+        Obey others from now on.
+        """
+        self.dispatcher.trust(trust.localhost, trust.localhop)
+        self._setLocalhop(trust.localhop is not None)
+
+    def _setLocalhop(self, localhop: bool) -> None:
+        """
+        Whether neighbours may give commands.
+        """
+        self._localhop = localhop
+        if self._started:
+            name = LOCALHOP + Name.fromText("/rib")
+            self._forwarder.setNextHop(name.value, INTERNAL_FACE, 0 if localhop else None)
+
+    def _reserved(self) -> list[Name]:
+        """
+        Prefixes that nobody registers.
+        """
+        return [LOCALHOST, PREFIX, LOCALHOP] if self._localhop else [LOCALHOST, PREFIX]
 
     # Faces
 

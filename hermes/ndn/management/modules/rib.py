@@ -48,7 +48,7 @@ class RIBModule:
         clock: IReactorTime,
         now: Callable[[], float],
         face: Callable[[int], INDNFace | None],
-        reserved: Sequence[Name] = (),
+        reserved: Callable[[], Sequence[Name]] = tuple,
     ) -> None:
         """
         @param now: seconds since 1970.
@@ -59,7 +59,7 @@ class RIBModule:
         self._clock = clock
         self._now = now
         self._face = face
-        self._reserved = tuple(reserved)
+        self._reserved = reserved
         self.module = Module(
             "rib",
             {
@@ -86,7 +86,7 @@ class RIBModule:
     def _add(self, name: Name, route: Route, parameters: ControlParameters, origin: Origin) -> ControlResponse:
         if len(name) > MAX_PREFIX:
             return ControlResponse.of(TOO_LONG, f"Route prefix cannot exceed {MAX_PREFIX} components", parameters)
-        if any(each.isPrefixOf(name) for each in self._reserved):
+        if any(each.isPrefixOf(name) for each in self._reserved()):
             return ControlResponse.of(FORBIDDEN, "The prefix is the forwarder's own", parameters)
         if origin.localhop:
             if route.faceID != origin.faceID:
