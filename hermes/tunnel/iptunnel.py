@@ -125,7 +125,7 @@ class IPTunnel(ExchangeChannel):
         """
         @param identity: who is at the other end of the connection, as it was authenticated.
         """
-        super().__init__(clock, FrameReader(_WANTED, checkOffload), options.maxQueued, options.maxAge)
+        super().__init__(clock, FrameReader(_WANTED, checkOffload, options.offload), options.maxQueued, options.maxAge)
         self.identity = identity
         self._options = options
         self.mtu = min(options.mtu, options.assumedMTU)

@@ -75,16 +75,19 @@ class FrameReader(CapsuleReader):
     @ivar unfit: how many frames were dropped because they are none, or because of what their header says.
     """
 
-    def __init__(self, wanted: Collection[int], check: Callable[[Buffer], None]) -> None:
+    def __init__(self, wanted: Collection[int], check: Callable[[Buffer], None], takesFrames: bool = True) -> None:
         """
         @param wanted: the types of capsules for C{capsules}.
         @param check: raises L{MalformedError} where the header of a frame does not fit its packet. Not called where
             the header says that nothing is to be done.
+        @param takesFrames: whether context ID 2 is known; else it is one of those that are not.
         """
         super().__init__(8 + MAX_FRAME, lambda capsuleType, value: None, wanted, maxPayloadSize=None)
         self.capsules: list[tuple[int, int, bytes]] = []
         self.unfit = 0
         self._checkFrame = check
+        # The bits that the context IDs that are known don't have.
+        self._otherBits = ~FRAMES if takesFrames else ~PACKETS
 
     def receive(self, buffer: Buffer) -> list[Buffer]:
         """
@@ -106,6 +109,7 @@ class FrameReader(CapsuleReader):
         end = len(view)
         stride, streak, streakNeeded = self._stride, self._streak, self._streakNeeded
         window = _FIRST_WINDOW
+        otherBits = self._otherBits
         # The context of the frames from C{begun} on, which are still to be looked at as a whole.
         current, begun = PACKETS, len(frames)
         while position < end:
@@ -124,7 +128,7 @@ class FrameReader(CapsuleReader):
                         length = 0
                 following = start + length
                 context = view[start]
-                other = view[position] or length < 2 or following > end or length > MAX_PACKET or context & ~FRAMES
+                other = view[position] or length < 2 or following > end or length > MAX_PACKET or context & otherBits
             except IndexError:
                 other = True
             if other:
@@ -208,7 +212,7 @@ class FrameReader(CapsuleReader):
             raise MalformedError("a datagram has no context ID")
         context, start = decoded
         begun = len(payloads)
-        if context not in (PACKETS, FRAMES):
+        if context & self._otherBits:
             self.unknownContexts += 1
         elif start == len(value):
             self.unfit += 1

@@ -296,6 +296,14 @@ class ReadTests(SynchronousTestCase):
         self.assertEqual(reader.receive(data), [])
         self.assertEqual(reader.unknownContexts, 6)
 
+    def test_framesAreForWhoHasSaidThatItTakesThem(self) -> None:
+        reader = FrameReader({ROUTES}, check, takesFrames=False)
+        data = (
+            joined(encodePackets([b"a"])) + joined(encodeFrames([PARTIAL + b"b"] * 30)) + joined(encodePackets([b"c"]))
+        )
+        self.assertEqual(copied(reader.receive(data)), [PLAIN + b"a", PLAIN + b"c"])
+        self.assertEqual(reader.unknownContexts, 30)
+
     def test_aWantedCapsuleThatIsTooLongIsAnError(self) -> None:
         self.assertRaises(MalformedError, makeReader().receive, encodeVarint(ROUTES) + encodeVarint(100_000))
 
