@@ -93,6 +93,8 @@ class Link:
     @ivar kind: C{"tun"}, for one; C{""} for hardware.
     @ivar alias: what somebody has written on it.
     @ivar queue: how many packets wait for it at most.
+    @ivar promotes: whether, of several IPv4 addresses of a prefix, the others stay when the first is removed. Where not,
+        its routes go with them, and it can't be helped by adding before removing.
     """
 
     index: int
@@ -103,6 +105,7 @@ class Link:
     kind: str = "tun"
     alias: str = ""
     queue: int = 500
+    promotes: bool = False
 
 
 @frozen
@@ -142,7 +145,6 @@ class PolicyRule:
 
     @ivar family: 4 or 6.
     @ivar priority: its place: lower ones come first.
-    @ivar to: packets to where it takes; L{None}: all.
     @ivar mark: packets of which mark it takes, see C{SO_MARK} in socket(7); L{None}: all.
     @ivar table: the table to look into, or 0.
     @ivar suppress: what is found there counts only where its prefix is longer than this; L{None}: always.
@@ -151,7 +153,6 @@ class PolicyRule:
 
     family: int
     priority: int
-    to: IPv4Network | IPv6Network | None = None
     mark: int | None = None
     table: int = 0
     suppress: int | None = None
@@ -163,7 +164,7 @@ class SetLink:
     """
     Change a device; L{None} leaves something as it is.
 
-    @ivar up, mtu, queue, alias: see L{Link}.
+    @ivar up, mtu, queue, alias, promotes: see L{Link}.
     """
 
     device: str
@@ -171,6 +172,7 @@ class SetLink:
     up: bool | None = None
     queue: int | None = None
     alias: str | None = None
+    promotes: bool | None = None
 
 
 LinkItem: TypeAlias = "LinkAddress | LinkRoute | PolicyRule"

@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from hermes.interfaces.kernel import Change, ILinkWatcher, INetlink, Link, LinkState, Remove
+from hermes.interfaces.kernel import Change, ILinkWatcher, INetlink, Link, LinkAddress, LinkState, Remove
 from hermes.net.kernelerrors import KernelError
 from hermes.net.kernelroutes import ALIAS, DesiredDevice, difference
 
@@ -23,8 +23,7 @@ _log = Logger()
 
 ROUNDS = 5
 """
-How often to look whether all is as desired. Some changes bring others with them: with the first of several IPv4
-addresses of a prefix, the kernel removes the others.
+How often to look whether all is as desired where a change brings others with it.
 """
 
 
@@ -91,17 +90,18 @@ class DeviceSetup:
         self._again = False
         changes: list[Change] = []
         for _ in range(ROUNDS):
-            desired = self._desired
             state = await self._netlink.state(self.device)
+            desired = self._desired
             self._index = 0 if state.link is None else state.link.index
             self._down = False
             if desired is not None and state.link is None:
                 raise KernelError(f"there is no device {self.device}", ENODEV)
             changes = difference(self.device, state, desired)
-            if not changes and desired is self._desired:
+            if changes:
+                await self._netlink.change(changes)
+            if desired is self._desired and not any(map(_hasConsequences, changes)):
                 self._warn(state)
                 return
-            await self._netlink.change(changes)
         raise KernelError(f"{self.device} does not stay as it was set up; last, it needed {changes}")
 
     def _warn(self, state: LinkState) -> None:
@@ -147,6 +147,14 @@ class DeviceSetup:
         elif error.number != ENODEV:
             # Without the device there is nothing to do: its next one is told.
             self.log.error("{device} is not as desired: {error}", device=self.device, error=error)
+
+
+def _hasConsequences(change: Change) -> bool:
+    """
+    Whether the kernel changes more than it was asked for: with the first of several IPv4 addresses of a prefix, it
+    removes the others.
+    """
+    return isinstance(change, Remove) and isinstance(change.item, LinkAddress)
 
 
 def repair(netlink: INetlink, name: str, keep: bool = False) -> Deferred[list[Change]]:

@@ -2,23 +2,24 @@
 What a device is to have, and the difference from what it has.
 
 A route is in the main table, as anybody would add it, unless some sockets are to stay outside the device: those of
-the proxies, whose packets are what goes through it. Then routes are in a table of their own, and rules say who looks
-there. For each family they are, with the numbers of the default::
+the proxies, whose packets are what goes through it. Then routes are in tables of their own, one for each length of a
+prefix, and rules say who looks there. With routes to 10.0.0.0/8 and 0.0.0.0/0, and the numbers of the default, they
+are::
 
     18432: from all fwmark 0x4845 goto 18691
-    18481: from all to 10.0.0.0/8 lookup main suppress_prefixlength 8
-    18482: from all to 10.0.0.0/8 lookup 18501
+    18481: from all lookup main suppress_prefixlength 8
+    18482: from all lookup 4736264
     18497: from all lookup main suppress_prefixlength 0
     18498: from all lookup 18501
     18691: from all nop
 
-Marked sockets pass all of it by. For everybody else the longest prefix counts, in both tables together: what the main
-table has that is longer than a route of ours is nearer, and goes on.
+Marked sockets pass all of it by. For everybody else the longest prefix counts, in all tables together: what the main
+table has that is longer than a route of ours comes before it. However many routes there are, the rules are few.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import (
     IPv4Address,
     IPv4Interface,
@@ -55,7 +56,7 @@ How many priorities the rules of one device may take; they begin at a multiple o
 
 LAST_RULE = 259
 """
-How far behind the first one the last rule is: there are two for each length that a prefix can have.
+How far behind the first one the last rule is: there are two for each length that a prefix can have, 0 to 128.
 """
 
 IPAddress: TypeAlias = "IPv4Address | IPv6Address"
@@ -69,7 +70,7 @@ def _checkPriority(instance: object, attribute: Any, priority: int) -> None:
 
 
 def _checkTable(instance: object, attribute: Any, table: int) -> None:
-    if not 0 < table < 1 << 32 or 253 <= table <= 255:
+    if not 0 < table < 1 << 24 or 253 <= table <= 255:
         raise ValueError(f"{table} is no routing table of ours")
 
 
@@ -84,13 +85,20 @@ class Outside:
     Which sockets stay outside a device, and what that takes. No two devices of a machine share a table or a priority.
 
     @ivar mark: of these sockets (C{SO_MARK}), see L{hermes.net.network.Network}.
-    @ivar table: the routing table for everybody else.
+    @ivar table: the routing table for everybody else's packets to everywhere. Those to prefixes of other lengths are in
+        256 times this plus their length.
     @ivar priority: of the first of the rules: a multiple of L{BLOCK}.
     """
 
     mark: int = field(default=0x4845, validator=_checkMark)
     table: int = field(default=0x4845, validator=_checkTable)
     priority: int = field(default=0x4800, validator=_checkPriority)
+
+    def tableOf(self, network: IPNetwork) -> int:
+        """
+        The routing table that a route is in.
+        """
+        return self.table << 8 | network.prefixlen if network.prefixlen else self.table
 
 
 @frozen
@@ -134,8 +142,11 @@ class DesiredDevice:
         """
         Its routes.
         """
-        table = MAIN_TABLE if self.outside is None else self.outside.table
-        return frozenset(LinkRoute(device, network, table) for network in self.routes)
+        outside = self.outside
+        return frozenset(
+            LinkRoute(device, network, MAIN_TABLE if outside is None else outside.tableOf(network))
+            for network in self.routes
+        )
 
     def rules(self) -> frozenset[PolicyRule]:
         """
@@ -146,17 +157,14 @@ class DesiredDevice:
         return frozenset(_rules(self.routes, self.outside))
 
 
-def _rules(networks: Iterable[IPNetwork], outside: Outside) -> Iterable[PolicyRule]:
+def _rules(networks: Sequence[IPNetwork], outside: Outside) -> Iterable[PolicyRule]:
     first, last = outside.priority, outside.priority + LAST_RULE
-    families = set()
     for network in networks:
-        families.add(network.version)
-        # The longest first. Those of one length have nothing in common.
+        # The longest first. The two of one length are the same for all its prefixes.
         place = first + 1 + 2 * (network.max_prefixlen - network.prefixlen)
-        to = network if network.prefixlen else None
-        yield PolicyRule(network.version, place, to, table=MAIN_TABLE, suppress=network.prefixlen)
-        yield PolicyRule(network.version, place + 1, to, table=outside.table)
-    for family in families:
+        yield PolicyRule(network.version, place, table=MAIN_TABLE, suppress=network.prefixlen)
+        yield PolicyRule(network.version, place + 1, table=outside.tableOf(network))
+    for family in {network.version for network in networks}:
         yield PolicyRule(family, first, mark=outside.mark, goto=last)
         yield PolicyRule(family, last)
 
@@ -209,7 +217,7 @@ def _linkChanges(device: str, state: LinkState, desired: DesiredDevice) -> list[
     queue = desired.queue if desired.queue != link.queue else None
     up = None if link.up else True
     alias = None if link.alias else ALIAS
-    change = SetLink(device, mtu, up, queue, alias)
+    change = SetLink(device, mtu, up, queue, alias, None if link.promotes else True)
     return [] if change == SetLink(device) else [change]
 
 

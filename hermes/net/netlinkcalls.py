@@ -27,6 +27,7 @@ from hermes.interfaces.kernel import (
     SetLink,
 )
 from hermes.net.kernelerrors import KernelError, MissingCapability
+from hermes.net.promotion import setPromotion
 
 PROTOCOL = 0x48
 """
@@ -147,16 +148,22 @@ def makeChanges(changes: Sequence[Change]) -> None:
     """
     from pyroute2.netlink.exceptions import NetlinkError
 
+    indexes: dict[str, int] = {}
     with _netlink() as route:
         for change in changes:
             try:
-                _change(route, change)
+                _change(route, change, indexes)
             except NetlinkError as error:
                 if not (isinstance(change, Remove) and error.code in ABSENT):
                     raise _refused(change, error.code, str(error.args[-1])) from error
+            except OSError as error:
+                raise _refused(change, error.errno or 0, error.strerror or str(error)) from error
 
 
-def _change(route: Any, change: Change) -> None:
+def _change(route: Any, change: Change, indexes: dict[str, int]) -> None:
+    """
+    @param indexes: those of devices, as far as they were asked for.
+    """
     if isinstance(change, SetLink):
         wanted: dict[str, Any] = {
             "mtu": change.mtu,
@@ -165,27 +172,33 @@ def _change(route: Any, change: Change) -> None:
             "state": None if change.up is None else "up" if change.up else "down",
         }
         wanted = {key: value for key, value in wanted.items() if value is not None}
-        route.link("set", index=_index(route, change.device), **wanted)
+        index = _index(route, change.device, indexes)
+        if wanted:
+            route.link("set", index=index, **wanted)
+        if change.promotes is not None:
+            setPromotion(index, change.promotes)
         return
     command = "add" if isinstance(change, Add) else "del"
     item = change.item
     if isinstance(item, Link):
         route.link("del", index=item.index)
     elif isinstance(item, LinkAddress):
-        route.addr(command, index=_index(route, item.device), **_addressFields(item, command == "add"))
+        route.addr(command, index=_index(route, item.device, indexes), **_addressFields(item, command == "add"))
     elif isinstance(item, LinkRoute):
-        route.route(command, oif=_index(route, item.device), **_routeFields(item))
+        route.route(command, oif=_index(route, item.device, indexes), **_routeFields(item))
     else:
         route.rule(command, **_ruleFields(item))
 
 
-def _index(route: Any, device: str) -> int:
+def _index(route: Any, device: str, indexes: dict[str, int]) -> int:
     from pyroute2.netlink.exceptions import NetlinkError
 
-    found = route.link_lookup(ifname=device)
-    if not found:
-        raise NetlinkError(ENODEV)
-    return int(found[0])
+    if device not in indexes:
+        found = route.link_lookup(ifname=device)
+        if not found:
+            raise NetlinkError(ENODEV)
+        indexes[device] = int(found[0])
+    return indexes[device]
 
 
 def _addressFields(address: LinkAddress, new: bool) -> dict[str, Any]:
@@ -219,8 +232,6 @@ def _ruleFields(rule: PolicyRule) -> dict[str, Any]:
         "FRA_PROTOCOL": PROTOCOL,
         "action": "to_tbl" if rule.table else "goto" if rule.goto else "nop",
     }
-    if rule.to is not None:
-        fields |= {"dst": str(rule.to.network_address), "dst_len": rule.to.prefixlen}
     if rule.mark is not None:
         fields["fwmark"] = rule.mark
     if rule.table:
@@ -243,7 +254,14 @@ def _link(message: Any) -> Link:
         (info.get_attr("IFLA_INFO_KIND") if info is not None else None) or "",
         message.get_attr("IFLA_IFALIAS") or "",
         message.get_attr("IFLA_TXQLEN") or 0,
+        _promotes(message),
     )
+
+
+def _promotes(message: Any) -> bool:
+    families = message.get_attr("IFLA_AF_SPEC")
+    settings = None if families is None else families.get_attr("AF_INET")
+    return settings is not None and bool(settings["promote_secondaries"])
 
 
 def _address(message: Any, link: Link) -> LinkAddress:
@@ -287,12 +305,10 @@ def _route(message: Any, names: dict[int, str]) -> LinkRoute:
 
 
 def _rule(message: Any) -> PolicyRule:
-    destination = message.get_attr("FRA_DST")
     suppress = message.get_attr("FRA_SUPPRESS_PREFIXLEN")
     return PolicyRule(
         4 if message["family"] == AF_INET else 6,
         message.get_attr("FRA_PRIORITY") or 0,
-        None if destination is None else ip_network((destination, message["dst_len"])),
         message.get_attr("FRA_FWMARK"),
         message.get_attr("FRA_TABLE") or 0,
         None if suppress in (None, NO_SUPPRESSION) else suppress,

@@ -154,6 +154,7 @@ class MemoryNetlink:
         device.mtu = device.mtu if change.mtu is None else change.mtu
         device.queueLength = device.queueLength if change.queue is None else change.queue
         device.alias = device.alias if change.alias is None else change.alias
+        device.promotes = device.promotes if change.promotes is None else change.promotes
         device.up = device.up if change.up is None else change.up
         if not device.up:
             self.routes = [route for route in self.routes if route.device != device.name]
@@ -202,7 +203,15 @@ def _place(item: LinkItem) -> object:
 
 def _link(device: MemoryTun) -> Link:
     return Link(
-        device.index, device.name, device.mtu, device.up, bool(device.queues), "tun", device.alias, device.queueLength
+        device.index,
+        device.name,
+        device.mtu,
+        device.up,
+        bool(device.queues),
+        "tun",
+        device.alias,
+        device.queueLength,
+        device.promotes,
     )
 
 

@@ -140,7 +140,7 @@ class MemoryTun:
     @ivar offloads: what it leaves to its reader, C{TUN_F_TSO4} and others.
     @ivar up: whether it was set up.
     @ivar queueLength: how many packets wait for its reader at most. Here, all that a test puts there do.
-    @ivar alias: what somebody has written on it.
+    @ivar alias, promotes: see L{hermes.interfaces.kernel.Link}.
     @ivar full: whether it takes nothing that is written.
     @ivar refusals: what the next writes say, in place of taking a frame: an error, or L{None} for a full queue.
     """
@@ -158,6 +158,7 @@ class MemoryTun:
     up: bool = False
     queueLength: int = 500
     alias: str = ""
+    promotes: bool = False
     full: bool = False
     refusals: deque[OSError | None] = field(factory=deque)
 
