@@ -101,6 +101,10 @@ class RealGeneration(Generation):
     credentials: ServerCredentials | None
     watching: Watching
 
+    def checkFiles(self) -> None:
+        for upstream in self.made.values():
+            upstream.checkFiles()
+
 
 class Assembly:
     """

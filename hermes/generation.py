@@ -117,6 +117,13 @@ class Generation:
     assistants: Mapping[str, IAssistant]
     packets: PacketConfig
 
+    def checkFiles(self) -> None:
+        """
+        Whether what L{Assembly.commit} reads once more can be read as it is now. Nothing changes.
+
+        @raise HermesError: where it can't.
+        """
+
 
 class Assembly(Protocol):
     """

@@ -7,20 +7,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
-from weakref import WeakSet
 
-from attrs import frozen
-from twisted.internet.defer import Deferred, DeferredLock, gatherResults
+from twisted.internet.defer import Deferred, DeferredLock, gatherResults, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
-from hermes.bound import Bound, places
+from hermes.bound import Bound, BoundListeners, NodeError
 from hermes.config import AdminConfig, ListenerConfig, NodeConfig
 from hermes.errors import HermesError
 from hermes.generation import Assembly, CurrentUsers, ListenerContext
 from hermes.interfaces import IAssistant, IDialer, IHop, IListener
+from hermes.prepared import Change, Prepared, Reloaded
+
+__all__ = ["ADMIN", "Node", "NodeError", "Prepared", "Reloaded", "refuseFixed"]
 
 ADMIN = "(admin)"
 """
@@ -40,29 +40,10 @@ Seconds that kept connections to others have to close at the very end.
 _LOOK_AGAIN = 0.02
 
 
-class NodeError(HermesError):
-    """
-    A node could not be started, or could not take a new configuration. The text is for the operator.
-    """
-
-
-@frozen
-class Reloaded:
-    """
-    What a reload did: names of listeners.
-
-    @ivar changed: those that took other options while they ran.
-    """
-
-    kept: tuple[str, ...]
-    started: tuple[str, ...]
-    stopped: tuple[str, ...]
-    changed: tuple[str, ...] = ()
-
-
 class Node:
     """
-    A node. L{start} it once; then L{reload} as often as its configuration changes; then L{drain} or L{stop} it once.
+    A node. L{start} it once; then L{reload}, or L{prepare}, as often as its configuration changes; then L{drain} or
+    L{stop} it once.
 
     @ivar config: the configuration that it runs.
     @ivar flows: what its listeners hand their flows to.
@@ -85,11 +66,9 @@ class Node:
         self.packets = assembly.packets(self._generation, self.flows)
         self._users = CurrentUsers(self._generation.users)
         self.requests = assembly.requests(self._generation, self._users)
-        self._bound: dict[str, Bound] = {}
-        # Removed by a reload: they go on until their connections have ended, and nobody tells when that is.
-        self._retired: WeakSet[Any] = WeakSet()
+        self._bound = BoundListeners(self._listeners, self.flows.ends)
         self._changing = DeferredLock()
-        self._stopped: list[Bound] = []
+        self._prepared: set[Prepared] = set()
         self.draining = False
 
     @property
@@ -104,7 +83,7 @@ class Node:
         """
         The listeners that accept, by name.
         """
-        return {name: bound.listener for name, bound in self._bound.items()}
+        return {name: bound.listener for name, bound in self._bound.bound.items()}
 
     @property
     def upstreams(self) -> Mapping[str, IDialer | IHop]:
@@ -125,7 +104,7 @@ class Node:
         Where each listener is bound, as a Twisted L{IAddress}, by name. One that accepts nothing more has none.
         """
         addresses = {}
-        for name, bound in self._bound.items():
+        for name, bound in self._bound.bound.items():
             with suppress(HermesError):
                 addresses[name] = bound.listener.getHost()
         return addresses
@@ -137,7 +116,7 @@ class Node:
         return self._changing.run(lambda: Deferred.fromCoroutine(self._start()))
 
     async def _start(self) -> None:
-        await self._bind(self._listeners(_everything(self.config)))
+        await self._bound.bind(self._listeners(_everything(self.config)))
         self.packets.start()
 
     def _listeners(self, configs: Mapping[str, ListenerConfig]) -> dict[str, Bound]:
@@ -158,25 +137,6 @@ class Node:
             return self._assembly.admin(config.options, self)
         return self._assembly.listener(name, config, context)
 
-    async def _bind(self, listeners: Mapping[str, Bound]) -> None:
-        """
-        Start all or none.
-        """
-        started: list[Bound] = []
-        for name, bound in listeners.items():
-            try:
-                await bound.listener.start()
-            except Exception as error:
-                for each in started:
-                    await each.listener.stop()
-                raise NodeError(f"listener {name}: {error}") from error
-            started.append(bound)
-        self._bound.update(listeners)
-        for name, bound in listeners.items():
-            if IDialer.providedBy(bound.listener):
-                # Routes can name it in C{to}.
-                self.flows.ends[name] = bound.listener
-
     def reload(self, config: NodeConfig) -> Deferred[Reloaded]:
         """
         Take a new configuration. Flows that are open go on; new ones are opened with the new one. Listeners whose
@@ -188,40 +148,88 @@ class Node:
         return self._changing.run(lambda: Deferred.fromCoroutine(self._reload(config)))
 
     async def _reload(self, config: NodeConfig) -> Reloaded:
+        return await self._commit(self._prepare(config))
+
+    def prepare(self, config: NodeConfig) -> Deferred[Prepared]:
+        """
+        Build a configuration beside the one that runs: everything that can fail is done now, and nothing that runs
+        changes. What L{reload} does is this, and L{Prepared.commit}.
+
+        Errback with L{HermesError} where it can't be had.
+        """
+        return self._changing.run(self._prepare, config)
+
+    def _prepare(self, config: NodeConfig) -> Prepared:
         if self.draining:
             raise NodeError("the node is shutting down")
         before = self._generation
         refuseFixed(before.config, config)
         after = self._assembly.generation(config, before)
-        wanted = _everything(config)
-        staying = {name: bound for name, bound in self._bound.items() if wanted.get(name) == bound.config}
         try:
-            for bound in staying.values():
-                bound.call("checkFiles")
-            changed = {name: bound for name, bound in self._bound.items() if bound.takes(wanted.get(name))}
-            fresh = {name: each for name, each in wanted.items() if name not in staying and name not in changed}
-            leaving = {name: bound for name, bound in self._bound.items() if name in fresh or name not in wanted}
-            await self._replace(leaving, fresh)
+            change = Change.between(self._bound.bound, _everything(config), self._listeners)
+            release = change.reserve()
         except BaseException:
             self._assembly.discard(after, before)
             raise
+        prepared = Prepared(self, before, after, change, release)
+        self._prepared.add(prepared)
+        return prepared
+
+    def discard(self, prepared: Prepared) -> Deferred[None]:
+        """
+        See L{Prepared.discard}.
+        """
+        if prepared.spent:
+            return succeed(None)
+        self._spend(prepared)
+        return self._assembly.discard(prepared.after, prepared.before)
+
+    def _spend(self, prepared: Prepared) -> None:
+        prepared.spent = True
+        prepared.release()
+        self._prepared.discard(prepared)
+
+    def commit(self, prepared: Prepared) -> Deferred[Reloaded]:
+        """
+        See L{Prepared.commit}.
+        """
+        return self._changing.run(lambda: Deferred.fromCoroutine(self._commit(prepared)))
+
+    async def _commit(self, prepared: Prepared) -> Reloaded:
+        before, after, change = prepared.before, prepared.after, prepared.change
+        if prepared.spent:
+            raise NodeError("this configuration was taken or forgotten before")
+        try:
+            if self.draining:
+                raise NodeError("the node is shutting down")
+            if self._generation is not before:
+                raise NodeError("the node has taken another configuration since this one was prepared")
+            # Once more: files may have changed since.
+            after.checkFiles()
+            for bound in change.staying.values():
+                bound.call("checkFiles")
+            await self._bound.replace(change.leaving, change.arriving)
+        except BaseException:
+            self.discard(prepared)
+            raise
+        self._spend(prepared)
         self._generation = after
         self._assembly.commit(after)
-        for bound in staying.values():
+        for bound in change.staying.values():
             bound.call("readFiles")
         self._users.users = after.users
         self.flows.swap(after.router, after.upstreams)
         self.packets.swap(after.packets)
-        for name, bound in changed.items():
-            self._reconfigure(bound, wanted[name])
-        for bound in (staying | changed).values():
+        for bound, config in change.changed.values():
+            self._reconfigure(bound, config)
+        for bound in [*change.staying.values(), *(bound for bound, _ in change.changed.values())]:
             bound.call("routesChanged")
         self.requests.swap(self._assembly.plans(after)).addCallback(lambda _: self._assembly.retire(before, after))
         return Reloaded(
-            kept=tuple(name for name in self._bound if name not in fresh and name not in changed),
-            started=tuple(fresh),
-            stopped=tuple(leaving),
-            changed=tuple(changed),
+            kept=tuple(change.staying),
+            started=tuple(change.arriving),
+            stopped=tuple(change.leaving),
+            changed=tuple(change.changed),
         )
 
     def _reconfigure(self, bound: Bound, config: ListenerConfig) -> None:
@@ -233,55 +241,6 @@ class Node:
         except Exception:
             # The others have changed already: there is no way back.
             self.log.failure("{listener} failed to take its new options", listener=bound.listener.name)
-
-    async def _replace(self, leaving: Mapping[str, Bound], fresh: Mapping[str, ListenerConfig]) -> None:
-        """
-        Start listeners and stop others, or leave all as it was. What can be bound beside the old is bound first; an
-        address that is handed on is closed and bound again, and nobody can connect to it in between.
-        """
-        try:
-            arriving = self._listeners(fresh)
-        except Exception as error:
-            raise NodeError(str(error)) from error
-        taken = {place for bound in leaving.values() for place in places(bound.config)}
-        early = {name: bound for name, bound in arriving.items() if taken.isdisjoint(places(bound.config))}
-        late = {name: bound for name, bound in arriving.items() if name not in early}
-        freed = {place for bound in late.values() for place in places(bound.config)}
-        moved = {name: bound for name, bound in leaving.items() if not freed.isdisjoint(places(bound.config))}
-        wasBound = dict(self._bound)
-        await self._bind(early)
-        try:
-            for bound in moved.values():
-                await bound.listener.stop()
-            await self._bind(late)
-        except Exception as error:
-            for bound in early.values():
-                await bound.listener.stop()
-            self._bound = wasBound
-            await self._restore(moved, error)
-            raise
-        for name, bound in leaving.items():
-            if name not in arriving:
-                del self._bound[name]
-                self.flows.ends.pop(name, None)
-            if name not in moved:
-                await bound.listener.stop()
-            # Its connections open nothing more, and end with their last flow.
-            bound.listener.drain()
-            self._retired.add(bound.listener)
-
-    async def _restore(self, stopped: Mapping[str, Bound], reason: Exception) -> None:
-        """
-        Bind again what was stopped for something that then failed.
-        """
-        for bound in stopped.values():
-            self._retired.add(bound.listener)
-        for name in stopped:
-            del self._bound[name]
-        try:
-            await self._bind(self._listeners({name: bound.config for name, bound in stopped.items()}))
-        except NodeError as error:
-            raise NodeError(f"{reason}; and the old one can't be bound again: {error}") from error
 
     def drain(self, timeout: float) -> Deferred[bool]:
         """
@@ -296,11 +255,11 @@ class Node:
         deadline = self._reactor.seconds() + timeout
         # The admin listener tells of it until the end.
         # So do devices forward: what is on its way to those who go elsewhere arrives.
-        lasting = [name for name, bound in self._bound.items() if getattr(bound.listener, "lasting", False)]
-        await self._changing.run(lambda: self._stopListening(ADMIN, *lasting))
+        lasting = [name for name, bound in self._bound.bound.items() if getattr(bound.listener, "lasting", False)]
+        await self._changing.run(self._bound.stop, ADMIN, *lasting)
         drained = gatherResults([self.flows.drain(), self.requests.drain()])
         self.packets.drain()
-        for listener in self._everyListener():
+        for listener in self._bound.every():
             listener.drain()
         finished = True
         if not drained.called:
@@ -318,10 +277,10 @@ class Node:
             await deferLater(self._reactor, _LOOK_AGAIN)
 
     def _openConnections(self) -> bool:
-        admin = self._bound.get(ADMIN)
+        admin = self._bound.bound.get(ADMIN)
         return any(
             getattr(listener, "connections", ())
-            for listener in self._everyListener()
+            for listener in self._bound.every()
             if admin is None or listener is not admin.listener
         )
 
@@ -333,11 +292,13 @@ class Node:
 
     async def _stop(self) -> None:
         self.draining = True
-        await self._changing.run(self._stopListening)
+        await self._changing.run(self._bound.stop)
+        for prepared in list(self._prepared):
+            self.discard(prepared)
         self.packets.close()
         self.flows.abortAll()
         self.requests.abortAll()
-        for listener in self._everyListener():
+        for listener in self._bound.every():
             listener.abort()
         # The resets go out in the reactor's next turns. Where the process ended before, the kernel would tell the peers
         # of an end in order, and what was cut short would look whole.
@@ -346,17 +307,6 @@ class Node:
             await _within(ended, LINGER, self._reactor)
         # The process may end next: peers whose connections were kept are told of it in order.
         await _within(self._assembly.discard(self._generation, None), PARTING, self._reactor)
-
-    def _stopListening(self, *but: str) -> Deferred[Any]:
-        stopping = [bound for name, bound in self._bound.items() if name not in but and bound not in self._stopped]
-        self._stopped += stopping
-        return gatherResults([bound.listener.stop().addErrback(self._stopFailed) for bound in stopping])
-
-    def _stopFailed(self, failure: Failure) -> None:
-        self.log.failure("a listener could not be stopped", failure)
-
-    def _everyListener(self) -> list[IListener]:
-        return [bound.listener for bound in self._bound.values()] + list(self._retired)
 
 
 def refuseFixed(before: NodeConfig, after: NodeConfig) -> None:

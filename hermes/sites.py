@@ -48,6 +48,16 @@ class SiteListener:
         self._factory = made(site)
         self._port: IListeningPort | None = None
 
+    def reserve(self) -> Callable[[], None]:
+        """
+        See L{IListener}.
+        """
+        try:
+            held: Callable[[], None] = self._network.reserveStreams(self._bind)
+        except Exception as error:
+            raise self._cannotListen(error) from error
+        return held
+
     def start(self) -> Deferred[None]:
         return Deferred.fromCoroutine(self._start())
 
@@ -56,9 +66,12 @@ class SiteListener:
         try:
             self._port = await endpoint.listen(self._factory)
         except Exception as error:
-            inner = getattr(error, "socketError", None) or error
-            reason = getattr(inner, "strerror", None) or inner
-            raise NodeError(f"can't listen on {self._bind}: {reason}") from error
+            raise self._cannotListen(error) from error
+
+    def _cannotListen(self, error: Exception) -> NodeError:
+        inner = getattr(error, "socketError", None) or error
+        reason = getattr(inner, "strerror", None) or inner
+        return NodeError(f"can't listen on {self._bind}: {reason}")
 
     def stop(self) -> Deferred[None]:
         port, self._port = self._port, None

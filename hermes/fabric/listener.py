@@ -172,6 +172,16 @@ class StreamListener:
         listening = maybeDeferred(self._listen, credentials)
         return listening.addCallbacks(self._listening, self._notListening)
 
+    def reserve(self) -> Callable[[], None]:
+        """
+        See L{IListener}.
+        """
+        try:
+            held: Callable[[], None] = self.context.network.reserveStreams(self.bind)
+        except Exception as error:
+            raise cannotListen(self.bind, error) from error
+        return held
+
     def credentials(self) -> IServerCredentials | None:
         """
         For TLS: the node's certificate, or L{None} where it has none.

@@ -5,7 +5,7 @@ The C{udp} listener: every source that sends to it has a flow to one target.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from attrs import field, frozen
@@ -282,6 +282,16 @@ class UDPListener:
         return len(self._channels)
 
     # The listener
+
+    def reserve(self) -> Callable[[], None]:
+        """
+        See L{hermes.interfaces.IListener}.
+        """
+        try:
+            held: Callable[[], None] = self._context.network.reserveDatagrams(self._bind)
+        except OSError as error:
+            raise cannotListen(self._bind, error) from error
+        return held
 
     def start(self) -> Deferred[None]:
         return Deferred.fromCoroutine(self._start())

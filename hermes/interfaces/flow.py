@@ -134,6 +134,9 @@ class IListener(Interface):
         Nothing changes yet; L{hermes.errors.HermesError} refuses the reload. Where it says C{True}, it stays and gets
         C{reconfigure(options)}, which must not fail, once the new routes hold. Where it says C{False}, or has no such
         method, it is stopped and a new one is made.
+      - C{reserve()}, where it is new: take hold of its place, a port for instance, for as long as it takes until
+        C{start}; nobody is served. The result gives it back, and does nothing once C{start} was called. It fails as
+        C{start} would.
       - C{routesChanged()}, where it stays, after these: new flows are opened with other routes from now on.
     """
 

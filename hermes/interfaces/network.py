@@ -4,6 +4,8 @@ The kernel as an interface.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProtocol, IStreamClientEndpoint, IStreamServerEndpoint
 from zope.interface import Interface
@@ -40,6 +42,20 @@ class INetwork(Interface):
         Eyeballs v2, RFC 8305) and every address is allowed. Connecting errbacks with L{hermes.errors.FlowError}.
 
         @param tls: L{hermes.net.certificates.ClientCredentials}.
+        """
+
+    def reserveStreams(bind: str) -> Callable[[], None]:
+        """
+        Take hold of what the next L{streamServer} of the same C{bind} listens on. Nobody can connect to it yet. The
+        result gives it back; it does nothing once somebody listens there. Nothing is held where the kernel chooses the
+        port, or C{bind} is held already.
+
+        @raise OSError: where it can't be bound.
+        """
+
+    def reserveDatagrams(bind: str) -> Callable[[], None]:
+        """
+        The same for L{datagramSocket}. What was sent to it before is never delivered.
         """
 
     def connectStream(target: Target, protocol: IProtocol, allowSpecial: bool = False) -> Deferred[IProtocol]:

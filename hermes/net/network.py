@@ -4,7 +4,7 @@ The kernel's sockets, as the rest of Hermes asks for them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from socket import AF_INET, SOCK_DGRAM, socket
 from typing import Any
 
@@ -19,7 +19,16 @@ from hermes.net.failures import flowError
 from hermes.net.kernelerrors import MissingCapability
 from hermes.net.multicast import joinGroup
 from hermes.net.resolution import resolve
-from hermes.net.sockets import Bound, adopt, bindDatagrams, bindStreams, openDatagrams, parsePlace, setMark
+from hermes.net.sockets import (
+    Bound,
+    adopt,
+    bindDatagrams,
+    bindStreams,
+    discardReceived,
+    openDatagrams,
+    parsePlace,
+    setMark,
+)
 from hermes.net.transport import StreamTransport
 from hermes.net.udp import UDPChannel, UDPSocket
 from hermes.values import Address, Target
@@ -48,6 +57,7 @@ class Network:
     mode: int | None = None
     inherited: Mapping[tuple[str, str], int] = field(factory=dict)
     mark: int | None = None
+    _reserved: dict[tuple[str, str], Bound] = field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
         """
@@ -98,6 +108,26 @@ class Network:
     def datagramSocket(self, bind: str) -> IDatagramSocket:
         return UDPSocket(self._bound(DATAGRAM, bind), self.reactor)
 
+    def reserveStreams(self, bind: str) -> Callable[[], None]:
+        return self._reserve(STREAM, bind)
+
+    def reserveDatagrams(self, bind: str) -> Callable[[], None]:
+        return self._reserve(DATAGRAM, bind)
+
+    def _reserve(self, kind: str, bind: str) -> Callable[[], None]:
+        key = (kind, bind)
+        place = parsePlace(bind)
+        if key in self.inherited or key in self._reserved or (isinstance(place, Target) and not place.port):
+            return lambda: None
+        bound = self._reserved[key] = self._bind(kind, bind)
+
+        def giveBack() -> None:
+            if self._reserved.get(key) is bound:
+                del self._reserved[key]
+                bound.close()
+
+        return giveBack
+
     def multicastSocket(self, group: Address, interface: str) -> IDatagramSocket:
         return UDPSocket(joinGroup(group, interface), self.reactor)
 
@@ -105,4 +135,12 @@ class Network:
         descriptor = self.inherited.get((kind, bind))
         if descriptor is not None:
             return adopt(descriptor, self.mark)
+        reserved = self._reserved.pop((kind, bind), None)
+        if reserved is None:
+            return self._bind(kind, bind)
+        if kind == DATAGRAM:
+            discardReceived(reserved.socket)
+        return reserved
+
+    def _bind(self, kind: str, bind: str) -> Bound:
         return (bindStreams if kind == STREAM else bindDatagrams)(bind, self.reusePort, self.mode, self.mark)

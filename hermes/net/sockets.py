@@ -14,6 +14,7 @@ from socket import (
     AI_PASSIVE,
     IPPROTO_IP,
     IPPROTO_IPV6,
+    MSG_DONTWAIT,
     SO_MARK,
     SO_REUSEADDR,
     SO_REUSEPORT,
@@ -37,6 +38,8 @@ PMTUDISC_PROBE = 3
 """
 Never fragment, and let nobody's ICMP message say how large a packet may be.
 """
+
+MAX_DISCARDED = 100_000
 
 
 @frozen
@@ -207,6 +210,20 @@ def _isStale(path: str, kind: int) -> bool:
     with socket(AF_UNIX, kind) as probe:
         probe.setblocking(False)
         return probe.connect_ex(path) == ECONNREFUSED
+
+
+def discardReceived(sock: socket) -> None:
+    """
+    Forget the datagrams that have arrived at a socket; not for ever, where they come as fast as this goes.
+    """
+    for _ in range(MAX_DISCARDED):
+        try:
+            sock.recv(1, MSG_DONTWAIT)
+        except BlockingIOError:
+            return
+        except OSError:
+            # An ICMP error that came for it: as good as a datagram.
+            continue
 
 
 def openDatagrams(address: Address, mark: int | None = None) -> socket:

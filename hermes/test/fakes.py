@@ -49,6 +49,7 @@ class FakeListener:
     @ivar filesRead: how often they were.
     @ivar takes: notes of options that it can take while it runs.
     @ivar routes: the router, as it was when it was told of new routes.
+    @ivar held: how many hold its place for it before it starts.
     """
 
     name: str
@@ -62,6 +63,7 @@ class FakeListener:
     waits: Deferred[None] | None = None
     takes: tuple[str, ...] = ()
     routes: object = None
+    held: int = 0
 
     @property
     def _binds(self) -> set[str]:
@@ -79,6 +81,18 @@ class FakeListener:
         self.calls.append("stop")
         self.taken -= self._binds
         return succeed(None)
+
+    def reserve(self) -> Any:
+        """
+        See L{IListener}.
+        """
+        for bind in self._binds & self.taken:
+            raise OSError(f"can't listen on {bind}: address already in use")
+        self.held += 1
+        return self._giveBack
+
+    def _giveBack(self) -> None:
+        self.held -= 1
 
     def drain(self) -> None:
         self.calls.append("drain")

@@ -4,6 +4,7 @@ The C{tunnel} listener: other proxies, and any MASQUE client.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from weakref import WeakSet
 
@@ -136,6 +137,16 @@ class TunnelListener:
         self.factory = ConnectionFactory(handler, context.reactor)
         self._port: IListeningPort | None = None
 
+    def reserve(self) -> Callable[[], None]:
+        """
+        See L{IListener}.
+        """
+        try:
+            held: Callable[[], None] = self._context.network.reserveStreams(self._options.bind)
+        except Exception as error:
+            raise self._cannotListen(error) from error
+        return held
+
     def start(self) -> Deferred[None]:
         return Deferred.fromCoroutine(self._start())
 
@@ -146,10 +157,13 @@ class TunnelListener:
         try:
             self._port = await endpoint.listen(self.factory)
         except Exception as error:
-            # Twisted wraps the kernel's error and puts the address before it.
-            inner = getattr(error, "socketError", None) or error
-            reason = getattr(inner, "strerror", None) or inner
-            raise ListenError(f"can't listen on {options.bind}: {reason}") from error
+            raise self._cannotListen(error) from error
+
+    def _cannotListen(self, error: Exception) -> ListenError:
+        # Twisted wraps the kernel's error and puts the address before it.
+        inner = getattr(error, "socketError", None) or error
+        reason = getattr(inner, "strerror", None) or inner
+        return ListenError(f"can't listen on {self._options.bind}: {reason}")
 
     def stop(self) -> Deferred[None]:
         port, self._port = self._port, None

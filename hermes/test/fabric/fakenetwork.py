@@ -4,6 +4,7 @@ A network in memory, and what a listener stands on.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from attrs import define, field
@@ -39,6 +40,7 @@ class FakeNetwork:
     @ivar refusing: addresses that can't be connected to, with the error.
     @ivar special: the values of C{allowSpecial} that were given.
     @ivar servers: the factories that listen, by bind.
+    @ivar reserved: what is held for listeners that have not started.
     """
 
     clock: Clock
@@ -50,6 +52,7 @@ class FakeNetwork:
     servers: dict[str, FakePort] = field(factory=dict)
     sockets: dict[str, FakeSocket] = field(factory=dict)
     bindError: Exception | None = None
+    reserved: list[str] = field(factory=list)
 
     def streamClient(self, address: str, tls: object | None = None) -> Any:
         return FakeEndpoint(self, address)
@@ -75,6 +78,18 @@ class FakeNetwork:
             raise self.bindError
         self.sockets[bind] = FakeSocket()
         return self.sockets[bind]
+
+    def reserveStreams(self, bind: str) -> Callable[[], None]:
+        return self._reserve(bind)
+
+    def reserveDatagrams(self, bind: str) -> Callable[[], None]:
+        return self._reserve(bind)
+
+    def _reserve(self, bind: str) -> Callable[[], None]:
+        if self.bindError is not None:
+            raise self.bindError
+        self.reserved.append(bind)
+        return lambda: self.reserved.remove(bind)
 
     def multicastSocket(self, group: Address, interface: str) -> IDatagramSocket:
         return self.datagramSocket(f"{group[0]}%{interface}")

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 from shutil import rmtree
-from socket import SO_REUSEPORT, SOL_SOCKET
+from socket import AF_INET, SO_REUSEPORT, SOCK_DGRAM, SOL_SOCKET, socket
 from tempfile import mkdtemp
 from typing import Any
 
@@ -118,6 +118,60 @@ class StreamTests(NetworkTestCase):
         self.successResultOf(connected)
         self.exchange()
 
+    def test_aReservedPlaceTakesNobodyUntilSomebodyListens(self) -> None:
+        address = self.free()
+        giveBack = self.network.reserveStreams(address)
+        self.failureResultOf(self.turned(self.connect(address)), TargetRefused, HopUnavailable)
+        self.listen(address)
+        # From here on it is the listener's.
+        giveBack()
+        self.successResultOf(self.turned(self.connect(address)))
+        self.exchange()
+
+    def test_aReservedPlaceThatIsGivenBackIsFree(self) -> None:
+        address = self.free()
+        giveBack = self.network.reserveStreams(address)
+        giveBack()
+        giveBack()
+        self.addCleanup(bindStreams(address).close)
+
+    def test_whatIsInUseCanNotBeReserved(self) -> None:
+        address = self.listen()
+        self.assertRaises(OSError, self.network.reserveStreams, address)
+        self.port.stopListening()
+        self.network.reserveStreams(address)()
+
+    def test_aReservedUnixSocketLeavesNoFileBehind(self) -> None:
+        directory = mkdtemp()
+        self.addCleanup(rmtree, directory)
+        path = os.path.join(directory, "s")
+        giveBack = self.network.reserveStreams(f"unix:{path}")
+        self.assertTrue(os.path.exists(path))
+        giveBack()
+        self.assertFalse(os.path.exists(path))
+
+    def test_nothingIsReservedWhereTheKernelChooses(self) -> None:
+        giveBack = self.network.reserveStreams("127.0.0.1:0")
+        first, second = self.listen("127.0.0.1:0"), self.listen("127.0.0.1:0")
+        self.assertNotEqual(first, second)
+        giveBack()
+
+    def free(self) -> str:
+        """
+        An address that nobody has.
+        """
+        bound = bindStreams("127.0.0.1:0")
+        host, port = bound.socket.getsockname()
+        bound.close()
+        return f"{host}:{port}"
+
+    def turned(self, connected: Any) -> Any:
+        """
+        The same, once the reactor has turned.
+        """
+        self.reactor.turn()
+        return connected
+
 
 class TargetTests(NetworkTestCase):
     """
@@ -193,6 +247,24 @@ class DatagramTests(NetworkTestCase):
         bound: Any = self.network.datagramSocket("127.0.0.1:0")
         self.addCleanup(bound.stopListening)
         self.assertRaises(OSError, self.network.datagramSocket, f"127.0.0.1:{bound.getHost().port}")
+
+    def test_whatWasSentToAReservedSocketIsNeverDelivered(self) -> None:
+        with socket(AF_INET, SOCK_DGRAM) as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        address = f"127.0.0.1:{port}"
+        giveBack = self.network.reserveDatagrams(address)
+        with socket(AF_INET, SOCK_DGRAM) as sender:
+            for _ in range(3):
+                sender.sendto(b"early", ("127.0.0.1", port))
+            bound = self.network.datagramSocket(address)
+            self.addCleanup(bound.stopListening)
+            giveBack()
+            sources = SourceRecorder()
+            bound.setReceiver(sources)
+            sender.sendto(b"late", ("127.0.0.1", port))
+            self.reactor.turn()
+        self.assertEqual([batch for _, batch in sources.batches], [[b"late"]])
 
     def test_portsAreSharedWhereAsked(self) -> None:
         bound: Any = Network(self.reactor, reusePort=True).datagramSocket("127.0.0.1:0")
