@@ -4,6 +4,7 @@ An application's connection to its forwarder: a Unix socket or TCP, with NDNLPv2
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, cast
 
@@ -388,7 +389,5 @@ async def connect(reactor: Any, uri: str, random: Callable[[], int]) -> Client:
 
 
 def _cause(error: Exception) -> str:
-    system = getattr(error, "osError", None)
-    if system is not None and system.args:
-        return str(system.args[-1])
-    return str(error) or type(error).__name__
+    number = getattr(error, "osError", None)
+    return os.strerror(number) if isinstance(number, int) else str(error) or type(error).__name__

@@ -23,7 +23,7 @@ from hermes.values import Buffer
 async def fetch(
     client: Client,
     name: Name,
-    deliver: Callable[[Buffer], None],
+    deliver: Callable[[Buffer], object],
     window: Window | None = None,
     options: FetchOptions = FetchOptions(),  # noqa: B008 (immutable)
     verifier: Verifier | None = None,

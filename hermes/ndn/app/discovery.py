@@ -5,6 +5,7 @@ nobody publishes any, by whatever Data there is under the name.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal, TypeAlias
 
 from attrs import frozen
@@ -35,7 +36,7 @@ By metadata, or else by prefix; by prefix only; the name is taken as it is.
 
 GRACE = 0.5
 """
-For how long metadata is still waited for once there is other Data, in seconds.
+Metadata is late when it has not come after so many seconds.
 """
 
 
@@ -75,56 +76,63 @@ async def discover(
         return await _byPrefix(client, name, lifetime, verifier, retries)
     return await _Race(
         client,
-        Deferred.fromCoroutine(_byMetadata(client, name, lifetime, verifier, retries)),
-        Deferred.fromCoroutine(_byPrefix(client, name, lifetime, verifier, retries)),
+        lambda: Deferred.fromCoroutine(_byMetadata(client, name, lifetime, verifier, retries)),
+        lambda: Deferred.fromCoroutine(_byPrefix(client, name, lifetime, verifier, retries)),
     ).outcome
 
 
 class _Race:
     """
-    Metadata is better, being fresher; other Data is better than none.
+    Metadata has a start: it is fresher than other Data, and that is asked for once it is late, or there is none.
 
-    @ivar outcome: fires with what is found, or with why nothing is. It can be cancelled.
+    @ivar outcome: fires with what is found first, or with why nothing is. It can be cancelled.
     """
 
-    def __init__(self, client: Client, byMetadata: Deferred[Discovered], byPrefix: Deferred[Discovered]) -> None:
+    def __init__(
+        self,
+        client: Client,
+        byMetadata: Callable[[], Deferred[Discovered]],
+        byPrefix: Callable[[], Deferred[Discovered]],
+    ) -> None:
         self.outcome: Deferred[Discovered] = Deferred(lambda _: self._end())
-        self._client = client
-        self._racers = (byMetadata, byPrefix)
-        self._metadata: Discovered | Failure | None = None
-        self._prefix: Discovered | Failure | None = None
-        self._timer: IDelayedCall | None = None
+        self._byPrefix = byPrefix
+        self._racers: list[Deferred[Discovered]] = []
         self._ended = False
-        byMetadata.addBoth(self._metadataFound)
-        byPrefix.addBoth(self._prefixFound)
+        self._late: IDelayedCall | None = client.clock.callLater(GRACE, self._isLate)
+        self._failure: Failure | None = None
+        self._start(byMetadata)
 
-    def _metadataFound(self, result: Discovered | Failure) -> None:
-        self._metadata = result
-        self._decide()
+    def _start(self, racer: Callable[[], Deferred[Discovered]]) -> None:
+        deferred = racer()
+        self._racers.append(deferred)
+        deferred.addCallbacks(self._found, self._failed)
 
-    def _prefixFound(self, result: Discovered | Failure) -> None:
-        self._prefix = result
-        self._decide()
+    def _isLate(self) -> None:
+        self._late = None
+        self._start(self._byPrefix)
 
-    def _decide(self) -> None:
-        metadata, prefix = self._metadata, self._prefix
+    def _failed(self, failure: Failure) -> None:
         if self._ended:
             return
-        if isinstance(metadata, Discovered):
-            self._found(metadata)
-        elif metadata is not None and prefix is not None:
-            self._found(metadata if isinstance(prefix, Failure) and metadata.check(Untrusted) else prefix)
-        elif isinstance(prefix, Discovered):
-            self._timer = self._client.clock.callLater(GRACE, self._found, prefix)
+        if self._failure is not None:
+            # That something was found and not believed is worse to hear than that nothing was.
+            self._found(self._failure if self._failure.check(Untrusted) else failure)
+            return
+        self._failure = failure
+        if self._late is not None:
+            self._late.cancel()
+            self._isLate()
 
     def _found(self, result: Discovered | Failure) -> None:
-        self._end()
-        self.outcome.callback(result)
+        if not self._ended:
+            self._end()
+            self.outcome.callback(result)
 
     def _end(self) -> None:
         self._ended = True
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
         for each in self._racers:
             each.cancel()
 

@@ -5,9 +5,8 @@ The segments of one object, as many at once as a window lets through.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from math import inf
-from typing import Any
 
 from attrs import define
 from twisted.internet.defer import Deferred
@@ -63,7 +62,7 @@ class SegmentFetcher:
         client: Client,
         prefix: Name,
         window: Window,
-        deliver: Callable[[Buffer], None],
+        deliver: Callable[[Buffer], object],
         options: FetchOptions = FetchOptions(),  # noqa: B008 (immutable)
         verifier: Verifier | None = None,
         first: int = 0,
@@ -322,7 +321,7 @@ class SegmentFetcher:
             self._fail(error)
             return
         # It still counts as on its way to whoever wants it: what is held is bounded by how far ahead is asked for.
-        verifying = Deferred.fromCoroutine(_awaiting(verifier.validate(data)))
+        verifying = Deferred.fromCoroutine(verifier.validate(data))
         self._verifying[at] = verifying
         verifying.addCallbacks(lambda _: self._verified(at, view), lambda failure: self._fail(failure.value))
         self._fill()
@@ -391,9 +390,7 @@ class SegmentFetcher:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = None
-        for at in self._flights:
-            self._client.forget(self._prefix + segment(at), self)
-        for at in self._again:
+        for at in (*self._flights, *self._again):
             self._client.forget(self._prefix + segment(at), self)
         self._flights.clear()
         self._again.clear()
@@ -401,7 +398,3 @@ class SegmentFetcher:
         verifying, self._verifying = self._verifying, {}
         for each in verifying.values():
             each.cancel()
-
-
-async def _awaiting(awaitable: Awaitable[Any]) -> None:
-    await awaitable

@@ -4,7 +4,6 @@ What a fetch is told, and what it tells.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
 from typing import Protocol
 
 from attrs import define, field, frozen
@@ -34,7 +33,7 @@ class Verifier(Protocol):
         Whether it is known to be; L{False}: ask C{validate}. Raises where it is known not to be.
         """
 
-    def validate(self, data: Data) -> Awaitable[None]:
+    async def validate(self, data: Data) -> None:
         """
         Raises where it is not to be believed.
         """

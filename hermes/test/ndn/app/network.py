@@ -30,7 +30,7 @@ from hermes.ndn.security.signedinterest import InterestSigner, signatureOf
 from hermes.ndn.security.signers import DigestSigner
 from hermes.ndn.security.verifiers import DigestVerifier
 
-COMMANDS = Name.fromText("/localhost/nfd/rib")
+COMMANDS = [Name.fromText(f"/localhost/nfd/rib/{verb}") for verb in ("register", "unregister")]
 
 
 @implementer(ITransport)
@@ -192,7 +192,7 @@ class Network:
         assert fragment is not None
         if fragment[0] == 5:
             view = peekInterest(fragment)
-            if Name.fromValue(view.name)[:3] == COMMANDS:
+            if Name.fromValue(view.name)[:4] in COMMANDS:
                 self._later(self._command, end, view)
                 return
             self.interests.append(view)
