@@ -11,7 +11,7 @@ from attrs import field, frozen
 from hermes.config.direct import DirectUpstream
 from hermes.config.problems import Misfit
 from hermes.config.types import ExistingFile, Name, Secret, SocketAddress
-from hermes.wire.template import PathTemplate
+from hermes.wire.template import IP_TEMPLATE, TARGET, PathTemplate
 
 __all__ = ["UPSTREAM_TYPES", "Balance", "DirectUpstream", "HermesUpstream", "MasqueUpstream", "UpstreamConfig"]
 
@@ -36,7 +36,7 @@ class HermesUpstream:
 @frozen
 class MasqueUpstream:
     """
-    Any other proxy that speaks CONNECT, CONNECT-UDP (RFC 9298) or both.
+    Any other proxy that speaks CONNECT, CONNECT-UDP (RFC 9298), CONNECT-IP (RFC 9484), or some of them.
 
     @ivar endpoints: one or more C{HOST:PORT} or C{unix:PATH}.
     @ivar balance: which endpoint a new connection gets.
@@ -47,6 +47,8 @@ class MasqueUpstream:
     @ivar version: the version of HTTP: C{auto} asks by ALPN; without TLS, C{auto} is C{1.1}.
     @ivar template: its URI template for UDP (RFC 9298 section 2), a path with C{target_host} and C{target_port}.
     @ivar connectTcp: a URI template for TCP (templated connect-tcp); left out, TCP goes by plain CONNECT.
+    @ivar connectIp: its URI template for IP packets (RFC 9484 section 3), a path that may have C{target} and
+        C{ipproto}.
     @ivar user: for Basic authentication, with C{password}.
     @ivar password: for Basic authentication.
     @ivar token: for Bearer authentication.
@@ -61,6 +63,7 @@ class MasqueUpstream:
     version: Literal["auto", "1.1", "2"] = "auto"
     template: str = "/.well-known/masque/udp/{target_host}/{target_port}/"
     connectTcp: str | None = None
+    connectIp: str = IP_TEMPLATE
     user: str | None = None
     password: Secret | None = field(default=None, repr=False)
     token: Secret | None = field(default=None, repr=False)
@@ -78,11 +81,11 @@ class MasqueUpstream:
                 raise Misfit("means nothing without TLS", below=("clientCertificate",))
         elif self.serverName is None and any(endpoint.startswith("unix:") for endpoint in self.endpoints):
             raise Misfit("TLS on a Unix socket needs a 'serverName'", below=("endpoints",))
-        for key in ("template", "connectTcp"):
+        for key, required in (("template", TARGET), ("connectTcp", TARGET), ("connectIp", ())):
             template = getattr(self, key)
             if template is not None:
                 try:
-                    PathTemplate(template)
+                    PathTemplate(template, required)
                 except ValueError as error:
                     raise Misfit(str(error), below=(key,)) from None
 

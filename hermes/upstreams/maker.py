@@ -123,5 +123,6 @@ def _masqueOptions(name: str, config: MasqueUpstream, address: str) -> TunnelOpt
         scheme=b"https" if config.tls else b"http",
         credentials=Credentials(config.user, config.password, config.token),
         udpTemplate=udp,
+        ipTemplate=PathTemplate(config.connectIp, required=()),
         **({} if tcp is None else {"templatedTCP": True, "tcpTemplate": tcp}),  # type: ignore[arg-type]
     )

@@ -307,6 +307,12 @@ class LoadTests(SynchronousTestCase):
             "2:59: upstreams.m.template: ",
             self.wrong("upstreams: {m: {type: masque, endpoints: 'a:1', template: '/udp/{target_host}/'}}"),
         )
+        self.assertIn(
+            "upstreams.m.connectIp: ",
+            self.wrong("upstreams: {m: {type: masque, endpoints: 'a:1', connectIp: 'vpn'}}"),
+        )
+        # RFC 9484 section 3: neither variable need be there.
+        self.load("node: n\nupstreams: {m: {type: masque, endpoints: 'a:1', connectIp: /vpn}}")
 
     def test_actionsThatExcludeEachOtherAreTold(self) -> None:
         self.assertEqual(
