@@ -344,7 +344,11 @@ class IPTunnel(ExchangeChannel):
     def _lingered(self) -> None:
         self._lingering = None
         if self._exchange is not None:
-            self._exchange.loseConnection()
+            if self._exchange.bufferedBytes:
+                # It reads nothing: what waits for it would wait for as long as the connection lasts.
+                self._exchange.abortConnection()
+            else:
+                self._exchange.loseConnection()
 
     def readConnectionLost(self) -> None:
         self._peerEnded = True

@@ -225,6 +225,20 @@ class EndTests(TunnelCase):
         self.assertTrue(peer.server._closing)
         self.assertEqual(peer.clock.getDelayedCalls(), [])
 
+    def test_norIsOneThatReadsNothing(self) -> None:
+        self.announced()
+        self.serverEnd.pauseProducing()
+        self.client.write([packet(60_000)] * 20)
+        self.client.loseChannel()
+        self.network.pump()
+        self.assertTrue(self.clientEnd.bufferedBytes)
+        self.clock.advance(LINGER)
+        self.network.pump()
+        for receiver in (self.clientReceiver, self.serverReceiver):
+            assert receiver.lost is not None
+            receiver.lost.trap(StreamReset)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
     def test_abortingTheChannelIsAnErrorForThePeer(self) -> None:
         self.client.abortChannel()
         self.network.pump()
