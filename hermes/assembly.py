@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from attrs import define
+from attrs import define, evolve
 from cryptography.x509 import load_pem_x509_certificate
 from OpenSSL import SSL
 from prometheus_client import CollectorRegistry
@@ -24,6 +24,7 @@ from hermes.admin.pools import UpstreamMetrics
 from hermes.admin.requests import RequestMetrics
 from hermes.admin.resources import nodeSite
 from hermes.admin.status import Status
+from hermes.commons import Commons
 from hermes.config import AdminConfig, IdentityConfig, ListenerConfig, NodeConfig
 from hermes.fabric.direct import DirectDialer
 from hermes.fabric.handler import FlowHandler
@@ -134,6 +135,7 @@ class Assembly:
         self._assistantTypes = installedAssistantTypes() if assistantTypes is None else assistantTypes
         self._credentials: CurrentCredentials | None = None
         self._registry = CollectorRegistry()
+        self._commons = Commons()
         self._watchers = Watchers(reactor, self._registry)
         self._upstreams: Mapping[str, IDialer | IHop] = {}
         UpstreamMetrics(lambda: self._upstreams, self._registry)
@@ -188,7 +190,7 @@ class Assembly:
         users: IAuthenticator,
         assistants: dict[str, IAssistant],
     ) -> None:
-        context = AssistantContext(self._reactor, config.node, users, self._registry)
+        context = AssistantContext(self._reactor, config.node, users, self._registry, self._commons)
         for name, assist in config.assist.items():
             old = before.config.assist.get(name) if before is not None else None
             if before is not None and old == assist and before.users is users:
@@ -287,7 +289,7 @@ class Assembly:
         )
 
     def listener(self, name: str, config: ListenerConfig, context: ListenerContext) -> IListener:
-        return self._types[config.type].listener(name, config.options, context)
+        return self._types[config.type].listener(name, config.options, evolve(context, commons=self._commons))
 
     def admin(self, config: AdminConfig, node: Node) -> IListener:
         assert self.metrics is not None

@@ -7,11 +7,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-from attrs import define, frozen
+from attrs import define, field, frozen
 from prometheus_client import CollectorRegistry
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
+from hermes.commons import Commons
 from hermes.config import AdminConfig, ListenerConfig, NodeConfig
 from hermes.fabric.handler import FlowHandler
 from hermes.fabric.router import Router
@@ -21,6 +22,7 @@ from hermes.interfaces import (
     IAssistant,
     IAssistantContext,
     IAuthenticator,
+    ICommons,
     IDialer,
     IFlowHandler,
     IHop,
@@ -72,6 +74,7 @@ class ListenerContext:
 
     @ivar packets: the IP side of the node.
     @ivar nodeName: the node's name, for C{Via}, C{Proxy-Status} and the like.
+    @ivar commons: what parts of the node offer each other.
     """
 
     reactor: Any
@@ -82,6 +85,7 @@ class ListenerContext:
     credentials: IServerCredentials | None
     nodeName: str
     packets: PacketPlane
+    commons: ICommons = field(factory=Commons)
 
 
 @implementer(IAssistantContext)
@@ -95,6 +99,7 @@ class AssistantContext:
     nodeName: str
     authenticator: IAuthenticator
     registry: CollectorRegistry
+    commons: ICommons = field(factory=Commons)
 
 
 @define(eq=False)

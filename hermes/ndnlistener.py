@@ -120,6 +120,7 @@ class NDNListener:
             await self.stop()
             self.service.stop()
             raise
+        self._context.commons.offer("ndn", self.name, self.service)
 
     async def _bind(self, address: FaceAddress) -> _Place:
         options, table, network = self._options, self.service.table, self._context.network
@@ -175,12 +176,16 @@ class NDNListener:
         """
         A face can't be asked to finish: what is asked through it is asked again elsewhere.
         """
-        self.service.stop()
+        self._end()
 
     def abort(self) -> None:
-        self.service.stop()
+        self._end()
         for transport in self.connections:
             transport.abortConnection()
+
+    def _end(self) -> None:
+        self._context.commons.withdraw("ndn", self.name, self.service)
+        self.service.stop()
 
     @property
     def connections(self) -> list[Any]:

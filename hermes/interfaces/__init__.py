@@ -3,6 +3,7 @@ The roles in a proxy. An interface says what a role promises; implementations do
 """
 
 from hermes.interfaces.channel import IDatagramChannel, IDatagramReceiver, IDatagramSocket, IDatagramSocketReceiver
+from hermes.interfaces.commons import ICommons
 from hermes.interfaces.exchange import (
     IClientExchange,
     IExchange,
@@ -59,6 +60,7 @@ __all__ = [
     "IBodySink",
     "IBorrowingProtocol",
     "IClientExchange",
+    "ICommons",
     "IDatagramChannel",
     "IDatagramReceiver",
     "IDatagramSocket",

@@ -199,6 +199,7 @@ class IListenerContext(Interface):
     requests = Attribute("L{hermes.interfaces.IRequestHandler}: for HTTP exchanges that are no tunnels.")
     authenticator = Attribute("L{IAuthenticator}: the users of this node.")
     packets = Attribute("L{hermes.interfaces.IPacketPlane}: where devices of IP packets take part.")
+    commons = Attribute("L{hermes.interfaces.ICommons}: what parts of the node offer each other.")
     network = Attribute("L{hermes.interfaces.INetwork}.")
     credentials = Attribute(
         "L{hermes.interfaces.IServerCredentials} of this node, or L{None} where it has no identity."

@@ -200,6 +200,7 @@ class IAssistantContext(Interface):
     registry = Attribute(
         "A C{prometheus_client.CollectorRegistry}, for metrics of its own; one for all its generations."
     )
+    commons = Attribute("L{hermes.interfaces.ICommons}: what parts of the node offer each other.")
 
 
 class IRequestObserver(Interface):

@@ -14,6 +14,7 @@ from twisted.internet.interfaces import IProtocol, IProtocolFactory
 from twisted.internet.task import Clock
 from zope.interface import implementer
 
+from hermes.commons import Commons
 from hermes.errors import FlowError
 from hermes.interfaces import (
     IAdmission,
@@ -219,6 +220,7 @@ class FakeContext:
     credentials: Any = None
     nodeName: str = "edge"
     packets: Any = None
+    commons: Any = field(factory=Commons)
     network: Any = field(init=False)
 
     def __attrs_post_init__(self) -> None:
