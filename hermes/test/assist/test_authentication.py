@@ -57,6 +57,7 @@ class Context:
     nodeName: str = "edge"
     authenticator: Any = field(factory=users)
     registry: Any = None
+    commons: Any = None
 
 
 class AuthenticationCase(SynchronousTestCase):
