@@ -199,7 +199,9 @@ class TunListener:
         if routes:
             place = crc32(device.encode()) % _PLACES
             outside = evolve(Outside(), table=0x4800 + place, priority=BLOCK * (1 + place))
-        return DesiredDevice(self.addresses, routes=routes, outside=outside, mtu=options.mtu)
+        return DesiredDevice(
+            self.addresses, routes=routes, outside=outside, mtu=options.mtu, ours=bool(options.persist)
+        )
 
     # What the packet plane tells
 

@@ -46,7 +46,7 @@ from hermes.interfaces.kernel import (
 
 ALIAS = "hermes"
 """
-What is written on devices of ours.
+What is written on devices that are there because of us, so that they can be told when we are gone.
 """
 
 BLOCK = 512
@@ -112,6 +112,8 @@ class DesiredDevice:
     @ivar outside: which sockets pass its routes by; L{None}: none.
     @ivar mtu: in bytes; L{None}: as it is.
     @ivar queue: how many packets wait for its reader at most; L{None}: as it is.
+    @ivar ours: whether it is there because of us, though it stays when its process ends: then
+        L{hermes.net.devicesetup.repair} may remove it.
     """
 
     addresses: tuple[IPInterface, ...] = ()
@@ -120,6 +122,7 @@ class DesiredDevice:
     outside: Outside | None = None
     mtu: int | None = None
     queue: int | None = None
+    ours: bool = False
 
     def __attrs_post_init__(self) -> None:
         if self.outside is None and any(route.prefixlen == 0 for route in self.routes):
@@ -194,6 +197,8 @@ def difference(device: str, state: LinkState, desired: DesiredDevice | None) -> 
     # IPv6 has an address once. IPv4 has it once for each length of a prefix.
     sixes = {address.interface.ip for address in newAddresses if address.interface.version == 6}
     first = [address for address in oldAddresses if address.interface.ip in sixes]
+    if any(address.interface.version == 4 for address in oldAddresses) and state.link and not state.link.promotes:
+        changes.append(SetLink(device, promotes=True))
     changes += [Remove(address) for address in _ordered(first)]
     changes += [Add(address) for address in _ordered(newAddresses)]
     # A route that is there for another reason does as well: an address brings one with it.
@@ -216,8 +221,8 @@ def _linkChanges(device: str, state: LinkState, desired: DesiredDevice) -> list[
     mtu = desired.mtu if desired.mtu != link.mtu else None
     queue = desired.queue if desired.queue != link.queue else None
     up = None if link.up else True
-    alias = None if link.alias else ALIAS
-    change = SetLink(device, mtu, up, queue, alias, None if link.promotes else True)
+    alias = ALIAS if desired.ours and not link.alias else None
+    change = SetLink(device, mtu, up, queue, alias)
     return [] if change == SetLink(device) else [change]
 
 

@@ -37,6 +37,19 @@ STREAM = "stream"
 DATAGRAM = "datagram"
 
 
+def _checkMark(instance: object, attribute: Any, mark: int | None) -> None:
+    """
+    Better an error now than with each connection.
+    """
+    if mark is None:
+        return
+    with socket(AF_INET, SOCK_DGRAM) as probe:
+        try:
+            setMark(probe, mark)
+        except PermissionError as error:
+            raise MissingCapability("marking sockets", number=error.errno or 0) from error
+
+
 @implementer(INetwork)
 @define(eq=False)
 class Network:
@@ -47,7 +60,8 @@ class Network:
     @ivar reusePort: whether other processes may bind the same ports; the kernel shares out what arrives.
     @ivar mode: the permissions of Unix sockets' files, in place of what the umask leaves.
     @ivar mark: what the packets of all these sockets are marked with, listening ones and what they accept too, so that
-        rules of routing can tell them: see L{hermes.net.kernelroutes.Outside}. It takes CAP_NET_ADMIN.
+        rules of routing can tell them: see L{hermes.net.kernelroutes.Outside}. Sockets that are in use keep the mark
+        that they have. Without CAP_NET_ADMIN, setting it raises L{MissingCapability}.
     @ivar inherited: descriptors of sockets that this process was given, bound, by (L{STREAM} or L{DATAGRAM}, what the
         configuration says): they are used in place of new ones. They stay open, so that a reload can use them again.
     """
@@ -56,20 +70,8 @@ class Network:
     reusePort: bool = False
     mode: int | None = None
     inherited: Mapping[tuple[str, str], int] = field(factory=dict)
-    mark: int | None = None
+    mark: int | None = field(default=None, validator=_checkMark)
     _reserved: dict[tuple[str, str], Bound] = field(factory=dict, init=False)
-
-    def __attrs_post_init__(self) -> None:
-        """
-        @raise MissingCapability: where there is a mark, and no right to it. Better now than with each connection.
-        """
-        if self.mark is None:
-            return
-        with socket(AF_INET, SOCK_DGRAM) as probe:
-            try:
-                setMark(probe, self.mark)
-            except PermissionError as error:
-                raise MissingCapability("marking sockets", number=error.errno or 0) from error
 
     def streamServer(
         self, bind: str, tls: IServerCredentials | None = None, proxyProtocol: bool = False
@@ -138,6 +140,8 @@ class Network:
         reserved = self._reserved.pop((kind, bind), None)
         if reserved is None:
             return self._bind(kind, bind)
+        # It may have been bound before there was a mark.
+        setMark(reserved.socket, self.mark)
         if kind == DATAGRAM:
             discardReceived(reserved.socket)
         return reserved

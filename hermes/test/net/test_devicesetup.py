@@ -17,7 +17,7 @@ from zope.interface.verify import verifyObject
 from hermes.interfaces.kernel import Add, ILinkWatcher, LinkAddress, LinkRoute, Remove, SetLink
 from hermes.net.devicesetup import DeviceSetup, repair
 from hermes.net.kernelerrors import KernelError, MissingCapability
-from hermes.net.kernelroutes import ALIAS, BLOCK, DesiredDevice, Outside
+from hermes.net.kernelroutes import BLOCK, DesiredDevice, Outside
 from hermes.net.tunkernel import IFF_NO_PI, IFF_TUN
 from hermes.net.tunopen import OpenTun, TunOptions, openTun
 from hermes.test.net.tunspaces import wanted
@@ -59,7 +59,7 @@ class DeviceSetupTests(SetupTestCase):
         self.assertEqual(
             changes,
             [
-                SetLink("lan0", 1400, True, None, ALIAS, True),
+                SetLink("lan0", 1400, True),
                 Add(LinkAddress("lan0", ip_interface("10.0.0.1/24"))),
                 Add(LinkRoute("lan0", ip_network("10.1.0.0/16"))),
             ],
@@ -252,7 +252,7 @@ class RepairTests(SetupTestCase):
         Set up a device and end without a word.
         """
         opened = self.open(name, **options)
-        self.apply(DeviceSetup(self.netlink, name), desired)
+        self.apply(DeviceSetup(self.netlink, name), evolve(desired, ours=bool(options.get("persist"))))
         self.netlink._watchers.clear()
         opened.close()
 
@@ -304,6 +304,13 @@ class RepairTests(SetupTestCase):
         self.netlink.addresses.append(LinkAddress("lan0", ip_interface("10.9.0.1/24"), ours=False))
         self.assertEqual(self.successResultOf(repair(self.netlink, "lan0")), [])
         self.assertEqual(list(self.kernel.devices), ["lan0"])
+
+    def test_aDeviceThatWasMadeForUsStays(self) -> None:
+        self.kernel.make("lan0", IFF_TUN | IFF_NO_PI)
+        self.leave(FULL)
+        self.successResultOf(repair(self.netlink, "lan0"))
+        self.assertEqual(list(self.kernel.devices), ["lan0"])
+        self.assertEqual((self.netlink.rules, self.netlink.routes, self.netlink.addresses), ([], [], []))
 
     def test_thereMayBeNothing(self) -> None:
         self.assertEqual(self.successResultOf(repair(self.netlink, "lan0")), [])

@@ -83,11 +83,11 @@ def changed(before: LinkState, changes: list[Change]) -> LinkState:
 
 class DifferenceTests(SynchronousTestCase):
     def test_aNewDeviceIsSetUp(self) -> None:
-        desired = wanted("10.0.0.1/24", "fd00::1/64", routes=["10.1.0.0/16"], mtu=1400, queue=1000)
+        desired = wanted("10.0.0.1/24", "fd00::1/64", routes=["10.1.0.0/16"], mtu=1400, queue=1000, ours=True)
         self.assertEqual(
             difference(DEVICE, state(link=Link(7, DEVICE)), desired),
             [
-                SetLink(DEVICE, 1400, True, 1000, ALIAS, True),
+                SetLink(DEVICE, 1400, True, 1000, ALIAS),
                 Add(address("10.0.0.1/24")),
                 Add(address("fd00::1/64")),
                 Add(route("10.1.0.0/16")),
@@ -127,6 +127,31 @@ class DifferenceTests(SynchronousTestCase):
                 Remove(address("10.0.0.1/24")),
             ],
         )
+
+    def test_removingAnAddressRemovesNoOther(self) -> None:
+        """
+        The kernel would take the rest of its prefix with it, even somebody else's.
+        """
+        link = evolve(READY, promotes=False)
+        there = state(address("10.0.0.1/24"), address("10.0.0.9/24", ours=False), link=link)
+        promoting = SetLink(DEVICE, promotes=True)
+        removing = [promoting, Remove(address("10.0.0.1/24"))]
+        self.assertEqual(difference(DEVICE, there, None), removing)
+        changing = [promoting, Add(address("10.0.0.2/24")), Remove(address("10.0.0.1/24"))]
+        self.assertEqual(difference(DEVICE, there, wanted("10.0.0.2/24")), changing)
+        self.assertEqual(difference(DEVICE, there, wanted("10.0.0.1/24")), [])
+        six = state(address("fd00::1/64"), link=link)
+        self.assertEqual(difference(DEVICE, six, None), [Remove(address("fd00::1/64"))])
+
+    def test_aDeviceThatSomebodyHasMadeIsNotClaimed(self) -> None:
+        """
+        Nor does it take a right to leave it as it is.
+        """
+        made = state(address("10.0.0.1/24", ours=False), link=Link(7, DEVICE, 1500, True))
+        self.assertEqual(difference(DEVICE, made, wanted("10.0.0.1/24", mtu=1500)), [])
+        self.assertEqual(difference(DEVICE, made, wanted(ours=True)), [SetLink(DEVICE, alias=ALIAS)])
+        taken = state(link=Link(7, DEVICE, 1500, True, alias="somebody's"))
+        self.assertEqual(difference(DEVICE, taken, wanted(ours=True)), [])
 
     def test_anotherPeerIsAnotherAddress(self) -> None:
         desired = wanted("10.0.0.1/32", peers={ip_address("10.0.0.1"): ip_address("10.0.0.2")})

@@ -114,6 +114,17 @@ class RightTests(SynchronousTestCase):
         self.assertIsInstance(error, HermesError)
         self.assertIn("marking sockets needs CAP_NET_ADMIN", str(error))
 
+    def test_settingAMarkLaterIsNoOtherMatter(self) -> None:
+        network = Network(None)
+
+        def mark() -> None:
+            network.mark = MARK
+
+        self.assertRaises(MissingCapability, withoutRights, mark)
+        self.assertIsNone(network.mark)
+        mark()
+        self.assertEqual(network.mark, MARK)
+
     def test_withoutAMarkNoRightIsNeeded(self) -> None:
         self.assertIsNone(withoutRights(lambda: Network(None)).mark)
 

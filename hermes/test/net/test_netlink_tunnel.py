@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import socket
 import sys
+from pathlib import Path
 
 from attrs import evolve
 
 from hermes.net.devicesetup import repair
 from hermes.net.kernelroutes import BLOCK, Outside
 from hermes.net.network import Network
+from hermes.test.interop.process import program
 from hermes.test.net.tunspaces import (
     Listening,
     NamespaceNetlink,
@@ -144,15 +146,18 @@ from twisted.internet.task import react
 from hermes.net.devicesetup import DeviceSetup
 from hermes.net.kernelroutes import Outside
 from hermes.net.netlink import Netlink
+from hermes.net.network import Network
 from hermes.net.tun import TunDevice
 from hermes.net.tunopen import TunOptions
 from hermes.test.net.tunspaces import wanted
 
 async def main(reactor):
     netlink = Netlink(reactor)
-    device = TunDevice(reactor, TunOptions(name="lan0", persist=sys.argv[1] == "persist"), netlink=netlink)
+    persist = sys.argv[1] == "persist"
+    TunDevice(reactor, TunOptions(name="lan0", persist=persist), netlink=netlink)
+    Network(reactor, mark=Outside().mark)
     routes = ["0.0.0.0/0", "::/0", "10.1.0.0/16"]
-    desired = wanted("10.77.0.10/24", "fd77::10/64", routes=routes, outside=Outside())
+    desired = wanted("10.77.0.10/24", "fd77::10/64", routes=routes, outside=Outside(), ours=persist)
     await DeviceSetup(netlink, "lan0").apply(desired)
     print("set up")
     await Deferred()
@@ -225,6 +230,17 @@ class KilledTests(TunSpaceCase):
         self.assertNotIn("10.77.0.10", self.everything())
         # That was not ours.
         self.assertIn("10.8.0.1", self.everything())
+
+    async def test_oneCapabilityIsEnough(self) -> None:
+        """
+        For all of it: device, addresses, routes, rules, marks.
+        """
+        only = (program("setpriv"), "--bounding-set", "-all,+net_admin", "--inh-caps", "-all,+net_admin")
+        holder = self.host.start(*only, sys.executable, "-c", HOLDER, "persist", environment=environment())
+        await holder.said("^set up")
+        self.assertEqual(routed(self.host, "198.51.100.1"), "lan0")
+        rights = Path(f"/proc/{holder.pid}/status").read_text()
+        self.assertIn("CapEff:\t0000000000001000\n", rights)
 
     async def test_theNextStartTakesOver(self) -> None:
         """
