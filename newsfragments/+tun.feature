@@ -1,0 +1,1 @@
+TUN devices: whole segments of up to 64 KB where the kernel hands them over, many queues, a device that is deleted is made again; addresses, routes and full tunnels through netlink, repaired after `kill -9`; one capability is enough, and none where the device is made beforehand.
