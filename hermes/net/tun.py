@@ -26,6 +26,7 @@ from hermes.net.tunqueue import LARGEST, MAX_QUEUED_AGE, Arena, TunQueue, shared
 from hermes.values import Buffer
 from hermes.wire.errors import MalformedError
 from hermes.wire.offload import GSO_UDP_L4, HEAD_SIZE, needsWork, segment
+from hermes.wire.trains import couple
 
 MIN_MTU = 1280
 """
@@ -73,6 +74,7 @@ class TunDevice:
         @param arena: what to read into.
         @raise KernelError: see L{openTun}.
         """
+        self.name = options.name
         self.reopened = 0
         self._reactor = reactor
         self._options = options
@@ -92,9 +94,9 @@ class TunDevice:
         if netlink is not None:
             try:
                 self._stopWatching = netlink.watch(self)
-            except BaseException:
+            except OSError as error:
                 self._close()
-                raise
+                raise KernelError(f"devices can't be watched: {error.strerror}", error.errno or 0) from error
         self.linksMissed()
 
     def _opened(self, opened: OpenTun) -> None:
@@ -142,7 +144,7 @@ class TunDevice:
         if receiver is None:
             return
         try:
-            receiver.datagramsReceived(frames)
+            receiver.datagramsReceived(couple(frames) if self.offload else frames)
         except Exception:
             # The device is everybody's: what one packet has done does not end it.
             self.log.failure("{receiver} failed to take packets", receiver=receiver)

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from errno import EBADF, EBADFD, EINTR, EIO, ENOBUFS, ENOMEM
+from mmap import mmap
 from typing import Any, ClassVar, Protocol
 
 from twisted.internet.abstract import FileDescriptor
@@ -70,8 +71,9 @@ class Arena:
     STRIDE: ClassVar[int] = (LARGEST // 128 + 1) * 128 + 64
 
     def __init__(self) -> None:
-        view = memoryview(bytearray(self.STRIDE * PACKETS_PER_TURN))
-        starts = range(0, len(view), self.STRIDE)
+        # Not a bytearray: that writes zeros to all of its pages.
+        view = memoryview(mmap(-1, self.STRIDE * PACKETS_PER_TURN))
+        starts = [number * self.STRIDE for number in range(PACKETS_PER_TURN)]
         self.slots = [view[start : start + LARGEST] for start in starts]
         self.bodies = [view[start + HEAD_SIZE : start + LARGEST] for start in starts]
 
@@ -86,6 +88,8 @@ class ITunQueueOwner(Protocol):
     """
     Whose queue it is.
     """
+
+    name: str
 
     def framesRead(self, frames: Sequence[memoryview]) -> None:
         """
@@ -291,7 +295,7 @@ class TunQueue(FileDescriptor):
         self.refusals += count
         if not self._wasDown:
             self._wasDown = True
-            self.log.warn("a TUN device is down: packets for it are dropped")
+            self.log.warn("{name} is down: packets for it are dropped", name=self._owner.name)
 
     def doWrite(self) -> None:
         """
