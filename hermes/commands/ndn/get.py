@@ -97,6 +97,7 @@ def _pipelineArguments(parser: ArgumentParser) -> None:
     pipeline.add_argument("--reset-cwnd-to-init", action="store_true", help="aimd: begin anew after a loss")
     pipeline.add_argument("--cubic-beta", type=float, default=0.7, metavar="X", help="what is left after a loss (0.7)")
     pipeline.add_argument("--fast-conv", action="store_true", help="cubic: fast convergence")
+    pipeline.add_argument("--disable-hystart", action="store_true", help="slow start until something is lost")
     pipeline.add_argument("--ignore-marks", action="store_true", help="take congestion marks for nothing")
     pipeline.add_argument("--disable-cwa", action="store_true", help="reduce at each loss, not once for each window")
 
@@ -111,9 +112,16 @@ def window(options: Namespace) -> Window:
         return FixedWindow(options.window)
     if options.pipeline == "aimd":
         return AimdWindow(
-            options.init_cwnd, options.init_ssthresh, options.aimd_step, options.aimd_beta, options.reset_cwnd_to_init
+            options.init_cwnd,
+            options.init_ssthresh,
+            options.aimd_step,
+            options.aimd_beta,
+            options.reset_cwnd_to_init,
+            not options.disable_hystart,
         )
-    return CubicWindow(options.init_cwnd, options.init_ssthresh, options.cubic_beta, options.fast_conv)
+    return CubicWindow(
+        options.init_cwnd, options.init_ssthresh, options.cubic_beta, options.fast_conv, not options.disable_hystart
+    )
 
 
 def run(options: Namespace, console: Console) -> int:

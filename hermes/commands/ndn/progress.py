@@ -90,7 +90,7 @@ def summary(report: FetchReport, verified: bool) -> str:
         f"Transferred size: {report.bytes / 1000:.3f} kB",
         f"Goodput: {report.goodput * 8 / 1e6:.3f} Mbit/s",
         f"Congestion marks: {report.marks}",
-        f"Timeouts: {report.timeouts} of {report.sent} Interests ({report.loss:.2%})",
+        f"Timeouts: {report.timeouts}, overtaken: {report.overtaken}, of {report.sent} Interests ({report.loss:.2%})",
     ]
     if nacks:
         lines.append(f"Nacks: {nacks}")

@@ -16,6 +16,7 @@ from hermes.ndn.app.fetching import FetchOptions, FetchReport, Verifier
 from hermes.ndn.app.windows import CubicWindow, Window
 from hermes.ndn.packet.data import Data
 from hermes.ndn.packet.name import Name
+from hermes.ndn.packet.peek import peekData
 from hermes.ndn.packet.typenumbers import CONTENT_NACK
 from hermes.values import Buffer
 
@@ -52,7 +53,13 @@ async def fetch(
         elapsed = client.clock.seconds() - began
         return FetchReport(found.prefix, segments=1, bytes=len(data.content), seconds=elapsed, sent=1)
     fetcher = SegmentFetcher(
-        client, found.prefix, CubicWindow() if window is None else window, deliver, options, verifier
+        client,
+        found.prefix,
+        CubicWindow() if window is None else window,
+        deliver,
+        options,
+        verifier,
+        known=None if found.segment is None else peekData(found.segment.wire),
     )
     if started is not None:
         started(fetcher)

@@ -45,10 +45,14 @@ class Discovered:
     """
     @ivar prefix: what comes before the segment in the names of the segments.
     @ivar single: the object, where it is one packet that is no segment.
+    @ivar segment: one of its segments, where that is what was found.
+    @ivar metadata: its metadata, where that is what was found.
     """
 
     prefix: Name
     single: Data | None = None
+    segment: Data | None = None
+    metadata: Data | None = None
 
 
 async def discover(
@@ -139,16 +143,16 @@ class _Race:
 
 async def _byMetadata(client: Client, name: Name, lifetime: int, verifier: Verifier | None, retries: int) -> Discovered:
     data = await _ask(client, name + METADATA, lifetime, verifier, retries)
-    return Discovered(_target(name, data))
+    return Discovered(_target(name, data), metadata=data)
 
 
 async def _byPrefix(client: Client, name: Name, lifetime: int, verifier: Verifier | None, retries: int) -> Discovered:
     data = await _ask(client, name, lifetime, verifier, retries)
     if len(data.name) > len(name) and data.name[len(name)] == METADATA:
-        return Discovered(_target(name, data))
+        return Discovered(_target(name, data), metadata=data)
     if data.name and isNumber(data.name[-1], SEGMENT) and len(data.name) > len(name):
-        return Discovered(data.name[:-1])
-    return Discovered(data.name, data)
+        return Discovered(data.name[:-1], segment=data)
+    return Discovered(data.name, single=data)
 
 
 def _target(name: Name, data: Data) -> Name:

@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Callable
 from math import inf
 
-from attrs import define
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
@@ -16,8 +15,8 @@ from twisted.python.failure import Failure
 from hermes.ndn.app.client import Client
 from hermes.ndn.app.errors import Disconnected, FetchFailed
 from hermes.ndn.app.fetching import FetchOptions, FetchReport, Verifier
+from hermes.ndn.app.flights import Flights
 from hermes.ndn.app.windows import Window
-from hermes.ndn.face.roundtrip import RoundTrip
 from hermes.ndn.packet.component import SEGMENT, isNumber, number, segment
 from hermes.ndn.packet.data import decodeData
 from hermes.ndn.packet.interest import encodeInterest
@@ -34,24 +33,12 @@ Seconds before a segment that was answered with a Nack is asked for again: doubl
 """
 
 
-@define(eq=False, slots=True)
-class _Flight:
-    """
-    An Interest on its way.
-    """
-
-    sent: float
-    deadline: float
-    again: bool
-    nacked: bool = False
-
-
 class SegmentFetcher:
     """
     Fetches C{/PREFIX/seg=0} and so on, up to what FinalBlockId says, and delivers contents in order. Memory is bounded:
     it asks for no segment that is too far beyond the first which is missing.
 
-    What is lost is asked for again after a time-out that follows the round trip (RFC 6298).
+    What is lost is asked for again after a time-out that follows the round trip (RFC 6298), or once others overtake it.
 
     @ivar report: how it goes, from moment to moment.
     @ivar last: the number of the last segment, or L{None} while nobody has said it.
@@ -67,6 +54,7 @@ class SegmentFetcher:
         verifier: Verifier | None = None,
         first: int = 0,
         last: int | None = None,
+        known: DataView | None = None,
         progress: Callable[[FetchReport], None] | None = None,
     ) -> None:
         """
@@ -74,6 +62,7 @@ class SegmentFetcher:
         @param verifier: each segment is delivered only once it is verified.
         @param first: the first segment that is wanted.
         @param last: the last one; L{None} is that of the object. Where the object ends earlier, so does the fetch.
+        @param known: a segment that is here already, verified.
         @param progress: is called whenever something was delivered.
         """
         self.report = FetchReport(prefix)
@@ -87,15 +76,15 @@ class SegmentFetcher:
         self._lifetime = options.lifetime / 1000
         self._verifier = verifier
         self._progress = progress
-        self._roundTrip = RoundTrip()
         self._began = 0.0
         self._next = first
         self._wanted = first
-        self._flights: dict[int, _Flight] = {}
+        self._flights = Flights()
         self._again: deque[int] = deque()
         self._tries: dict[int, int] = {}
         self._verifying: dict[int, Deferred[None]] = {}
         self._held: dict[int, DataView] = {}
+        self._known = known
         self._highest = -1
         self._recovery = -1
         self._paused = False
@@ -116,7 +105,11 @@ class SegmentFetcher:
         self._began = self._clock.seconds()
         done: Deferred[FetchReport] = Deferred(lambda _: self._stop())
         self._done = done
-        self._fill()
+        known, self._known = self._known, None
+        if known is None:
+            self._fill()
+        else:
+            self._accept(self._segmentOf(known.name), known)
         return done
 
     def pause(self) -> None:
@@ -141,19 +134,16 @@ class SegmentFetcher:
         """
         if self._done is None:
             return
-        name = view.name
-        at = int.from_bytes(name[len(self._prefix) + 2 :], "big")
+        at = self._segmentOf(view.name)
         report = self.report
         now = self._clock.seconds()
-        flight = self._flights.pop(at, None)
-        if flight is None:
+        sent, roundTrip = self._flights.answered(at, now)
+        if sent is None:
             # It was late, and was to be asked for again.
             if at not in self._again:
                 return
             self._again.remove(at)
-        elif not flight.again:
-            roundTrip = now - flight.sent
-            self._roundTrip.measured(roundTrip)
+        elif roundTrip:
             report.measured(roundTrip)
         self._tries.pop(at, None)
         self._highest = max(self._highest, at)
@@ -162,7 +152,12 @@ class SegmentFetcher:
         if congestionMark and not self._options.ignoreMarks:
             self._congested(now)
         else:
-            self._window.received(now, self._roundTrip.smoothed or 0.0)
+            self._window.received(now, self._flights.roundTrip.smoothed or 0.0, roundTrip)
+        lost = () if sent is None else self._flights.takeOvertaken(sent, now)
+        if lost:
+            report.overtaken += len(lost)
+            self._again.extend(lost)
+            self._congested(now)
         if self._verifier is None:
             self._accept(at, view)
         else:
@@ -175,9 +170,8 @@ class SegmentFetcher:
         if self._done is None:
             return
         self.report.nacks[reason] = self.report.nacks.get(reason, 0) + 1
-        at = int.from_bytes(view.name[len(self._prefix) + 2 :], "big")
-        flight = self._flights.get(at)
-        if flight is None:
+        at = self._segmentOf(view.name)
+        if at not in self._flights:
             return
         now = self._clock.seconds()
         tries = self._failed(at, f"Nack, {NACK_TEXTS.get(reason, f'reason {reason}')}")
@@ -186,20 +180,23 @@ class SegmentFetcher:
         if reason == NACK_CONGESTION:
             self._congested(now)
         if reason == NACK_DUPLICATE:
-            del self._flights[at]
+            self._flights.take(at)
             self._again.append(at)
             self._fill()
             return
         # It keeps its place in the window, so that nothing else takes it while the network has no room, or no way.
-        flight.nacked = True
-        flight.deadline = now + min(NACK_PAUSE * 2 ** min(tries - 1, 16), MOST_PAUSE)
-        self._schedule(flight.deadline)
+        until = now + min(NACK_PAUSE * 2 ** min(tries - 1, 16), MOST_PAUSE)
+        self._flights.hold(at, until)
+        self._schedule(until)
 
     def connectionLost(self, reason: Failure) -> None:
         """
         See L{hermes.ndn.app.client.Receiver}.
         """
         self._fail(Disconnected(f"{self.report.name}: the connection to the forwarder has ended"))
+
+    def _segmentOf(self, name: bytes) -> int:
+        return int.from_bytes(name[len(self._prefix) + 2 :], "big")
 
     # Sending.
 
@@ -222,7 +219,8 @@ class SegmentFetcher:
                 if (self.last is not None and at > self.last) or at >= self._wanted + self._options.ahead:
                     break
                 self._next += 1
-                self._send(at, False)
+                if at >= self._wanted and at not in self._held:
+                    self._send(at, False)
         finally:
             self._filling = False
 
@@ -231,8 +229,7 @@ class SegmentFetcher:
         name = Name.fromValue(self._prefix + segment(at))
         client, options, report = self._client, self._options, self.report
         wire = encodeInterest(name, mustBeFresh=options.mustBeFresh, nonce=client.nonce(), lifetime=options.lifetime)
-        deadline = now + min(self._roundTrip.timeout, self._lifetime)
-        self._flights[at] = _Flight(now, deadline, again)
+        deadline = self._flights.add(at, now, self._lifetime, self._tries.get(at, 0), again)
         report.sent += 1
         report.mostInFlight = max(report.mostInFlight, len(self._flights))
         # The time-out may have become shorter since the last look was planned.
@@ -260,22 +257,20 @@ class SegmentFetcher:
         self._timer = None
         self._lookAt = inf
         now = self._clock.seconds()
-        late = [at for at, flight in self._flights.items() if flight.deadline <= now]
+        late = self._flights.takeLate(now)
+        self._again.extend(at for at, _ in late)
         timedOut = False
-        for at in late:
-            flight = self._flights.pop(at)
-            self._again.append(at)
-            if not flight.nacked:
+        for at, nacked in late:
+            if not nacked:
                 self.report.timeouts += 1
                 timedOut = True
                 if self._failed(at, "no answer") is None:
                     return
         if timedOut:
-            self._roundTrip.backOff()
             self._congested(now)
         self._fill()
-        if self._flights and self._done is not None:
-            self._schedule(min(flight.deadline for flight in self._flights.values()))
+        if self._done is not None:
+            self._schedule(self._flights.deadline)
 
     def _failed(self, at: int, why: str) -> int | None:
         """
@@ -306,8 +301,7 @@ class SegmentFetcher:
         if self.last is not None and last >= self.last:
             return
         self.last = last
-        for at in [at for at in self._flights if at > last]:
-            del self._flights[at]
+        for at in self._flights.takeBeyond(last):
             self._client.forget(self._prefix + segment(at), self)
         self._again = deque(at for at in self._again if at <= last)
 

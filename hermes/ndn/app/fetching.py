@@ -50,6 +50,7 @@ class FetchReport:
     @ivar seconds: from the first Interest on.
     @ivar sent: Interests, with those that were sent again.
     @ivar timeouts: how often no answer came in time.
+    @ivar overtaken: how often others that were asked for later came, and long before it.
     @ivar nacks: how often which reason was given.
     @ivar marks: how many segments came with a congestion mark.
     @ivar roundTrips: how many were measured; the shortest, the longest and the sum of them, in seconds.
@@ -62,6 +63,7 @@ class FetchReport:
     seconds: float = 0.0
     sent: int = 0
     timeouts: int = 0
+    overtaken: int = 0
     nacks: dict[int, int] = field(factory=dict)
     marks: int = 0
     roundTrips: int = 0
@@ -75,7 +77,7 @@ class FetchReport:
         """
         The part of the Interests that was not answered in time.
         """
-        return self.timeouts / self.sent if self.sent else 0.0
+        return (self.timeouts + self.overtaken) / self.sent if self.sent else 0.0
 
     @property
     def goodput(self) -> float:

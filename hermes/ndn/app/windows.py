@@ -8,6 +8,8 @@ from __future__ import annotations
 from math import inf
 from typing import Protocol
 
+from hermes.ndn.app.slowstart import SlowStart
+
 DEFAULT_SIZE = 20
 INITIAL = 2.0
 """
@@ -29,11 +31,12 @@ class Window(Protocol):
 
     size: float
 
-    def received(self, now: float, roundTrip: float) -> None:
+    def received(self, now: float, smoothed: float, measured: float) -> None:
         """
         A segment has come.
 
-        @param roundTrip: the smoothed round trip, in seconds; 0 where it is not known.
+        @param smoothed: the round trip, in seconds; 0 where it is not known.
+        @param measured: that of this segment; 0 where it was sent twice.
         """
 
     def lost(self, now: float) -> None:
@@ -52,7 +55,7 @@ class FixedWindow:
             raise ValueError(f"a window of {size} segments lets nothing through")
         self.size: float = size
 
-    def received(self, now: float, roundTrip: float) -> None:
+    def received(self, now: float, smoothed: float, measured: float) -> None:
         """
         Nothing changes.
         """
@@ -75,9 +78,11 @@ class AimdWindow:
         step: float = 1.0,
         beta: float = 0.5,
         resetToInitial: bool = False,
+        careful: bool = True,
     ) -> None:
         """
         @param threshold: where slow start ends.
+        @param careful: whether it ends before something is lost, where it can be seen: see L{SlowStart}.
         @param resetToInitial: begin with C{initial} again after a loss.
         @raise ValueError: if the window could not grow, or not shrink.
         """
@@ -86,23 +91,25 @@ class AimdWindow:
             raise ValueError("a window grows in steps above 0")
         self.size = initial
         self._initial = initial
-        self._threshold = threshold
+        self._slowStart = SlowStart(threshold, careful)
         self._step = step
         self._beta = beta
         self._resetToInitial = resetToInitial
 
-    def received(self, now: float, roundTrip: float) -> None:
+    def received(self, now: float, smoothed: float, measured: float) -> None:
         """
         See L{Window}.
         """
-        self.size += self._step if self.size < self._threshold else self._step / int(self.size)
+        growth = self._slowStart.growth(self.size, measured)
+        self.size += growth * self._step if growth else self._step / int(self.size)
 
     def lost(self, now: float) -> None:
         """
         See L{Window}.
         """
-        self._threshold = max(LEAST, self.size * self._beta)
-        self.size = self._initial if self._resetToInitial else self._threshold
+        threshold = max(LEAST, self.size * self._beta)
+        self._slowStart = SlowStart(threshold, careful=False)
+        self.size = self._initial if self._resetToInitial else threshold
 
 
 class CubicWindow:
@@ -117,15 +124,18 @@ class CubicWindow:
         threshold: float = inf,
         beta: float = 0.7,
         fastConvergence: bool = False,
+        careful: bool = True,
     ) -> None:
         """
         @param threshold: where slow start ends.
+        @param careful: whether it ends before something is lost, where it can be seen: see L{SlowStart}.
         @param fastConvergence: leave more to others where the window was reduced twice in a row (section 4.7).
         @raise ValueError: if the window could not shrink.
         """
         _check(initial, beta)
         self.size = initial
-        self._threshold = threshold
+        self._slowStart = SlowStart(threshold, careful)
+        self._begin = initial
         self._beta = beta
         self._fastConvergence = fastConvergence
         self._most = 0.0
@@ -133,22 +143,24 @@ class CubicWindow:
         # What AIMD would have: alpha_cubic of section 4.3.
         self._step = 3 * (1 - beta) / (1 + beta)
 
-    def received(self, now: float, roundTrip: float) -> None:
+    def received(self, now: float, smoothed: float, measured: float) -> None:
         """
         See L{Window}.
         """
-        if self.size < self._threshold:
-            self.size += 1
-            return
         if self._reduced is None:
-            # Slow start has ended at the threshold, without a loss.
-            self._most, self._reduced = self.size, now
+            growth = self._slowStart.growth(self.size, measured)
+            if growth:
+                self.size += growth
+                return
+            # Slow start has ended without a loss.
+            self._most = self._begin = self.size
+            self._reduced = now
         elapsed = now - self._reduced
-        begin = self._threshold
+        begin = self._begin
         plateau = (max(self._most - begin, 0) / CUBIC_C) ** (1 / 3)
         target = CUBIC_C * (elapsed - plateau) ** 3 + self._most
-        if roundTrip > 0:
-            target = max(target, begin + self._step * elapsed / roundTrip)
+        if smoothed > 0:
+            target = max(target, begin + self._step * elapsed / smoothed)
         # At most half as much again within a round trip (section 4.2).
         target = min(target, 1.5 * self.size)
         if target > self.size:
@@ -162,7 +174,7 @@ class CubicWindow:
             self._most = self.size * (1 + self._beta) / 2
         else:
             self._most = self.size
-        self._threshold = self.size = max(LEAST, self.size * self._beta)
+        self._begin = self.size = max(LEAST, self.size * self._beta)
         self._reduced = now
 
 

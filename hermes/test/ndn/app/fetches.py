@@ -58,7 +58,7 @@ class Fetch:
         )
         self.got: list[bytes] = []
         self.told: list[tuple[int, int]] = []
-        names = ("verifier", "first", "last")
+        names = ("verifier", "first", "last", "known")
         self.fetcher = SegmentFetcher(
             self.client,
             PREFIX,

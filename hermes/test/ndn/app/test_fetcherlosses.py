@@ -4,6 +4,8 @@ Tests for L{hermes.ndn.app.fetcher}: what it does where the network loses, refus
 
 from __future__ import annotations
 
+from itertools import pairwise
+from random import Random
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -91,6 +93,36 @@ class LossTests(SynchronousTestCase):
         self.assertEqual(fetch.network.clock.getDelayedCalls(), [])
         self.assertEqual(fetch.client._exact, {})
 
+    def test_eachTimeItIsWaitedForTwiceAsLong(self) -> None:
+        fetch = Fetch(1000, FixedWindow(5), retries=4, lifetime=1000)
+        asked: list[float] = []
+
+        def loses(view: Any) -> bool:
+            if at(view) == 7:
+                asked.append(fetch.network.clock.seconds())
+            return at(view) == 7
+
+        fetch.network.loses = loses
+        with self.assertRaises(FetchFailed):
+            fetch.run()
+        for pause, expected in zip([b - a for a, b in pairwise(asked)], (0.2, 0.4, 0.8, 1.0), strict=True):
+            self.assertApproximates(pause, expected, 0.02)
+
+    def test_othersAreNotWaitedForLongerWhereOneIsLostAgainAndAgain(self) -> None:
+        fetch = Fetch(20000, FixedWindow(10), retries=-1)
+        fetch.network.loses = lambda view: (
+            (at(view) == 7 and fetch.network.clock.seconds() < 5)
+            or (
+                isinstance(view, InterestView)
+                and at(view) == 150
+                and sum(at(each) == 150 for each in fetch.network.interests) == 1
+            )
+        )
+        waiting = fetch.fetcher.start()
+        fetch.network.run(2)
+        self.assertEqual(fetch.asked[150], 1)
+        fetch.network.result(waiting)
+
     def test_soAreNacks(self) -> None:
         fetch = Fetch(1000, retries=3)
         fetch.network.nacks = lambda view: 150 if at(view) == 7 else None
@@ -130,7 +162,7 @@ class WindowTests(SynchronousTestCase):
         losses = 0
         answers = 0
 
-        def received(self, now: float, roundTrip: float) -> None:
+        def received(self, now: float, smoothed: float, measured: float) -> None:
             """
             Count.
             """
@@ -192,3 +224,70 @@ class WindowTests(SynchronousTestCase):
             self.assertGreater(report.mostInFlight, 38)
             self.assertLess(report.mostInFlight, 90)
             self.assertEqual(report.timeouts, 0)
+
+
+class OvertakenTests(SynchronousTestCase):
+    """
+    What others overtake is lost, and is asked for again before its time-out.
+    """
+
+    def test_aSegmentThatOthersOvertakeIsAskedForAtOnce(self) -> None:
+        fetch = Fetch(10000, FixedWindow(10))
+        fetch.network.loses = lambda view: at(view) == 20 and isinstance(view, InterestView) and view.nonce == 21
+        report = fetch.run()
+        self.assertEqual((report.overtaken, report.timeouts, report.sent), (1, 0, 101))
+        # Ten round trips of 20 ms, and a bit.
+        self.assertLess(report.seconds, 0.3)
+        self.assertEqual(b"".join(fetch.got), fetch.content)
+
+    def test_whatIsLostOnceMoreHasItsTimeOut(self) -> None:
+        fetch = Fetch(10000, FixedWindow(10))
+        times: list[int] = []
+
+        def loses(view: Any) -> bool:
+            if at(view) != 20 or not isinstance(view, InterestView) or len(times) == 2:
+                return False
+            times.append(1)
+            return True
+
+        fetch.network.loses = loses
+        report = fetch.run()
+        self.assertEqual((report.overtaken, report.timeouts), (1, 1))
+
+    def test_aSmallReorderingIsNoLoss(self) -> None:
+        fetch = Fetch(10000, FixedWindow(10))
+        deliver = fetch.network._data
+
+        def reordered(view: DataView) -> None:
+            fetch.network.clock.callLater(0.01 if at(view) % 3 else 0.0, deliver, view)
+
+        fetch.network._data = reordered  # type: ignore[method-assign]
+        report = fetch.run()
+        self.assertEqual((report.overtaken, report.timeouts, report.sent), (0, 0, 100))
+
+    def test_whatComesFromFurtherAwayIsNotAskedForAgainAndAgain(self) -> None:
+        # Every other segment comes from a cache nearby, the rest from ten times as far.
+        fetch = Fetch(40000, FixedWindow(10))
+        deliver = fetch.network._data
+
+        def farther(view: DataView) -> None:
+            fetch.network.clock.callLater(0.2 if at(view) % 2 else 0.0, deliver, view)
+
+        fetch.network._data = farther  # type: ignore[method-assign]
+        report = fetch.run()
+        self.assertEqual(b"".join(fetch.got), fetch.content)
+        self.assertLess(report.sent, 400 + 20)
+
+    def test_losesAndComesFromFurtherAway(self) -> None:
+        fetch = Fetch(40000, FixedWindow(10))
+        deliver = fetch.network._data
+        random = Random(5)
+
+        def farther(view: DataView) -> None:
+            fetch.network.clock.callLater(0.2 if at(view) % 2 else 0.0, deliver, view)
+
+        fetch.network._data = farther  # type: ignore[method-assign]
+        fetch.network.loses = lambda view: random.random() < 0.02
+        report = fetch.run()
+        self.assertEqual(b"".join(fetch.got), fetch.content)
+        self.assertLess(report.sent, 400 + 60)

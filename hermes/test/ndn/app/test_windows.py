@@ -20,7 +20,7 @@ def rounds(window: Window, count: int, roundTrip: float = 0.1, now: float = 0.0)
     for _ in range(count):
         now += roundTrip
         for _ in range(int(window.size)):
-            window.received(now, roundTrip)
+            window.received(now, roundTrip, roundTrip)
     return now
 
 
@@ -87,10 +87,10 @@ class AimdTests(SynchronousTestCase):
         # Slow start up to half of what it was.
         while window.size < size / 2:
             before = window.size
-            window.received(1, 0.1)
+            window.received(1, 0.1, 0.1)
             self.assertEqual(window.size, before + 1)
         before = window.size
-        window.received(1, 0.1)
+        window.received(1, 0.1, 0.1)
         self.assertLess(window.size, before + 1)
 
     def test_whatCannotWorkIsAnError(self) -> None:
@@ -183,6 +183,6 @@ class CubicTests(SynchronousTestCase):
                 window.lost(now)
                 self.assertLessEqual(window.size, max(before, 2))
             else:
-                window.received(now, roundTrip)
+                window.received(now, roundTrip, roundTrip)
                 self.assertTrue(before <= window.size <= before + 1)
             self.assertGreaterEqual(window.size, 2)
