@@ -13,7 +13,7 @@ from typing import Any
 
 from peers import Envoy, Hermes
 from sides import Side, freePort
-from tunspaces import BARE, DEVICE, INNER, MTU, Spaces
+from tunspaces import BARE, DEVICE, INNER, MTU, POOL, Spaces
 
 HERE = Path(__file__).parent
 PATIENCE = 60
@@ -94,24 +94,27 @@ class HermesTUN(TUNSide, Hermes):
 
     def startDevices(self) -> None:
         port = freePort()
+        own, far = (f"{address}/32" for address in INNER)
         device = {"type": "tun", "device": DEVICE, "mtu": MTU}
         overlay = {"type": "tunnel", "bind": f"{BARE[1]}:{port}", "tls": False, "anonymous": True}
-        every = {"protocol": "ip", "any": True}
         second: dict[str, Any] = {
             "node": "b",
-            "ip": {"pools": [f"{INNER[0]}/32"]},
-            "listeners": {"overlay": overlay, "lan": {**device, "address": [f"{INNER[1]}/32"]}},
+            "ip": {"pools": [POOL]},
+            "listeners": {"overlay": overlay, "lan": {**device, "address": [far], "routes": [POOL]}},
             "routes": [
-                {"match": {"protocol": "ip", "target": f"{INNER[1]}/32"}, "to": "lan"},
-                {"match": every},
+                {"match": {"protocol": "ip", "target": far}, "to": "lan"},
+                {"match": {"protocol": "ip", "target": POOL}},
             ],
         }
         hop = {"type": "masque", "tls": False, "version": "2", "endpoints": [f"{BARE[1]}:{port}"]}
         first: dict[str, Any] = {
             "node": "a",
-            "listeners": {"lan": {**device, "routes": [f"{INNER[1]}/32"]}},
+            "listeners": {"lan": {**device, "address": [own], "routes": [far]}},
             "upstreams": {"b": hop},
-            "routes": [{"match": {"protocol": "ip", "target": f"{INNER[1]}/32"}, "via": ["b"]}, {"match": every}],
+            "routes": [
+                {"match": {"protocol": "ip", "target": far}, "via": ["b"]},
+                {"match": {"protocol": "ip", "target": own}, "to": "lan"},
+            ],
         }
         for document, core, near in ((second, self.cores[1], False), (first, self.cores[0], True)):
             name = document["node"]

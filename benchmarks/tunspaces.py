@@ -26,6 +26,10 @@ INNER = ("10.77.0.10", "10.78.0.1")
 """
 The addresses of the two TUN devices.
 """
+POOL = "10.77.0.0/24"
+"""
+What the first of them is given from.
+"""
 DEVICE = "tun0"
 MTU = 1500
 TOOLS = ("ip", "iperf3", "ping", "taskset")

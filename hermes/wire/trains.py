@@ -116,7 +116,7 @@ def _trains(frames: Sequence[Buffer], headers: int) -> list[Buffer]:
     return [_train(part, headers) if len(part) > 1 else part[0] for part in parts]
 
 
-def _train(frames: Sequence[Buffer], headers: int) -> bytearray:
+def _train(frames: Sequence[Buffer], headers: int) -> memoryview:
     first = frames[0]
     train = bytearray().join([first, *[frame[headers:] for frame in frames[1:]]])
     start = headers - HEAD_SIZE - 8
@@ -133,4 +133,4 @@ def _train(frames: Sequence[Buffer], headers: int) -> bytearray:
     # The pseudo header has the length, too. It is not 0, so that its sum is none of the two zeros.
     pseudo = (train[udp + 6] << 8 | train[udp + 7]) + len(train) - len(first)
     _SHORT(train, udp + 6, pseudo % 65535 or 65535)
-    return train
+    return memoryview(train)

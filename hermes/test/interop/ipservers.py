@@ -5,11 +5,13 @@ Servers and a client for tests with IP packets: programs of their own, nothing o
     python ipservers.py files ADDRESS PORT DIRECTORY
     python ipservers.py dns ADDRESS PORT
     python ipservers.py flow ADDRESS PORT RATE SECONDS
+    python ipservers.py bursts ADDRESS PORT
 """
 
 from __future__ import annotations
 
 import json
+import random
 import select
 import socket
 import struct
@@ -164,7 +166,25 @@ def flow(address: str, port: str, rate: str, seconds: str) -> None:
     )
 
 
-ROLES: dict[str, Callable[..., None]] = {"echo": echo, "files": files, "dns": dns, "flow": flow}
+def bursts(address: str, port: str) -> None:
+    """
+    Sends datagrams to an echo at once, so many and of such sizes that they are made trains, and ends well if each comes
+    back as it was.
+    """
+    sock = datagrams(address)
+    sock.connect((address, int(port)))
+    sock.settimeout(10)
+    for size in (1, 64, 1200, 1400):
+        for count in (3, 64, 200):
+            sent = [random.randbytes(size) for _ in range(count)]
+            for data in sent:
+                sock.send(data)
+            came = [sock.recv(65536)[:size] for _ in sent]
+            if sorted(came) != sorted(sent):
+                raise SystemExit(f"{count} datagrams of {size} bytes came back otherwise")
+
+
+ROLES: dict[str, Callable[..., None]] = {"echo": echo, "files": files, "dns": dns, "flow": flow, "bursts": bursts}
 
 if __name__ == "__main__":
     ROLES[sys.argv[1]](*sys.argv[2:])

@@ -8,10 +8,12 @@ import hashlib
 import json
 import os
 import re
+import sys
 from typing import Any
 
 from hermes.test.interop.ipnodes import (
     DEVICE,
+    DIRECTORY,
     EXIT,
     GATEWAY,
     LANS,
@@ -39,6 +41,7 @@ class TrafficTests(IPCase):
         await self.iperf()
         await self.download()
         await self.askNames()
+        await self.bursts()
 
     async def ping(self) -> None:
         """
@@ -121,6 +124,15 @@ class TrafficTests(IPCase):
             self.assertEqual(
                 hashlib.sha256(copy.read_bytes()).hexdigest(), hashlib.sha256(content).hexdigest(), f"IPv{version}"
             )
+
+    async def bursts(self) -> None:
+        """
+        Datagrams that come at once are each as they were.
+        """
+        for version in (4, 6):
+            await self.serving(self.server, "echo", SERVER[version], "7", "echo")
+            program = (sys.executable, str(DIRECTORY / "ipservers.py"))
+            await self.on(self.client, *program, "bursts", SERVER[version], "7")
 
     async def askNames(self) -> None:
         """

@@ -50,6 +50,18 @@ class ReadingTests(TunTestCase):
         self.reactor.turn()
         self.assertEqual(self.receiver.datagrams, [train(40, 1400)])
 
+    def test_datagramsInARowComeAsOneFrame(self) -> None:
+        """
+        Where their checksums are still to be completed, as those of the kernel's own are.
+        """
+        self.open()
+        datagram = bytes((1, 0, 0, 0, 0, 0, 20, 0, 6, 0)) + packet(7, 128)
+        datagram = datagram[:16] + b"\x40" + datagram[17:20] + b"\0\0" + datagram[22:]
+        self.inside.sendFrames(datagram, datagram, datagram, PLAIN + packet(1))
+        self.reactor.turn()
+        self.assertEqual([len(frame) for frame in self.receiver.datagrams], [10 + 28 + 300, 10 + 60])
+        self.assertEqual(self.receiver.datagrams[0][:10], train(3, 100)[:10])
+
     def test_theLargestFrameFits(self) -> None:
         self.open()
         largest = bytes(10) + packet(1, 65535)
