@@ -115,12 +115,15 @@ class Response:
     @ivar body: what follows; L{None} where nothing does. Whoever does not want it stops it.
     @ivar version: of HTTP in which it came, for C{Via}; empty where it was made here.
     @ivar unsent: the next hop says that surely nothing of the request has reached its target.
+    @ivar kept: whoever has made it keeps what it was made of, and gives it out again at no greater expense than a
+        cache would: there is no use in keeping it twice.
     """
 
     head: ResponseHead
     body: IBody | None = None
     version: str = ""
     unsent: bool = False
+    kept: bool = False
 
 
 @implementer(IBody)

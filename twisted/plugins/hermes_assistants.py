@@ -8,9 +8,11 @@ from hermes.assist.authorizer import AuthorizerType
 from hermes.assist.cache.cachetype import CacheType
 from hermes.assist.limits import LimitsType
 from hermes.assist.rules import RulesType
+from hermes.ndn.gateway.gatewaytype import GatewayType
 
 authentication = AuthenticationType()
 authorizer = AuthorizerType()
 cache = CacheType()
 limits = LimitsType()
+ndn = GatewayType()
 rules = RulesType()

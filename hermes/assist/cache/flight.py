@@ -299,6 +299,8 @@ class Flight:
         """
         Begin to store a response, if it may be.
         """
+        if response.kept:
+            return False
         head = response.head
         status, part = head.status, None
         if status == 206:

@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 
 from hermes.ndn.app.client import Client
 from hermes.ndn.app.discovery import Discovery, discover
-from hermes.ndn.app.errors import FetchFailed
+from hermes.ndn.app.errors import FetchFailed, NoSuchObject
 from hermes.ndn.app.fetcher import SegmentFetcher
 from hermes.ndn.app.fetching import FetchOptions, FetchReport, Verifier
 from hermes.ndn.app.windows import CubicWindow, Window
@@ -48,7 +48,7 @@ async def fetch(
     if found.single is not None:
         data = found.single
         if data.metaInfo.contentType == CONTENT_NACK:
-            raise FetchFailed(f"the producer has no {name}")
+            raise NoSuchObject(f"the producer has no {name}")
         deliver(data.content)
         elapsed = client.clock.seconds() - began
         return FetchReport(found.prefix, segments=1, bytes=len(data.content), seconds=elapsed, sent=1)

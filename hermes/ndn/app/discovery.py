@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
 from hermes.ndn.app.client import Client
-from hermes.ndn.app.errors import FetchFailed, InterestNack, InterestTimeout
+from hermes.ndn.app.errors import FetchFailed, InterestNack, InterestTimeout, NoSuchObject
 from hermes.ndn.app.fetching import Verifier
 from hermes.ndn.packet.component import SEGMENT, VERSION, isNumber, keyword
 from hermes.ndn.packet.data import Data
@@ -118,6 +118,9 @@ class _Race:
     def _failed(self, failure: Failure) -> None:
         if self._ended:
             return
+        if failure.check(NoSuchObject):
+            self._found(failure)
+            return
         if self._failure is not None:
             # That something was found and not believed is worse to hear than that nothing was.
             self._found(self._failure if self._failure.check(Untrusted) else failure)
@@ -160,7 +163,7 @@ def _target(name: Name, data: Data) -> Name:
     What metadata points to.
     """
     if data.metaInfo.contentType == CONTENT_NACK:
-        raise FetchFailed(f"the producer has no {name}")
+        raise NoSuchObject(f"the producer has no {name}")
     try:
         target = Name.fromWire(_first(data.content))
     except PacketError as error:

@@ -60,3 +60,9 @@ class FetchFailed(AppError):
     """
     An object can't be had as a whole.
     """
+
+
+class NoSuchObject(FetchFailed):
+    """
+    Its producer has answered that there is none (a ContentType of Nack).
+    """

@@ -1,0 +1,3 @@
+"""
+HTTP and NDN meet: objects of NDN, asked for by HTTP.
+"""
