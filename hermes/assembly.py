@@ -4,7 +4,7 @@ The real parts of a node.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from attrs import define, evolve
@@ -47,6 +47,7 @@ from hermes.ip.plane import PacketPlane
 from hermes.listeners import assistantTypes as installedAssistantTypes
 from hermes.listeners import listenerTypes as installedListenerTypes
 from hermes.net.certificates import ServerCredentials, nodeNames
+from hermes.net.kernelroutes import Outside
 from hermes.net.network import Network
 from hermes.net.resolution import resolve
 from hermes.node import ADMIN, Node, NodeError
@@ -123,10 +124,13 @@ class Assembly:
         network: INetwork,
         types: Mapping[str, IListenerType] | None = None,
         assistantTypes: Mapping[str, IAssistantType] | None = None,
+        observers: Sequence[Any] = (),
     ) -> None:
         """
         @param types: the types of listeners, by name; those that are installed where not given.
         @param assistantTypes: the same for assisting components.
+        @param observers: who else hears of flows and exchanges: L{hermes.interfaces.IFlowObserver} and
+            L{hermes.interfaces.IRequestObserver}.
         """
         self.network = network
         self.metrics: FlowMetrics | None = None
@@ -138,6 +142,7 @@ class Assembly:
         self._commons = Commons()
         self._watchers = Watchers(reactor, self._registry)
         self._upstreams: Mapping[str, IDialer | IHop] = {}
+        self._observers = tuple(observers)
         UpstreamMetrics(lambda: self._upstreams, self._registry)
 
     def credentials(self) -> IServerCredentials | None:
@@ -211,6 +216,9 @@ class Assembly:
             upstream.start(name in straight)
         self._watchers.commit(generation.watching)
         self._upstreams = generation.upstreams
+        if any(getattr(listener.options, "marksSockets", False) for listener in generation.config.listeners.values()):
+            # Before anything is bound or connected: what the node sends is not to go through its own device.
+            setattr(self.network, "mark", Outside().mark)  # noqa: B010
 
     def discard(self, generation: Generation, kept: Generation | None) -> Deferred[None]:
         assert isinstance(generation, RealGeneration)
@@ -248,7 +256,7 @@ class Assembly:
             generation.router,
             generation.upstreams,
             lambda allowSpecial: DirectDialer(self.network, allowSpecial),
-            [metrics, self._watchers],
+            [metrics, self._watchers, *self._observers],
             self._reactor,
         )
         return flows
@@ -262,8 +270,8 @@ class Assembly:
         plane = PacketPlane(
             self._reactor,
             generation.packets,
-            lambda rule, receiver: flows.connectPackets(rule.via, rule.nested, receiver),
-            lambda rule: flows.hops(rule.via, rule.nested),
+            flows.connectPackets,
+            flows.hops,
             resolved,
         )
         flows.packets = plane
@@ -273,7 +281,11 @@ class Assembly:
     def requests(self, generation: Generation, users: IAuthenticator) -> RequestHandler:
         metrics = RequestMetrics(lambda: requests.openRequests(), self._registry)
         requests = RequestHandler(
-            self.plans(generation), users, [metrics, self._watchers], self._reactor, generation.config.node
+            self.plans(generation),
+            users,
+            [metrics, self._watchers, *self._observers],
+            self._reactor,
+            generation.config.node,
         )
         return requests
 

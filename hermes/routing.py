@@ -41,6 +41,7 @@ def makeRouter(config: NodeConfig) -> Router:
                 to=None if route.to in targetAsAsked else route.to,
                 via=route.via,
                 nested=route.nested,
+                backup=route.backup,
                 deny=route.deny,
                 allowSpecial=route.allowSpecial,
                 actions=makeActions(route),
@@ -63,7 +64,8 @@ def makePackets(config: NodeConfig) -> PacketConfig:
         if not route.match.packets:
             continue
         # An upstream that is a proxy is the last hop.
-        hops = (*route.via, route.to) if route.to in config.upstreams and route.to is not None else route.via
+        last = (route.to,) if route.to is not None and route.to in config.upstreams else ()
+        hops = (*route.via, *last)
         rules.append(
             PacketRule(
                 match=route.match.match(),
@@ -72,6 +74,7 @@ def makePackets(config: NodeConfig) -> PacketConfig:
                 to=None if hops else route.to,
                 via=hops,
                 nested=route.nested,
+                backup=tuple((*way, *last) for way in route.backup),
                 deny=route.deny,
                 silent=route.silent,
             )

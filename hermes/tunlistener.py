@@ -94,6 +94,13 @@ class TunListenerOptions:
         )
 
     @property
+    def marksSockets(self) -> bool:
+        """
+        Whether the node's own sockets are to stay outside: it has routes, or may get some.
+        """
+        return bool(self.routes) or (not self.address and self.routes is None)
+
+    @property
     def places(self) -> tuple[str, ...]:
         """
         What two listeners can't have both.
@@ -171,7 +178,6 @@ class TunListener:
         device = TunDevice(self._context.reactor, options.tun(), self._kernel, self._netlink)
         setup = DeviceSetup(self._netlink, device.name)
         try:
-            self._markSockets()
             await setup.apply(self._desired(device.name))
         except BaseException:
             device.abortChannel()
@@ -181,13 +187,6 @@ class TunListener:
         port.lost = self._lost
         device.setReceiver(port)
         self._context.packets.addDevice(port, self)
-
-    def _markSockets(self) -> None:
-        """
-        What the node sends is not to go through its own device.
-        """
-        if self._options.routes or (self.automatic and self._options.routes is None):
-            self._context.network.mark = Outside().mark
 
     def _desired(self, device: str) -> DesiredDevice:
         options = self._options
@@ -245,7 +244,6 @@ class TunListener:
         Take them.
         """
         self._options = options
-        self._markSockets()
         self.addresses = options.address or tuple(ip_interface(str(network)) for network in self._given)
         self._apply()
         if self._port is not None:
@@ -260,16 +258,26 @@ class TunListener:
         port, self._port = self._port, None
         device, self._device = self._device, None
         setup, self._setup = self._setup, None
-        if port is not None:
-            port.lost = lambda reason: None
+        if port is not None and device is not None:
             self._context.packets.removeDevice(port)
-        if setup is not None:
-            try:
+            closed: Deferred[Any] = Deferred()
+            port.lost = lambda reason: closed.callback(None)
+            if port.channel is not None:
+                device.loseChannel()
+                await closed
+        if setup is None:
+            return
+        try:
+            if self._options.persist and device is not None and await self._isUsed(device.name):
+                # By the process that comes after this one: what it has set up is not ours to take away.
+                setup.forget()
+            else:
                 await setup.remove()
-            except HermesError as error:
-                self.log.error("{listener}: {error}", listener=self.name, error=error)
-        if device is not None:
-            device.loseChannel()
+        except HermesError as error:
+            self.log.error("{listener}: {error}", listener=self.name, error=error)
+
+    async def _isUsed(self, device: str) -> bool:
+        return any(link.name == device and link.used for link in await self._netlink.links())
 
     def drain(self) -> None:
         """

@@ -191,4 +191,5 @@ def outcome(config: NodeConfig, decision: Decision, flow: Flow, to: str | None =
         special = "allowed" if decision.allowSpecial else "refused"
         return f"from here to {end}; special-purpose addresses are {special}"
     inside = ", each tunnel inside the one before" if route.nested and len(hops) > 1 else ""
-    return f"through {' > '.join(hops)}{inside}, to {end}"
+    others = "".join(f", or through {' > '.join((*way, *hops[len(route.via) :]))}" for way in route.backup)
+    return f"through {' > '.join(hops)}{inside}{others}, to {end}"

@@ -11,7 +11,6 @@ from attrs import field, frozen
 from hermes.config.problems import Misfit
 from hermes.config.types import IPAddress, Name, Network, NewFile
 
-
 MOST_NETWORKS = 100
 """
 Networks behind one user or node: they are told to it in one capsule.

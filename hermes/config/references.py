@@ -47,8 +47,7 @@ def danglingReferences(document: object, endingTypes: Collection[str] = ()) -> I
         yield from _unknown((*here, "match", "listener"), match.get("listener"), "listener", listeners)
         if not authenticated:
             yield from _unknown((*here, "match", "user"), match.get("user"), "user", users)
-        for path, name in _names((*here, "via"), route.get("via")):
-            first = path[-1] in ("via", 0)
+        for path, name, first in _hops(route, here):
             # Past the first, a hop is a name that the one before it knows. Nested, we must know it: its certificate is
             # ours to check.
             if name in hops or not (first or route.get("nested") is True):
@@ -58,6 +57,18 @@ def danglingReferences(document: object, endingTypes: Collection[str] = ()) -> I
                 yield path, Misfit(message, nearest(name, hops))
             else:
                 yield from _unknown(path, name, "upstream", hops)
+
+
+def _hops(route: dict[str, Any], here: KeyPath) -> Iterator[tuple[KeyPath, str, bool]]:
+    """
+    The hops that a route names: where, the name, and whether it is the first of its way.
+    """
+    backup = route.get("backup")
+    ways: list[tuple[KeyPath, object]] = [((*here, "via"), route.get("via"))]
+    ways += [((*here, "backup", place), way) for place, way in enumerate(backup if isinstance(backup, list) else ())]
+    for way, names in ways:
+        for path, name in _names(way, names):
+            yield path, name, path in (way, (*way, 0))
 
 
 def _mapping(value: object) -> dict[str, Any]:

@@ -135,6 +135,7 @@ class RouteConfig:
     @ivar via: the proxies between, in order. The first is an upstream of this node. The others are names that the one
         before each knows; with C{nested}, upstreams of this node too.
     @ivar nested: open each tunnel inside the one before, so that a proxy in the middle learns neither target nor bytes.
+    @ivar backup: other ways, each a list of proxies as in C{via}, which are tried in order where that can't be had.
     @ivar deny: refuse them, for this reason.
     @ivar silent: with C{deny}, of IP packets: drop them, and do not tell who sent them.
     @ivar allowSpecial: allow targets that are loopback, private or otherwise special-purpose addresses. A route whose
@@ -158,6 +159,7 @@ class RouteConfig:
     split: dict[str, int] = field(factory=dict)
     via: tuple[str, ...] = ()
     nested: bool = False
+    backup: tuple[tuple[str, ...], ...] = ()
     deny: str | None = None
     silent: bool = False
     allowSpecial: bool = False
@@ -192,8 +194,12 @@ class RouteConfig:
             raise Misfit("weights are whole numbers from 0, and one at least is above it", below=("split",))
         if self.timeout is not None and self.timeout <= 0:
             raise Misfit("in no time there is no response", below=("timeout",))
-        if self.nested and not self.via:
-            raise Misfit("goes only with 'via'", below=("nested",))
+        for key in ("nested", "backup"):
+            if getattr(self, key) and not self.via:
+                raise Misfit("goes only with 'via'", below=(key,))
+        for place, way in enumerate(self.backup):
+            if not way:
+                raise Misfit("a way over no proxy is none", below=("backup", place))
         if "listen" in self.match.protocol and (sending or changing or self.redirect or self.respond):
             raise Misfit("a port to listen on goes nowhere: no other action than 'deny'", below=("match", "protocol"))
         if not self.match.requestsOnly:
@@ -224,7 +230,7 @@ class RouteConfig:
                 raise Misfit(message, below=("rewrite", "prefix"))
 
 
-_SENDING = ("to", "split", "via", "allowSpecial")
+_SENDING = ("to", "split", "via", "backup", "allowSpecial")
 _OF_REQUESTS = ("rewrite", "headers", "responseHeaders", "mirror", "retry", "timeout", "resume")
 _CHANGING = (*_OF_REQUESTS, "assist")
 

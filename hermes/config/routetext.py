@@ -51,6 +51,7 @@ def _ending(route: RouteConfig) -> str:
         text = f"to {route.to}" if route.to else "to the target"
     if route.via:
         text += f" via {' > '.join(route.via)}{' (nested)' if route.nested else ''}"
+        text += "".join(f", or {' > '.join(way)}" for way in route.backup)
     return text
 
 

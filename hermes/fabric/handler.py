@@ -73,7 +73,7 @@ class FlowHandler:
         self.packets: IPacketHandler | None = None
         self._direct = direct
         self.ends: dict[str, IDialer] = {}
-        self._paths = Paths(router, upstreams, direct, self.ends)
+        self._paths = Paths(router, upstreams, direct, clock, self.ends)
         self._observers = tuple(observers)
         self._clock = clock
         self._open: dict[StreamSplice | DatagramSplice | PacketFlow, None] = {}
@@ -273,7 +273,7 @@ class FlowHandler:
         Open new flows with these; what is open goes on as it is. Hops that are no longer there open nothing more and
         are closed once their streams have ended.
         """
-        old, self._paths = self._paths, Paths(router, upstreams, self._direct, self.ends)
+        old, self._paths = self._paths, Paths(router, upstreams, self._direct, self._clock, self.ends)
         self._retire(old)
 
     def _retire(self, old: Paths) -> None:

@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 
 from attrs import evolve, frozen
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IProtocol
+from twisted.internet.interfaces import IProtocol, IReactorTime
 from zope.interface import Interface, implementer
 
 from hermes.errors import FlowError, HopUnavailable, NoRoute, NotImplementedHere
+from hermes.fabric.alternatives import Alternatives
 from hermes.fabric.router import Decision, Router
 from hermes.interfaces import IDatagramReceiver, IDialer, IHop, IPacketReceiver
 from hermes.matching import IP
@@ -94,6 +95,7 @@ class Paths:
         router: Router,
         upstreams: Mapping[str, IDialer | IHop],
         direct: Callable[[bool], IDialer],
+        clock: IReactorTime,
         ends: Mapping[str, IDialer] = {},
     ) -> None:
         """
@@ -105,6 +107,7 @@ class Paths:
         self.upstreams = dict(upstreams)
         self.dialing = 0
         self._direct = direct
+        self._clock = clock
         self._ends = ends
         self._directDialers: dict[bool, IDialer] = {}
         self._prepared: dict[Decision, Path] = {}
@@ -154,6 +157,12 @@ class Paths:
                 return Path(last, route.to or "")  # type: ignore[arg-type]
             return Path(self._directDialer(decision.allowSpecial), DIRECT)
         carrier, via = self._carrier(names, route.nested)
+        if route.backup:
+            # Each may tell its first hop of others.
+            ways = [(carrier, via)] + [
+                self._carrier(way + names[len(route.via) :], route.nested) for way in route.backup
+            ]
+            carrier, via = Alternatives([Onward(each, rest) if rest else each for each, rest in ways], self._clock), ()
         if last is None:
             return Path(carrier, route.to or names[-1], names, via)
         if not IEndpoints.providedBy(last):

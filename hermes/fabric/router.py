@@ -25,6 +25,7 @@ class Route:
     @ivar to: the upstream where the flow ends, or L{None} for the target as it was asked for.
     @ivar via: the names of the hops between, in order.
     @ivar nested: whether the tunnel through the last hop runs inside the one through the hop before it, and so on.
+    @ivar backup: other ways, each as C{via}, to be tried in order where that can't be had.
     @ivar deny: the reason why such flows are refused, or L{None}.
     @ivar allowSpecial: whether special-purpose targets (loopback, private) may be dialed from here.
     @ivar actions: what is done to HTTP requests beside: L{hermes.http.actions.RequestActions}; or L{None}. Not looked
@@ -39,6 +40,7 @@ class Route:
     to: str | None = None
     via: tuple[str, ...] = ()
     nested: bool = False
+    backup: tuple[tuple[str, ...], ...] = ()
     deny: str | None = None
     allowSpecial: bool = False
     actions: Any = None
@@ -337,4 +339,5 @@ def _action(route: Route) -> str:
         action = f"to {route.to}" if route.to is not None else "to the target as asked for"
     if route.via:
         action += f" via {', '.join(route.via)}" + (", nested" if route.nested else "")
+        action += "".join(f", or {', '.join(way)}" for way in route.backup)
     return action

@@ -14,9 +14,11 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from hermes.errors import FlowError, HopUnavailable, NoRoute
+from hermes.fabric.alternatives import Alternatives
 from hermes.fabric.paths import DIRECT, Onward
 from hermes.fabric.router import Decision, Route, Router
 from hermes.http.actions import RequestActions, Split
+from hermes.http.alternatives import AlternativeSender
 from hermes.http.chain import chain
 from hermes.http.changing import Changing, OwnAnswers
 from hermes.http.hops import HopSender
@@ -226,13 +228,21 @@ class Plans:
             if IHop.providedBy(last):
                 # The target stays as it was asked for, and the last hop resolves it.
                 names, last = (*names, to), None
+        backup = [way + names[len(route.via) :] for way in route.backup]
         if last is None:
             if names:
-                return Way(self._alongHops(names, route.nested), to or names[-1], names)
+                sender = self._alongHops(names, route.nested)
+                if backup:
+                    ways = [sender] + [self._alongHops(way, route.nested) for way in backup]
+                    sender = AlternativeSender(ways, self._clock)
+                return Way(sender, to or names[-1], names)
             return Way(self._atTargets(self._direct(allowSpecial), allowSpecial), DIRECT)
         if not IRequestUpstream.providedBy(last):
             raise FlowError(f"the upstream {to!r} takes no requests")
         carrier = self._carrier(names, route.nested) if names else None
+        if carrier is not None and backup:
+            carriers = [carrier] + [self._carrier(way, route.nested) for way in backup]
+            carrier = Alternatives(carriers, self._clock)
         return Way(last.sender(carrier), to or "", names, getattr(last, "permit", None))
 
     def _alongHops(self, names: tuple[str, ...], nested: bool) -> IRequestSender:

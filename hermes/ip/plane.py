@@ -86,12 +86,12 @@ class PacketPlane:
         self,
         clock: IReactorTime,
         config: PacketConfig,
-        dial: Callable[[PacketRule, Any], Deferred[Any]],
-        hopsOf: Callable[[PacketRule], object],
+        dial: Callable[[tuple[str, ...], bool, Any], Deferred[Any]],
+        hopsOf: Callable[[tuple[str, ...], bool], object],
         resolve: Callable[[str], Deferred[list[str]]],
     ) -> None:
         """
-        @param dial: opens a tunnel over the hops of a rule for a receiver.
+        @param dial: opens a tunnel over some hops, nested or not, for a receiver.
         @param hopsOf: what that stands on: not the same where the configuration of the first hop, or of a nested one,
             has changed.
         @param resolve: the addresses of a name.
@@ -113,7 +113,8 @@ class PacketPlane:
         self._waiting: Any = None
         self._closed = False
         self.switch.isGiven = self._isGiven
-        self.switch.decider.uplink = lambda rule: self._uplinks.get((rule.via, rule.nested))
+        self.switch.decider.uplink = self._uplinkOf
+        self._up: tuple[bool, ...] = ()
 
     def _makePool(self, plan: AddressPlan) -> AddressPool:
         return AddressPool(plan.pools, plan.reserved, LeaseFile(plan.leases))
@@ -168,7 +169,7 @@ class PacketPlane:
             return
         self._waiting = None
         self.switch.swap(config.table)
-        wanted = {(rule.via, rule.nested) for rule in config.table.rules if rule.via and rule.deny is None}
+        wanted = {way for rule in config.table.rules for way in rule.ways}
         for way in self._uplinks:
             if way not in wanted and way not in self._leaving:
                 self._leaving[way] = self.clock.callLater(LINGER, self._leave, way)
@@ -194,20 +195,17 @@ class PacketPlane:
         @return: what is to be waited for.
         """
         waited: list[Deferred[None]] = []
-        for rule in config.table.rules:
-            way = (rule.via, rule.nested)
-            if not rule.via or rule.deny is not None:
-                continue
+        for way in dict.fromkeys(way for rule in config.table.rules for way in rule.ways):
             leaving = self._leaving.pop(way, None)
             if leaving is not None and leaving.active():
                 leaving.cancel()
-            hops = self._hopsOf(rule)
+            hops = self._hopsOf(*way)
             uplink = self._uplinks.get(way)
             if uplink is None:
-                uplink = self._makeUplink(rule)
+                uplink = self._makeUplink(way)
                 uplink.open()
             elif self._hops[way] != hops:
-                uplink.open(partial(self._dial, rule))
+                uplink.open(partial(self._dial, *way))
             self._hops[way] = hops
             if uplink.settled is not None:
                 done: Deferred[None] = Deferred()
@@ -215,18 +213,29 @@ class PacketPlane:
                 waited.append(done)
         return waited
 
-    def _makeUplink(self, rule: PacketRule) -> Uplink:
-        name = f"via {', '.join(rule.via)}" + (" (nested)" if rule.nested else "")
-        way = (rule.via, rule.nested)
+    def _makeUplink(self, way: Way) -> Uplink:
+        names, nested = way
+        name = f"via {', '.join(names)}" + (" (nested)" if nested else "")
         uplink = self._uplinks[way] = Uplink(
-            name,
-            self.switch,
-            self.clock,
-            partial(self._dial, rule),
-            self._wishes,
-            self._devicesConfigure,
+            name, self.switch, self.clock, partial(self._dial, names, nested), self._wishes, self._uplinkChanged
         )
         return uplink
+
+    def _uplinkOf(self, rule: PacketRule) -> Uplink | None:
+        """
+        The first way of a rule that is up; where none is, the first.
+        """
+        uplinks = [uplink for way in rule.ways if (uplink := self._uplinks.get(way)) is not None]
+        return next((uplink for uplink in uplinks if uplink.up), uplinks[0] if uplinks else None)
+
+    def _uplinkChanged(self) -> None:
+        up = tuple(uplink.up for uplink in self._uplinks.values())
+        if up != self._up:
+            self._up = up
+            if any(rule.backup for rule in self.switch.table.rules):
+                # What was decided may have another way now.
+                self.switch.changed()
+        self._devicesConfigure()
 
     def _leave(self, way: Way) -> None:
         self._leaving.pop(way, None)

@@ -72,6 +72,7 @@ class PacketRule:
     @ivar to: the device where packets go; or L{None}.
     @ivar via: the hops where they go; with neither, whoever has the address gets them.
     @ivar nested: whether the tunnel through the last hop runs inside the one through the hop before it.
+    @ivar backup: other ways, to be tried in order where that is down.
     @ivar deny: why they are refused, or L{None}.
     @ivar silent: whether who sent them is not told.
     """
@@ -82,8 +83,16 @@ class PacketRule:
     to: str | None = None
     via: tuple[str, ...] = ()
     nested: bool = False
+    backup: tuple[tuple[str, ...], ...] = ()
     deny: str | None = None
     silent: bool = False
+
+    @property
+    def ways(self) -> tuple[tuple[tuple[str, ...], bool], ...]:
+        """
+        The ways over hops, the first to be tried first: the hops, and whether tunnels are nested.
+        """
+        return tuple((names, self.nested) for names in (self.via, *self.backup) if names) if self.deny is None else ()
 
     @property
     def action(self) -> str:
@@ -95,7 +104,8 @@ class PacketRule:
         if self.to is not None:
             return f"to the device {self.to}"
         if self.via:
-            return f"via {', '.join(self.via)}" + (", nested" if self.nested else "")
+            others = "".join(f", or {', '.join(way)}" for way in self.backup)
+            return f"via {', '.join(self.via)}" + (", nested" if self.nested else "") + others
         return "to whoever has the address"
 
     def takesSender(self, identity: Identity, listener: str) -> bool:

@@ -238,7 +238,9 @@ class Uplink(Port):
             if self.failure is None:
                 self.log.warn("{name}: no tunnel: {why}", name=self.name, why=why)
             self.failure = why
-            self.up = False
+            if self.up:
+                self.up = False
+                self._changed()
         self._settle()
         if self._closed or self._retry is not None:
             return

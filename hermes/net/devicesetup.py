@@ -67,16 +67,22 @@ class DeviceSetup:
                 return fail(KernelError(f"devices can't be watched: {error.strerror}", error.errno or 0))
         return self._run(self._settle)
 
+    def forget(self) -> None:
+        """
+        Leave all as it is: it is somebody else's matter now.
+        """
+        self._desired = None
+        if self._stopWatching is not None:
+            self._stopWatching()
+            self._stopWatching = None
+
     def remove(self) -> Deferred[None]:
         """
         Take all of ours away from the device, and the rules. It needs not be there any more.
 
         @return: fires once it is so. Errback with L{KernelError}.
         """
-        self._desired = None
-        if self._stopWatching is not None:
-            self._stopWatching()
-            self._stopWatching = None
+        self.forget()
         return self._run(self._settle)
 
     def _run(self, what: Callable[[], Deferred[None]]) -> Deferred[None]:

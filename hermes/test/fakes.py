@@ -269,8 +269,8 @@ class FakeAssembly:
         return PacketPlane(
             self.clock,
             generation.packets,
-            lambda rule, receiver: Deferred(),
-            lambda rule: None,
+            lambda names, nested, receiver: Deferred(),
+            lambda names, nested: None,
             lambda name: Deferred(),
         )
 

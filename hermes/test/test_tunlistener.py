@@ -25,15 +25,6 @@ from hermes.tunlistener import TunListener, TunListenerOptions, TunListenerType
 
 
 @define
-class Marking:
-    """
-    A network that can be told to mark its sockets.
-    """
-
-    mark: int | None = None
-
-
-@define
 class Context(FakeContext):
     """
     With a reactor that watches descriptors.
@@ -49,7 +40,6 @@ class TunListenerTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.context = Context()
-        self.context.network = self.network = Marking()
         self.kernel = MemoryTunKernel()
         self.netlink = MemoryNetlink(self.kernel)
         self.dialed: list[tuple[Any, Deferred[Any]]] = []
@@ -57,11 +47,11 @@ class TunListenerTests(SynchronousTestCase):
             self.context.reactor,
             PacketConfig(PacketTable((rule([], listeners=["lan"], via=("hop",)),))),
             self.dial,
-            lambda rule: "hop",
+            lambda names, nested: "hop",
             lambda name: Deferred(),
         )
 
-    def dial(self, rule: Any, receiver: Any) -> Deferred[Any]:
+    def dial(self, names: tuple[str, ...], nested: bool, receiver: Any) -> Deferred[Any]:
         """
         Write it down.
         """
@@ -125,23 +115,24 @@ class TunListenerTests(SynchronousTestCase):
 
     def test_itHasTheAddressesThatTheHopGivesAndLeadsWhereThatLeads(self) -> None:
         """
-        Where it has none of its own; then the node's sockets stay outside.
+        Where it has none of its own; then the node's sockets are to stay outside.
         """
         self.started()
         self.assertEqual((self.addresses(), self.routes()), (set(), set()))
         channel = self.hop("10.0.0.7/32", "fd00::7/128", routes=(("192.0.2.0", "192.0.2.255"),))
         self.assertEqual((self.addresses(), self.routes()), ({"10.0.0.7/32", "fd00::7/128"}, {"192.0.2.0/24"}))
-        self.assertIsNotNone(self.network.mark)
+        self.assertTrue(TunListenerOptions("hermes0").marksSockets)
         channel.receiver.routesAdvertised([(ip_address("192.0.2.0"), ip_address("192.0.2.127"), 0)])
         self.assertEqual(self.routes(), {"192.0.2.0/25"})
 
     def test_oneWithAddressesOfItsOwnLeadsWhereItIsTold(self) -> None:
         """
-        Nowhere, if that is nowhere: then no socket is marked.
+        Nowhere, if that is nowhere: then no socket need be marked.
         """
         self.started(address=(ip_interface("10.0.0.2/24"),))
         self.hop("10.0.0.2/32", routes=(("192.0.2.0", "192.0.2.255"),))
-        self.assertEqual((self.routes(), self.network.mark), (set(), None))
+        self.assertEqual(self.routes(), set())
+        self.assertFalse(TunListenerOptions("hermes0", (ip_interface("10.0.0.2/24"),)).marksSockets)
 
     def test_addressesAndRoutesChangeWhileItRuns(self) -> None:
         """
@@ -166,13 +157,29 @@ class TunListenerTests(SynchronousTestCase):
         listener = self.started(address=(ip_interface("10.0.0.2/24"),), routes=(ip_network("0.0.0.0/0"),))
         self.assertNotEqual(self.netlink.rules, [])
         self.plane.close()
-        self.successResultOf(listener.stop())
+        stopping = listener.stop()
         self.context.reactor.advance(10)
+        self.successResultOf(stopping)
         self.assertEqual(
             (self.addresses(), self.routes(), self.netlink.rules, self.kernel.devices), (set(), set(), [], {})
         )
         with self.assertRaises(ListenError):
             listener.getHost()
+
+    def test_whatTheNextProcessHasSetUpIsLeftToIt(self) -> None:
+        """
+        It has the persistent device open when this one stops.
+        """
+        listener = self.started(address=(ip_interface("10.0.0.2/24"),), persist=True)
+        successor = self.started(address=(ip_interface("10.0.0.2/24"),), persist=True)
+        stopping = listener.stop()
+        self.context.reactor.advance(10)
+        self.successResultOf(stopping)
+        self.assertEqual(self.addresses(), {"10.0.0.2/24"})
+        stopping = successor.stop()
+        self.context.reactor.advance(10)
+        self.successResultOf(stopping)
+        self.assertEqual((self.addresses(), list(self.kernel.devices)), (set(), ["hermes0"]))
 
     def test_withoutTheRightTheCapabilityIsNamed(self) -> None:
         """

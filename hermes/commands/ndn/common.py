@@ -229,6 +229,19 @@ def statusOf(error: BaseException) -> int:
     return FAILED
 
 
+async def serving(client: Client, options: Namespace, console: Console) -> int:
+    """
+    Go on until this program is told to end, or the forwarder goes away.
+
+    @return: the exit status.
+    """
+    await client.closed
+    if not getattr(client.clock, "running", True):
+        return INTERRUPTED
+    tell(options, console, "the connection to the forwarder has ended")
+    return FAILED
+
+
 Work = Callable[[Client], Awaitable[int]]
 
 

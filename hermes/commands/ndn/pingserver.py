@@ -8,18 +8,16 @@ import time
 from argparse import ArgumentParser, Namespace
 
 from rich.console import Console
-from twisted.internet.defer import DeferredList
 
 from hermes.commands.ndn.common import (
-    FAILED,
     OK,
     commandSigner,
     forwarderArguments,
     number,
     perform,
+    serving,
     signer,
     signerArguments,
-    tell,
 )
 from hermes.commands.ndn.common import name as nameArgument
 from hermes.ndn.app.client import Client
@@ -68,8 +66,6 @@ async def serve(client: Client, options: Namespace, console: Console) -> int:
     await register(client, commandSigner(), server.prefix, server.answer)
     if not options.quiet:
         print(f"PING SERVER {options.prefix}", file=console.file, flush=True)
-    await DeferredList([server.ended, client.closed], fireOnOneCallback=True)
-    if not server.ended.called:
-        tell(options, console, "the connection to the forwarder has ended")
-        return FAILED
-    return OK
+    server.ended.addCallback(lambda _: client.close())
+    await client.closed
+    return OK if server.ended.called else await serving(client, options, console)

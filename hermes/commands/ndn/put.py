@@ -20,6 +20,7 @@ from hermes.commands.ndn.common import (
     forwarderArguments,
     number,
     perform,
+    serving,
     signer,
     signerArguments,
     tell,
@@ -60,6 +61,7 @@ def arguments(parser: ArgumentParser) -> None:
         metavar="BYTES",
         help="of a segment (default: %(default)s)",
     )
+    parser.add_argument("--no-version", action="store_true", help="segments come right after the name")
     parser.add_argument("-p", "--print-data-version", action="store_true", help="print the version, and nothing else")
     parser.add_argument("-q", "--quiet", action="store_true", help="print nothing")
     signerArguments(parser)
@@ -98,7 +100,9 @@ async def put(client: Client, options: Namespace, file: BinaryIO, console: Conso
     """
     who, certificate = signer(options)
     name, version = splitVersion(options.name)
-    prefix = name + (versionNow(time.time()) if version is None else version)
+    prefix = options.name
+    if version is None and not options.no_version:
+        prefix = name + versionNow(time.time())
     content = SegmentedObject(prefix, FileSource(file), who, options.size, options.freshness)
     publisher = ObjectPublisher(name, content, who, time.time)
     commands = commandSigner()
@@ -110,6 +114,8 @@ async def put(client: Client, options: Namespace, file: BinaryIO, console: Conso
         print(prefix[-1:].toText()[1:], file=console.file, flush=True)
     elif not options.quiet:
         print(f"{prefix}: {content.count} segments", file=console.file, flush=True)
-    await client.closed
-    tell(options, console, "the connection to the forwarder has ended")
-    return FAILED
+    status = await serving(client, options, console)
+    if not options.quiet and not options.print_data_version:
+        sent, told = publisher.segmentsSent, publisher.metadataSent
+        print(f"{sent} segments sent, metadata {told} times", file=console.file, flush=True)
+    return status

@@ -20,7 +20,7 @@ from hermes.ndn.face.turn import Turn
 from hermes.ndn.interfaces import IFaceReceiver
 
 FIRST_PAUSE: Final = 0.25
-LONGEST_PAUSE: Final = 30.0
+LONGEST_PAUSE: Final = 10.0
 """
 Seconds before a link is opened again: the first time, and at most. Each pause is twice the one before, give or take a
 quarter.
@@ -28,7 +28,8 @@ quarter.
 
 STABLE: Final = 10.0
 """
-A link that was up for so many seconds was a good one: after it, the first pause is short again.
+A link that was up for so many seconds, or that something came over, was a good one: after it, the first pause is short
+again.
 """
 
 PERSISTS: Final = 300.0
@@ -68,6 +69,7 @@ class DialedFace(Face):
         self._timer: IDelayedCall | None = None
         self._upSince: float | None = None
         self._downSince = 0.0
+        self._inBefore = 0
 
     def start(
         self,
@@ -103,6 +105,7 @@ class DialedFace(Face):
             channel.abortChannel()
             return
         self._upSince = self._clock.seconds()
+        self._inBefore = self.counters.inPackets
         self.carry(channel)
 
     def _failed(self, failure: Failure) -> None:
@@ -125,7 +128,7 @@ class DialedFace(Face):
             return True
         if self._upSince is None:
             return False
-        if now - self._upSince >= STABLE:
+        if now - self._upSince >= STABLE or self.counters.inPackets != self._inBefore:
             self._pause = FIRST_PAUSE
         self._downSince = now
         self._upSince = None

@@ -170,6 +170,10 @@ class LinkService:
         reliability = self._reliably()
         isNew = True
         if packet.txSequence is not None:
+            face = self._face
+            if not face.flags & RELIABILITY and face.persistency == "on-demand":
+                # Whoever has opened the link says how it is used.
+                face.flags |= RELIABILITY
             isNew = reliability.received(packet.txSequence, packet.sequence, now)
         if packet.acks:
             self._again(reliability.acknowledged(packet.acks, now))

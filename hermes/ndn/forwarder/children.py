@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterator
 from typing import Final
 
-NODE_COST: Final = 420
+NODE_COST: Final = 320
 """
 Bytes that a name counts which others go on from: a dict, and its entry in another. Measured, see
 C{docs/performance.md}.

@@ -22,7 +22,7 @@ CAPACITY: Final = 64 * 1024 * 1024
 How many bytes it holds, unless it is told otherwise.
 """
 
-PACKET_COST: Final = 800
+PACKET_COST: Final = 460
 """
 Bytes that a packet counts beside itself: its name, its view and their places in tables. Measured, see
 C{docs/performance.md}.

@@ -16,7 +16,7 @@ from zope.interface import implementer
 from hermes.ndn.forwarder.actions import MAX_LIFETIME, Actions
 from hermes.ndn.forwarder.admission import CAPACITY
 from hermes.ndn.forwarder.hint import Regions, withoutHint
-from hermes.ndn.forwarder.pit import COMPONENT_COST, IN_COST, InRecord, PITEntry
+from hermes.ndn.forwarder.pit import COMPONENT_COST, ENTRY_COST, IN_COST, InRecord, PITEntry
 from hermes.ndn.forwarder.port import Port
 from hermes.ndn.forwarder.scope import HOST, scopeOf
 from hermes.ndn.forwarder.strategies.base import CONGESTION, DUPLICATE, NO_ROUTE
@@ -122,6 +122,7 @@ class Pipelines(Actions):
             if found is not None and not isinstance(found, Deferred):
                 port.sendData(found, pitToken, 0, CONTENT_STORE_FACE)
                 return
+            cost += ENTRY_COST
             if pit.charge + cost > self.admission.capacity and not self.admission.admit(port, cost, now):
                 self._refuse(port, came, pitToken)
                 return

@@ -12,7 +12,7 @@ from twisted.plugin import getPlugins
 
 from hermes.ndn.forwarder.prefixtable import PrefixTable
 from hermes.ndn.interfaces import IStrategy, IStrategyType
-from hermes.ndn.packet.component import VERSION, componentValue, isNumber, number, version
+from hermes.ndn.packet.component import GENERIC, VERSION, componentValue, isNumber, number, version
 from hermes.ndn.packet.name import Name
 
 DEFAULT: Final = "best-route"
@@ -84,6 +84,18 @@ def _unlessIdle(method: Any) -> Any:
     return None if getattr(method, "idle", False) else method
 
 
+def _version(component: bytes) -> int | None:
+    """
+    The version that a component says: of a type of its own, or, as before revision 3 of the naming conventions, behind
+    a marker.
+    """
+    if isNumber(component, VERSION):
+        return number(component)
+    if component[0] == GENERIC and component[2:3] == b"\xfd" and len(component) in (4, 5, 7, 11):
+        return int.from_bytes(component[3:], "big")
+    return None
+
+
 class StrategyChoice:
     """
     The table of choices. Every prefix has a strategy, as C{/} always has one.
@@ -143,9 +155,10 @@ class StrategyChoice:
             if not bare.isPrefixOf(name):
                 continue
             rest = name[len(bare) :]
-            if len(rest) and isNumber(rest[0], VERSION):
-                if number(rest[0]) != each.version:
-                    raise LookupError(f"{each.name} has version {each.version}, and no version {number(rest[0])}")
+            asked = _version(rest[0]) if len(rest) else None
+            if asked is not None:
+                if asked != each.version:
+                    raise LookupError(f"{each.name} has version {each.version}, and no version {asked}")
                 rest = rest[1:]
             parameters = [componentValue(component) for component in rest]
             return bare + version(each.version) + rest, each.strategy(self._forwarder, parameters)

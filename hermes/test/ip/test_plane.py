@@ -68,18 +68,17 @@ class PlaneCase(SynchronousTestCase):
         A plane with some routes.
         """
 
-        def dial(rule: PacketRule, receiver: Any) -> Deferred[Any]:
+        def dial(names: tuple[str, ...], nested: bool, receiver: Any) -> Deferred[Any]:
             dialed: Deferred[Any] = Deferred()
-            self.dialed.append((rule.via[0], receiver, dialed))
+            self.dialed.append((names[0], receiver, dialed))
             return dialed
 
         def resolve(name: str) -> Deferred[list[str]]:
             self.resolving[name] = Deferred()
             return self.resolving[name]
 
-        plane = PacketPlane(
-            self.clock, PacketConfig(PacketTable(rules), plan), dial, lambda rule: self.hops.get(rule.via[0]), resolve
-        )
+        config = PacketConfig(PacketTable(rules), plan)
+        plane = PacketPlane(self.clock, config, dial, lambda names, nested: self.hops.get(names[0]), resolve)
         plane.start()
         return plane
 
@@ -375,6 +374,26 @@ class UplinkTests(PlaneCase):
         new = self.answer("10.0.0.2/32")
         port.datagramsReceived([udp("10.0.0.2", "192.0.2.1")])
         self.assertEqual((len(old.take()), len(new.take()), len(self.dialed)), (1, 1, 2))
+
+    def test_aWayThatIsDownIsLeftForItsBackup(self) -> None:
+        """
+        Both tunnels stand before that; packets go back once the first is there again.
+        """
+        plane = self.make(rule([], listeners=["lan"], via=("one",), backup=(("two",),)), plan=AddressPlan())
+        _, _, port = self.device(plane, addresses=[IPv4Interface("10.0.0.2/24")])
+        one, two = self.answer("10.0.0.2/32", number=-2), self.answer("10.0.0.2/32")
+        packet = udp("10.0.0.2", "192.0.2.1")
+        port.datagramsReceived([bytearray(packet)])
+        self.assertEqual((len(one.take()), len(two.take())), (1, 0))
+        one.loseChannel()
+        self.dialed[-1][2].errback(NoRoute("the hop is gone"))
+        port.datagramsReceived([bytearray(packet)])
+        self.assertEqual((len(one.take()), len(two.take())), (0, 1))
+        self.clock.advance(1)
+        self.assertEqual(self.dialed[-1][0], "one")
+        again = self.answer("10.0.0.2/32")
+        port.datagramsReceived([bytearray(packet)])
+        self.assertEqual((len(again.take()), len(two.take())), (1, 0))
 
     def test_whereThereIsNoTunnelTheSenderIsTold(self) -> None:
         """

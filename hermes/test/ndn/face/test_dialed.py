@@ -115,7 +115,16 @@ class DialedFaceTests(TableCase):
             before = len(self.dials)
             while len(self.dials) == before:
                 self.clock.advance(0.01)
-        self.assertGreater(self.clock.seconds(), FIRST_PAUSE * 100)
+        self.assertGreater(self.clock.seconds(), 2 * LONGEST_PAUSE)
+
+    def test_aLinkThatSomethingCameOverIsOpenedSoon(self) -> None:
+        self.face()
+        for _ in range(8):
+            wire = self.up()
+            wire.deliver(data().wire)
+            wire.lose(ConnectionDone())
+            self.clock.advance(FIRST_PAUSE * 1.3)
+        self.assertEqual(len(self.dials), 9)
 
     def test_aPersistentFaceEndsInTheEnd(self) -> None:
         face = self.face("persistent")

@@ -220,8 +220,19 @@ class ReliabilityTests(LinkCase):
         self.assertEqual(self.near.counters.outPackets, 3 * (1 + MAX_RETRANSMISSIONS))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_whoHasOpenedTheLinkSaysSoForBoth(self) -> None:
+        self.far.flags = 0
+        self.far.sendData(data())
+        self.assertEqual(self.wires[1].take(), [data().wire])
+        self.near.sendData(data())
+        self.run_(0.1)
+        self.assertEqual(self.far.flags, RELIABILITY)
+        self.far.sendData(data())
+        self.assertIsNotNone(decode(self.wires[1].sent[0]).txSequence)
+
     def test_aPeerWithoutItAcknowledgesAllTheSame(self) -> None:
         self.far.flags = 0
+        self.far.persistency = "persistent"
         self.near.sendData(dataOf(8800))
         self.run_(2)
         self.assertEqual(self.near.counters.retransmittedPackets, 0)

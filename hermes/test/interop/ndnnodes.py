@@ -1,0 +1,133 @@
+"""
+Nodes with forwarders, and programs on python-ndn at them.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from unittest import SkipTest
+
+from hermes.test.interop.process import Process, freePort
+from hermes.test.interop.processes import Node, ProcessCase
+
+MEGABYTE = 1_000_000
+
+
+class NDNCase(ProcessCase):
+    """
+    A test with forwarders and programs.
+    """
+
+    timeout = 60
+
+    def setUp(self) -> None:
+        if importlib.util.find_spec("ndn") is None:
+            raise SkipTest("python-ndn is not installed")
+        super().setUp()
+        # A Unix socket's path is short.
+        short = TemporaryDirectory(prefix="ndn-")
+        self.addCleanup(short.cleanup)
+        self.directory = Path(short.name)
+
+    def names(self, *bind: str, **options: Any) -> dict[str, Any]:
+        """
+        A listener, at C{NODE.sock} where nothing else is said.
+        """
+        return {"type": "ndn", "bind": list(bind), **options}
+
+    def program(self, module: str, *arguments: object) -> Process:
+        """
+        Start a program.
+        """
+        return self.start(sys.executable, "-m", f"hermes.test.interop.{module}", *map(str, arguments))
+
+    async def producer(self, face: str, prefix: str, *sizes: int) -> Process:
+        """
+        Start a producer, and wait until its prefix is registered.
+        """
+        producer = self.program("ndnproducer", face, prefix, *sizes)
+        await producer.said("^ready$")
+        return producer
+
+    async def fetch(self, face: str, prefix: str, size: int, *options: object) -> dict[str, Any]:
+        """
+        Fetch an object, with a window of 20, and check that it is whole and the same.
+
+        @return: what the consumer says about it.
+        """
+        consumer = self.program("ndnconsumer", face, prefix, size, *options)
+        status = await consumer.end()
+        self.assertEqual(status, 0, consumer.output)
+        told: dict[str, Any] = json.loads(consumer.stdout.splitlines()[-1])
+        # Needs python-ndn.
+        from hermes.test.interop.ndnproducer import content
+
+        self.assertEqual((told["bytes"], told["digest"]), (size, sha256(content(size)).hexdigest()))
+        return told
+
+    async def chain(
+        self,
+        edge: dict[str, Any],
+        exit: dict[str, Any],
+        relays: dict[str, str],
+        ports: dict[str, int] | None = None,
+        seen: dict[str, int] | None = None,
+    ) -> dict[str, Node]:
+        """
+        Start C{edge}, C{exit} and relays between them, with mutual TLS. A flow of C{edge} for C{NAME.ndn.hermes} takes
+        the relay that C{relays} has for NAME, and ends in the listener C{names} of C{exit}.
+
+        @param edge: the listener C{names} of C{edge}.
+        @param exit: the same of C{exit}.
+        @param ports: where relays listen; any, where nothing is said.
+        @param seen: where C{edge} finds them, where that is not the same.
+        """
+        ports = {name: freePort() for name in {*relays.values(), "exit"}} | (ports or {})
+        seen = ports | (seen or {})
+        nodes = {
+            "exit": self.startNode(
+                "exit",
+                self.config(
+                    "exit",
+                    identity=self.identity("exit"),
+                    listeners={"overlay": {"type": "tunnel", "bind": f"127.0.0.1:{ports['exit']}"}, "names": exit},
+                    routes=[{"match": {"target": "*.ndn.hermes"}, "to": "names"}],
+                ),
+            )
+        }
+        for relay in set(relays.values()):
+            nodes[relay] = self.startNode(
+                relay,
+                self.config(
+                    relay,
+                    identity=self.identity(relay),
+                    listeners={"overlay": {"type": "tunnel", "bind": f"127.0.0.1:{ports[relay]}"}},
+                    upstreams={"exit": {"type": "hermes", "endpoints": [f"127.0.0.1:{ports['exit']}"]}},
+                    routes=[{"match": {"any": True}, "via": ["exit"]}],
+                ),
+            )
+        nodes["edge"] = self.startNode(
+            "edge",
+            self.config(
+                "edge",
+                identity=self.identity("edge"),
+                listeners={"names": edge},
+                upstreams={
+                    relay: {"type": "hermes", "endpoints": [f"127.0.0.1:{seen[relay]}"]}
+                    for relay in set(relays.values())
+                },
+                routes=[
+                    {"match": {"target": f"{name}.ndn.hermes"}, "via": [relay, "exit"]}
+                    for name, relay in relays.items()
+                ],
+            ),
+        )
+        for node in nodes.values():
+            await node.ready()
+        return nodes
