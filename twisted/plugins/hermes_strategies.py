@@ -1,6 +1,6 @@
 """
-What Hermes finds: the forwarding strategies of Named Data Networking that it comes with. Those of an extension are found in
-the same way, in a module of its own beside this one.
+What Hermes finds: the forwarding strategies of Named Data Networking that it comes with. Those of an extension are
+found in the same way, in a module of its own beside this one.
 """
 
 from hermes.ndn.forwarder.strategies.asf import ASFType

@@ -15,7 +15,8 @@ from hermes.ndn.forwarder.counters import Counters
 from hermes.ndn.forwarder.deadnonces import LIFETIME, DeadNonceList
 from hermes.ndn.forwarder.fib import FIB, FIBEntry
 from hermes.ndn.forwarder.hint import MAX_DELEGATIONS
-from hermes.ndn.forwarder.pit import PIT, OutRecord, PITEntry
+from hermes.ndn.forwarder.pit import PIT
+from hermes.ndn.forwarder.pitentry import OutRecord, PITEntry
 from hermes.ndn.forwarder.port import Port
 from hermes.ndn.forwarder.prefixtable import endsOf
 from hermes.ndn.forwarder.scope import HOST

@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from hermes.ndn.forwarder.pit import PIT, PITEntry
+from hermes.ndn.forwarder.pit import PIT
+from hermes.ndn.forwarder.pitentry import PITEntry
 from hermes.ndn.forwarder.port import Port
 
 CAPACITY: Final = 64 * 1024 * 1024

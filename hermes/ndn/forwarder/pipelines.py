@@ -16,7 +16,7 @@ from zope.interface import implementer
 from hermes.ndn.forwarder.actions import MAX_LIFETIME, Actions
 from hermes.ndn.forwarder.admission import CAPACITY
 from hermes.ndn.forwarder.hint import Regions, withoutHint
-from hermes.ndn.forwarder.pit import COMPONENT_COST, ENTRY_COST, IN_COST, InRecord, PITEntry
+from hermes.ndn.forwarder.pitentry import COMPONENT_COST, ENTRY_COST, IN_COST, InRecord, PITEntry
 from hermes.ndn.forwarder.port import Port
 from hermes.ndn.forwarder.scope import HOST, scopeOf
 from hermes.ndn.forwarder.strategies.base import CONGESTION, DUPLICATE, NO_ROUTE

@@ -11,7 +11,7 @@ from hermes.ndn.interfaces import INDNFace
 
 if TYPE_CHECKING:
     from hermes.ndn.forwarder.fib import FIBEntry
-    from hermes.ndn.forwarder.pit import InRecord, PITEntry
+    from hermes.ndn.forwarder.pitentry import InRecord, PITEntry
 
 
 class Port:

@@ -13,7 +13,7 @@ from zope.interface import implementer
 from hermes.ndn.face.roundtrip import RoundTrip
 from hermes.ndn.forwarder.fib import FIBEntry, NextHop
 from hermes.ndn.forwarder.measurements import LIFETIME, Measurements
-from hermes.ndn.forwarder.pit import PITEntry
+from hermes.ndn.forwarder.pitentry import PITEntry
 from hermes.ndn.forwarder.port import Port
 from hermes.ndn.forwarder.strategies.base import Strategy, namedParameters
 from hermes.ndn.forwarder.strategies.suppression import entrySuppressed, pending

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from zope.interface import implementer
 
 from hermes.ndn.forwarder.fib import NextHop
-from hermes.ndn.forwarder.pit import PITEntry
+from hermes.ndn.forwarder.pitentry import PITEntry
 from hermes.ndn.forwarder.port import Port
 from hermes.ndn.forwarder.strategychoice import idle
 from hermes.ndn.interfaces import IStrategy

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from twisted.plugin import IPlugin
 from zope.interface import implementer
 
-from hermes.ndn.forwarder.pit import PITEntry
+from hermes.ndn.forwarder.pitentry import PITEntry
 from hermes.ndn.forwarder.port import Port
 from hermes.ndn.forwarder.strategies.base import Strategy, noParameters
 from hermes.ndn.forwarder.strategies.suppression import faceSuppressed

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from hermes.ndn.forwarder.pit import OutRecord, PITEntry
+from hermes.ndn.forwarder.pitentry import OutRecord, PITEntry
 
 INITIAL: Final = 0.01
 MULTIPLIER: Final = 2.0
