@@ -16,7 +16,7 @@ from zope.interface import Attribute, Interface
 
 if TYPE_CHECKING:
     from hermes.ndn.forwarder.actions import Actions
-    from hermes.ndn.forwarder.pit import PITEntry
+    from hermes.ndn.forwarder.pitentry import PITEntry
     from hermes.ndn.forwarder.port import Port
     from hermes.ndn.packet.peek import DataView, InterestView
 
@@ -333,9 +333,9 @@ class IContentStore(Interface):
         """
         Data that answers an Interest: CanBePrefix, MustBeFresh and an implicit digest are heeded.
 
-        A store that has to read it from somewhere returns a Deferred; the Interest waits in the PIT, and is forwarded
-        where it fires with L{None}. One that holds payloads by their SHA-256 digest, for others too, can be asked for
-        them: see L{hermes.ndn.forwarder.sharedstore}.
+        A store that has to read it from somewhere returns a Deferred, such as one that keeps packets by their implicit
+        digest among the objects of others (L{hermes.ndnstore}). Meanwhile the Interest waits in the PIT; it is
+        forwarded where that fires with L{None}.
         """
 
     def erase(prefix: bytes, limit: int | None = None) -> int:
