@@ -1,0 +1,17 @@
+"""
+The control plane in memory: nodes that run nothing real, links that can be cut and slowed down, processes that can be
+killed at any point, a store.
+"""
+
+from hermes.testing.control.process import ProcessClock, Stops
+from hermes.testing.control.runner import FakeRunner, RunnerRefuses
+from hermes.testing.control.store import MemoryStore, MemoryStoreState
+
+__all__ = [
+    "FakeRunner",
+    "MemoryStore",
+    "MemoryStoreState",
+    "ProcessClock",
+    "RunnerRefuses",
+    "Stops",
+]
