@@ -18,14 +18,19 @@ class Commons:
     """
 
     def __init__(self) -> None:
-        self._offers: dict[tuple[str, str], Any] = {}
+        # The last one counts. The others may come to count again: a configuration that is refused takes back its own.
+        self._offers: dict[tuple[str, str], list[Any]] = {}
 
     def offer(self, kind: str, name: str, thing: Any) -> None:
-        self._offers[kind, name] = thing
+        self._offers.setdefault((kind, name), []).append(thing)
 
     def withdraw(self, kind: str, name: str, thing: Any) -> None:
-        if self._offers.get((kind, name)) is thing:
-            del self._offers[kind, name]
+        left = [each for each in self._offers.get((kind, name), ()) if each is not thing]
+        if left:
+            self._offers[kind, name] = left
+        else:
+            self._offers.pop((kind, name), None)
 
     def get(self, kind: str, name: str) -> Any:
-        return self._offers.get((kind, name))
+        offers = self._offers.get((kind, name))
+        return None if offers is None else offers[-1]

@@ -35,6 +35,7 @@ from hermes.ndn.face.uri import FaceAddress, ofAddress
 from hermes.ndn.interfaces import INDNFace
 from hermes.ndn.options import NDNOptions, fixed
 from hermes.ndn.service import NameService
+from hermes.ndnstore import CachedContentStore
 from hermes.values import Flow
 
 
@@ -93,9 +94,26 @@ class NDNListener:
         self._options = options
         self._context = context
         dialer = LinkDialer(context.reactor, context.flows, context.network, self._joint, name)
-        self.service = NameService(context.reactor, options, dialer.face, context.nodeName)
+        self.service = NameService(context.reactor, options, dialer.face, context.nodeName, self._store())
         self._places: list[_Place] = []
         self._factories: list[StreamFaces] = []
+
+    def _store(self) -> CachedContentStore | None:
+        """
+        The Content Store, where it is in a cache's store.
+        """
+        name, commons = self._options.cache, self._context.commons
+        if name is None:
+            return None
+        cache = commons.get("cache", name)
+        if cache is None:
+            raise ListenError(f"no cache is called {name}")
+
+        def store() -> Any:
+            now = commons.get("cache", name)
+            return None if now is None else now.store
+
+        return CachedContentStore(self._context.reactor, store, cache.options.size)
 
     def _joint(self) -> tuple[IAttachable, IAttachable]:
         return joint(self._context.reactor)

@@ -33,6 +33,7 @@ def danglingReferences(document: object, endingTypes: Collection[str] = ()) -> I
     for name, listener in listeners.items():
         path: KeyPath = ("listeners", name, "assist")
         yield from _unknown(path, _mapping(listener).get("assist"), "assisting component", assist)
+    yield from _namesAndObjects(listeners, assist)
     routes = top.get("routes")
     for number, item in enumerate(routes if isinstance(routes, list) else ()):
         route = _mapping(item)
@@ -57,6 +58,21 @@ def danglingReferences(document: object, endingTypes: Collection[str] = ()) -> I
                 yield path, Misfit(message, nearest(name, hops))
             else:
                 yield from _unknown(path, name, "upstream", hops)
+
+
+def _namesAndObjects(listeners: dict[str, Any], assist: dict[str, Any]) -> Iterator[tuple[KeyPath, Misfit]]:
+    """
+    What forwarders of NDN and assisting components know each other by.
+    """
+    caches = [name for name, one in assist.items() if _mapping(one).get("type") == "cache"]
+    forwarders = [name for name, one in listeners.items() if _mapping(one).get("type") == "ndn"]
+    for name in forwarders:
+        path: KeyPath = ("listeners", name, "cache")
+        yield from _unknown(path, _mapping(listeners[name]).get("cache"), "assisting component of type cache", caches)
+    for name, one in assist.items():
+        if _mapping(one).get("type") == "ndn":
+            path = ("assist", name, "forwarder")
+            yield from _unknown(path, _mapping(one).get("forwarder"), "listener of type ndn", forwarders)
 
 
 def _hops(route: dict[str, Any], here: KeyPath) -> Iterator[tuple[KeyPath, str, bool]]:

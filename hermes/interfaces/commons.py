@@ -17,12 +17,12 @@ class ICommons(Interface):
 
     def offer(kind: str, name: str, thing: Any) -> None:
         """
-        Offer C{thing} from now on, in place of what there was of this kind and name.
+        Offer C{thing} from now on, in place of what there was of this kind and name, for as long as that is.
         """
 
     def withdraw(kind: str, name: str, thing: Any) -> None:
         """
-        Offer it no more. Nothing happens where something else has taken its place.
+        Offer it no more.
         """
 
     def get(kind: str, name: str) -> Any:

@@ -85,6 +85,8 @@ class NDNOptions:
         routes send here.
     @ivar multicast: network interfaces on which the groups of NDN neighbours (224.0.23.170 and ff02::1234) are joined.
     @ivar store: how much the Content Store holds.
+    @ivar cache: an assisting component of type C{cache}: Data is kept in its store, beside responses of HTTP and within
+        the same bound, and C{store} is of no account.
     @ivar faces: faces to others, by name.
     @ivar prefixes: which names lead to which of them.
     @ivar strategies: how next hops are chosen, by prefix: the name of a strategy.
@@ -105,6 +107,7 @@ class NDNOptions:
     bind: tuple[FaceLocator, ...] = ()
     multicast: tuple[str, ...] = ()
     store: Size = STORE
+    cache: Name | None = None
     faces: dict[Name, FaceOptions] = field(factory=dict)
     prefixes: tuple[PrefixOptions, ...] = ()
     strategies: dict[NDNName, str] = field(factory=dict)
@@ -135,4 +138,12 @@ def fixed(options: NDNOptions) -> tuple[Any, ...]:
     """
     What can't change while a listener runs: where faces are accepted, and on what terms.
     """
-    return (options.bind, options.multicast, options.mtu, options.idle, options.maxPeers, options.origins)
+    return (
+        options.bind,
+        options.multicast,
+        options.mtu,
+        options.idle,
+        options.maxPeers,
+        options.origins,
+        options.cache,
+    )

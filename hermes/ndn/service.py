@@ -20,7 +20,7 @@ from hermes.ndn.face.uri import FaceAddress
 from hermes.ndn.forwarder.contentstore import ContentStore
 from hermes.ndn.forwarder.forwarder import Forwarder
 from hermes.ndn.forwarder.strategychoice import DEFAULT
-from hermes.ndn.interfaces import INDNFace, Persistency
+from hermes.ndn.interfaces import IContentStore, INDNFace, Persistency
 from hermes.ndn.management.management import Management
 from hermes.ndn.management.neighbourhood import Neighbourhood
 from hermes.ndn.management.options import signerOf, trustOf
@@ -48,14 +48,22 @@ class NameService:
 
     log = Logger()
 
-    def __init__(self, clock: Any, options: NDNOptions, makeFace: MakeFace, nodeName: str = "node") -> None:
+    def __init__(
+        self,
+        clock: Any,
+        options: NDNOptions,
+        makeFace: MakeFace,
+        nodeName: str = "node",
+        store: IContentStore | None = None,
+    ) -> None:
         """
         @param clock: a reactor.
         @param nodeName: the name of this node.
+        @param store: the Content Store; one of its own, as the options say, unless given.
         @raise HermesError: with a sentence for the operator, where it can't be as the options say.
         """
         self.table = FaceTable(clock, options.maxFaces)
-        self.forwarder = Forwarder(clock, ContentStore(clock, options.store))
+        self.forwarder = Forwarder(clock, ContentStore(clock, options.store) if store is None else store)
         self.table.receiver = self.forwarder
         self.table.addObserver(self.forwarder)
         self.table.maker = lambda address, persistency, mtu, flags: makeFace(

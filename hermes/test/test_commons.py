@@ -35,3 +35,11 @@ class CommonsTests(SynchronousTestCase):
         commons.withdraw("ndn", "names", new)
         self.assertIsNone(commons.get("ndn", "names"))
         commons.withdraw("ndn", "names", new)
+
+    def test_theOneBeforeCountsAgain(self) -> None:
+        commons = Commons()
+        old, new = object(), object()
+        commons.offer("ndn", "names", old)
+        commons.offer("ndn", "names", new)
+        commons.withdraw("ndn", "names", new)
+        self.assertIs(commons.get("ndn", "names"), old)

@@ -5,7 +5,7 @@ The cache.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 from urllib.parse import urljoin
 
@@ -66,12 +66,14 @@ class Cache:
         store: IObjectStore,
         clock: Any,
         metrics: CacheMetrics | None = None,
+        closed: Callable[[], None] | None = None,
     ) -> None:
         """
         @param name: its name in the configuration.
         @param node: the name of the node.
         @param clock: C{IReactorTime}, whose seconds are those of the epoch.
         @param metrics: tells of it until it is closed.
+        @param closed: is called when it is.
         """
         self.name = name
         self.options = options
@@ -91,6 +93,7 @@ class Cache:
         # Two that share a file do not share what is in it.
         self._ownScope = f"{name}\n".encode() if options.path is not None else b""
         self._metrics = metrics
+        self._closed = closed
         if metrics is not None:
             metrics.add(self)
 
@@ -146,6 +149,8 @@ class Cache:
         }
 
     def close(self) -> Deferred[None]:
+        if self._closed is not None:
+            self._closed()
         for flights in [*self._flights.values()]:
             for flight in [*flights]:
                 flight.stop()

@@ -30,7 +30,19 @@ class CacheType:
 
     def assistant(self, name: str, options: Any, context: IAssistantContext) -> IAssistant:
         store = self._store(options, context)
-        return Cache(name, context.nodeName, options, store, context.reactor, metricsIn(context.registry))
+        commons = context.commons
+        cache: Cache = Cache(
+            name,
+            context.nodeName,
+            options,
+            store,
+            context.reactor,
+            metricsIn(context.registry),
+            lambda: commons.withdraw("cache", name, cache),
+        )
+        # Whatever else has objects may keep them in its store: an NDN forwarder does.
+        commons.offer("cache", name, cache)
+        return cache
 
     def _store(self, options: CacheOptions, context: IAssistantContext) -> IObjectStore:
         if options.path is None:

@@ -12,7 +12,6 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import implementer
 
 from hermes.ndn.face.table import FaceTable
-from hermes.ndn.forwarder.contentstore import ContentStore
 from hermes.ndn.forwarder.forwarder import Forwarder
 from hermes.ndn.interfaces import INTERNAL_FACE, IFaceObserver, INDNFace
 from hermes.ndn.management.authorization import Authorizer
@@ -102,7 +101,7 @@ class Management:
             StatusModule(forwarder, now).module,
         ):
             self.dispatcher.add(module)
-        if isinstance(forwarder.cs, ContentStore):
+        if hasattr(forwarder.cs, "maxPackets"):
             self.dispatcher.add(StoreModule(forwarder.cs).module)
 
     def start(self) -> None:

@@ -7,9 +7,8 @@ where none is, what is told is how many of the largest packets there is room for
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
-from hermes.ndn.forwarder.contentstore import ContentStore
 from hermes.ndn.management.commands import BAD, OK, Command, Module, Origin, Reply, Rule
 from hermes.ndn.management.control import ControlParameters, ControlResponse
 from hermes.ndn.management.statuses import ContentStoreInfo
@@ -33,7 +32,11 @@ class StoreModule:
     @ivar module: for the dispatcher.
     """
 
-    def __init__(self, store: ContentStore) -> None:
+    def __init__(self, store: Any) -> None:
+        """
+        @param store: an L{hermes.ndn.interfaces.IContentStore} with C{maxPackets}, such as
+            L{hermes.ndn.forwarder.contentstore.ContentStore}.
+        """
         self._store = store
         self.module = Module(
             "cs",
@@ -79,7 +82,7 @@ class StoreModule:
 
     def _capacity(self) -> int:
         most = self._store.maxPackets
-        return self._store.capacity // MAX_PACKET_SIZE if most is None else most
+        return int(self._store.capacity // MAX_PACKET_SIZE if most is None else most)
 
     def _flags(self) -> int:
         return (ADMIT if self._store.admit else 0) | (SERVE if self._store.serve else 0)

@@ -17,6 +17,7 @@ from hermes.assist.cache import Cache, CacheOptions
 from hermes.assist.cache.cachetype import CacheType
 from hermes.assist.cache.disk import DiskStore
 from hermes.assist.cache.memory import MemoryStore
+from hermes.commons import Commons
 from hermes.config import ConfigError, loadNodeText
 from hermes.errors import HermesError
 from hermes.interfaces import IAssistantType
@@ -28,7 +29,11 @@ def context(registry: CollectorRegistry | None = None) -> Any:
     What a node gives its assisting components.
     """
     return SimpleNamespace(
-        reactor=reactor, nodeName="edge", authenticator=None, registry=registry or CollectorRegistry()
+        reactor=reactor,
+        nodeName="edge",
+        authenticator=None,
+        registry=registry or CollectorRegistry(),
+        commons=Commons(),
     )
 
 
