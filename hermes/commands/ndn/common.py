@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import Any
 
 from rich.console import Console
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.task import react
 
 from hermes.ndn.app.client import Client, connect
@@ -39,6 +39,11 @@ from hermes.ndn.security.validator import Validator
 OK, FAILED, USAGE, TIMEOUT, NACK, INTERRUPTED = 0, 1, 2, 3, 4, 130
 """
 Exit statuses.
+"""
+
+CLOSING = 5.0
+"""
+For how long what was written may take to be sent, in seconds.
 """
 
 KEYCHAIN = "~/.hermes/ndn"
@@ -280,7 +285,9 @@ def perform(options: Namespace, console: Console, work: Work) -> int:
         try:
             return await work(client)
         finally:
+            # The reactor sends nothing more once it is told to end.
             client.close()
+            await DeferredList([client.closed, client.wait(CLOSING)], fireOnOneCallback=True)
 
     def main(reactor: Any) -> Deferred[None]:
         async def ending() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from contextlib import ExitStack
 from tempfile import TemporaryFile
 from typing import BinaryIO
@@ -38,6 +38,7 @@ from hermes.ndn.app.publisher import (
     versionNow,
 )
 from hermes.ndn.app.registration import register
+from hermes.ndn.gateway.metadata import Metadata, isMediaType
 
 SUMMARY = "publish a file as an object, until interrupted"
 
@@ -62,6 +63,12 @@ def arguments(parser: ArgumentParser) -> None:
         help="of a segment (default: %(default)s)",
     )
     parser.add_argument("--no-version", action="store_true", help="segments come right after the name")
+    parser.add_argument(
+        "--type",
+        type=mediaType,
+        metavar="TYPE",
+        help="what it is, such as text/html: its metadata says so, and gateways to HTTP pass it on",
+    )
     parser.add_argument("-p", "--print-data-version", action="store_true", help="print the version, and nothing else")
     parser.add_argument("-q", "--quiet", action="store_true", help="print nothing")
     signerArguments(parser)
@@ -84,6 +91,16 @@ def run(options: Namespace, console: Console) -> int:
         return perform(options, console, lambda client: put(client, options, file, console))
 
 
+def mediaType(text: str) -> bytes:
+    """
+    One argument: a media type.
+    """
+    kind = text.encode()
+    if not isMediaType(kind):
+        raise ArgumentTypeError(f"{text!r} is no media type")
+    return kind
+
+
 def _spooled() -> BinaryIO:
     """
     Standard input, which can't be read at any place, in a file that is gone when this program is.
@@ -103,8 +120,10 @@ async def put(client: Client, options: Namespace, file: BinaryIO, console: Conso
     prefix = options.name
     if version is None and not options.no_version:
         prefix = name + versionNow(time.time())
-    content = SegmentedObject(prefix, FileSource(file), who, options.size, options.freshness)
-    publisher = ObjectPublisher(name, content, who, time.time)
+    source = FileSource(file)
+    content = SegmentedObject(prefix, source, who, options.size, options.freshness)
+    metadata = Metadata(name=prefix, size=source.size, mediaType=options.type)
+    publisher = ObjectPublisher(name, content, who, time.time, metadata.encode())
     commands = commandSigner()
     await register(client, commands, name, publisher.answer)
     if certificate is not None:

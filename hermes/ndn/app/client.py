@@ -185,6 +185,7 @@ class Client(StreamProtocol):
         End the connection, once what was written is sent.
         """
         if self._lost is None and self.transport is not None:
+            self._flush()
             self.transport.loseConnection()
 
     # What a pipeline does: the same without a Deferred and a timer for each Interest.
@@ -286,9 +287,7 @@ class Client(StreamProtocol):
                     self._log.debug("malformed packet from the forwarder: {error}", error=str(error))
         finally:
             self._within = False
-            if self._out:
-                out, self._out = self._out, []
-                self.write(b"".join(out))
+            self._flush()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
@@ -300,6 +299,15 @@ class Client(StreamProtocol):
                 for receiver in table.popitem()[1]:
                     receiver.connectionLost(reason)
         self.closed.callback(None)
+
+    def _flush(self) -> None:
+        """
+        Send what was written while others were received.
+        """
+        if self._out and self._lost is None:
+            assert self.transport is not None
+            out, self._out = self._out, []
+            self.transport.write(b"".join(out))
 
     def _received(self, packet: bytes) -> None:
         kind = packet[0]

@@ -156,11 +156,19 @@ class ObjectPublisher:
     @ivar metadataSent: how often metadata was.
     """
 
-    def __init__(self, name: Name, content: SegmentedObject, signer: Signer, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        name: Name,
+        content: SegmentedObject,
+        signer: Signer,
+        now: Callable[[], float],
+        metadata: bytes | None = None,
+    ) -> None:
         """
         @param name: of the object, without a version.
         @param content: the newest version.
         @param now: seconds since 1970.
+        @param metadata: what metadata says, its Content; the name of the newest version and nothing else, unless given.
         @raise ValueError: if the version is not one of this object.
         """
         if not name.isPrefixOf(content.prefix):
@@ -173,6 +181,7 @@ class ObjectPublisher:
         self._now = now
         self._versioned = content.prefix.value
         self._metadata = (name + METADATA).value
+        self._said = content.prefix.encode() if metadata is None else metadata
         self._last = 0
         self._made: tuple[Name, bytes] | None = None
 
@@ -207,7 +216,7 @@ class ObjectPublisher:
             self._last = max(int(self._now() * 1_000_000), self._last + 1)
             full = name + version(self._last) + segment(0)
             metaInfo = MetaInfo(freshness=METADATA_FRESHNESS, finalBlock=segment(0))
-            self._made = (full, encodeData(full, self._content.prefix.encode(), self._signer, metaInfo))
+            self._made = (full, encodeData(full, self._said, self._signer, metaInfo))
         elif self._made is None or not (name == self._made[0] or (view.canBePrefix and name.isPrefixOf(self._made[0]))):
             return
         self.metadataSent += 1

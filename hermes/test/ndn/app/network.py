@@ -54,6 +54,8 @@ class End:
         """
         See L{ITransport}.
         """
+        if self.disconnecting:
+            return
         self.written.append(data)
         for packet in self.framer.receive(data):
             self.network.received(self, packet)

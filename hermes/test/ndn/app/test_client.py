@@ -243,6 +243,15 @@ class ProducerTests(SynchronousTestCase):
         (written,) = self.end.written
         self.assertEqual(len(written), 5 * len(encodeData(A, b"hello", DIGEST)))
 
+    def test_aReplyIsSentThoughTheConnectionIsClosedRightAfterIt(self) -> None:
+        def answer(view: InterestView, reply: Reply) -> None:
+            echo(view, reply)
+            self.client.close()
+
+        self.client.handle(A, answer)
+        self.end.deliver(encodeInterest(A))
+        self.assertEqual(self.end.written, [encodeData(A, b"hello", DIGEST)])
+
     def test_aReplyMayComeLater(self) -> None:
         replies: list[Reply] = []
         self.client.handle(A, lambda view, reply: replies.append(reply))
