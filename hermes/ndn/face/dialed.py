@@ -26,6 +26,11 @@ Seconds before a link is opened again: the first time, and at most. Each pause i
 quarter.
 """
 
+LONGEST_FRUITLESS: Final = 2.0
+"""
+The same after a link that came up and was lost before anything had come over it.
+"""
+
 STABLE: Final = 10.0
 """
 A link that was up for so many seconds, or that something came over, was a good one: after it, the first pause is short
@@ -66,6 +71,7 @@ class DialedFace(Face):
         self._random = random or Random()
         self._dialing: Deferred[Any] | None = None
         self._pause = FIRST_PAUSE
+        self._fruitless = FIRST_PAUSE
         self._timer: IDelayedCall | None = None
         self._upSince: float | None = None
         self._downSince = 0.0
@@ -129,7 +135,11 @@ class DialedFace(Face):
         if self._upSince is None:
             return False
         if now - self._upSince >= STABLE or self.counters.inPackets != self._inBefore:
-            self._pause = FIRST_PAUSE
+            self._pause = self._fruitless = FIRST_PAUSE
+        else:
+            # Somebody takes it, and is of no use; or it comes and goes, and will be of use when it stays.
+            self._fruitless = min(self._fruitless * 2, LONGEST_FRUITLESS)
+            self._pause = self._fruitless
         self._downSince = now
         self._upSince = None
         return self._again()

@@ -153,7 +153,7 @@ class LinkTests(NDNCase):
     async def test_aHopThatFlaps(self) -> None:
         relayPort = freePort()
         links = [
-            ImpairedStreamLink(reactor, ("127.0.0.1", relayPort), StreamImpairment(bandwidth=5e5), Random(5))
+            ImpairedStreamLink(reactor, ("127.0.0.1", relayPort), StreamImpairment(bandwidth=1e6), Random(5))
             for _ in range(2)
         ]
         links[0].start()
@@ -168,7 +168,7 @@ class LinkTests(NDNCase):
             seen={"relay": links[0].address[1]},
         )
         await self.producer("unix:exit.sock", "/onl/file")
-        rotation = Rotation(reactor, links, 1.0)
+        rotation = Rotation(reactor, links, 1.5)
         rotation.start()
         self.addCleanup(rotation.stop)
         told = await self.fetch("unix:edge.sock", "/onl/file", 2 * MEGABYTE, "--lifetime", 500, "--tries", 100)

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
 
 from hermes.errors import NoRoute, TargetRefused
-from hermes.ndn.face.dialed import FIRST_PAUSE, LONGEST_PAUSE, PERSISTS, STABLE, DialedFace
+from hermes.ndn.face.dialed import FIRST_PAUSE, LONGEST_FRUITLESS, LONGEST_PAUSE, PERSISTS, STABLE, DialedFace
 from hermes.ndn.interfaces import FIRST_FACE
 from hermes.test.ndn.face.fakes import Wire, data
 from hermes.test.ndn.face.test_table import TableCase
@@ -115,7 +115,8 @@ class DialedFaceTests(TableCase):
             before = len(self.dials)
             while len(self.dials) == before:
                 self.clock.advance(0.01)
-        self.assertGreater(self.clock.seconds(), 2 * LONGEST_PAUSE)
+        self.assertGreater(self.clock.seconds(), 3 * LONGEST_FRUITLESS)
+        self.assertLess(self.clock.seconds(), 8 * LONGEST_FRUITLESS * 1.3)
 
     def test_aLinkThatSomethingCameOverIsOpenedSoon(self) -> None:
         self.face()
