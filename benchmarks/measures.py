@@ -5,7 +5,8 @@ All that is measured. Each measure gives one number a side and round; C{run} int
 from __future__ import annotations
 
 import exchanges
+import ndnexchanges
 import tunnels
 import tuns
 
-MEASURES = [*tunnels.MEASURES, *exchanges.MEASURES, *tuns.MEASURES]
+MEASURES = [*tunnels.MEASURES, *exchanges.MEASURES, *tuns.MEASURES, *ndnexchanges.MEASURES]

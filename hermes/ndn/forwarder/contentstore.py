@@ -174,13 +174,12 @@ class ContentStore:
         return len(names)
 
     def _trim(self) -> None:
-        packets = self._packets
-        while packets and (
-            self._held + self._children.cost > self._capacity
-            or (self._maxPackets is not None and len(packets) > self._maxPackets)
-        ):
-            self._forget(next(iter(packets)))
+        packets, children, most = self._packets, self._children, self._maxPackets
+        while packets and (self._held + children.cost > self._capacity or (most is not None and len(packets) > most)):
+            name, (view, _, cost) = packets.popitem(last=False)
+            self._held -= cost
             self.evicted += 1
+            children.remove(name, view.ends)
 
     def _forget(self, name: bytes) -> None:
         view, _, cost = self._packets.pop(name)
