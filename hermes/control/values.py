@@ -226,8 +226,129 @@ class Health:
     @ivar opened: flows and exchanges that were opened since the node's process started.
     @ivar failed: those of them that could not be, for another reason than that a route denies them.
     @ivar problem: what is wrong right now, or L{None}.
+    @ivar runs: the version that it runs, or L{None}.
     """
 
     opened: int = 0
     failed: int = 0
     problem: str | None = None
+    runs: int | None = None
+
+
+@frozen
+class Settings:
+    """
+    How a change is made.
+
+    @ivar trial: seconds that nodes run it before it is decided.
+    @ivar decide: seconds after which a node that hears no more returns by itself; more than C{trial}.
+    @ivar answer: seconds that a node may take for each step.
+    @ivar failing: the share of a node's flows, 0 to 1, by which more may fail during the trial than did before.
+    """
+
+    trial: float = 10.0
+    decide: float = 30.0
+    answer: float = 15.0
+    failing: float = 0.5
+
+
+@frozen
+class Progress:
+    """
+    How a change goes on.
+
+    @ivar step: what it is at.
+    @ivar node: the node that this is about; empty for all.
+    @ivar text: what there is to say.
+    @ivar done: how many nodes have done this step.
+    @ivar total: of how many.
+    """
+
+    step: Step
+    node: str = ""
+    text: str = ""
+    done: int = 0
+    total: int = 0
+
+
+Result: TypeAlias = Literal["committed", "aborted", "refused", "unchanged", "unknown"]
+"""
+What came of a change:
+
+  - C{committed}: it is the overlay's version.
+  - C{aborted}: it was tried, and taken back.
+  - C{refused}: it was not tried; there is no version of it.
+  - C{unchanged}: the overlay is at it already.
+  - C{unknown}: this controller does not lead any more; the one that does decides.
+"""
+
+
+@frozen
+class Outcome:
+    """
+    What came of a change.
+
+    @ivar result: in a word.
+    @ivar number: the version's number, or L{None} where it got none.
+    @ivar reasons: why it was refused or aborted.
+    @ivar changed: the nodes that took part, by name.
+    @ivar later: the nodes that it concerns and that were not there: they get it when they come.
+    @ivar notes: what else there is to say: a node that runs it and could not write it down, for instance.
+    @ivar seconds: how long it took.
+    """
+
+    result: Result
+    number: int | None = None
+    reasons: tuple[NodeReason, ...] = ()
+    changed: tuple[str, ...] = ()
+    later: tuple[str, ...] = ()
+    notes: tuple[NodeReason, ...] = ()
+    seconds: float = 0.0
+
+
+@frozen
+class NodeEntry:
+    """
+    A node, as the store keeps it.
+
+    @ivar name: its name in the overlay.
+    @ivar serial: the serial number of its newest certificate, in hexadecimal; empty where it has none.
+    @ivar enrolledAt: when it enrolled, in seconds since the epoch.
+    @ivar expires: when that certificate does.
+    @ivar revoked: whether the node was shut out.
+    @ivar lastSeen: when it was last heard of, by the clock of the controller that did; 0 for never.
+    @ivar earlier: certificates before the newest that may still be used: serial number, and when it expires.
+    @ivar software: the version of Hermes that it had when it was enrolled or renewed its certificate.
+    """
+
+    name: str
+    serial: str = ""
+    enrolledAt: float = 0.0
+    expires: float = 0.0
+    revoked: bool = False
+    lastSeen: float = 0.0
+    earlier: Mapping[str, float] = field(factory=dict)
+    software: str = ""
+
+
+@frozen
+class AuditEntry:
+    """
+    Who changed what.
+
+    @ivar time: when, in seconds since the epoch, by the clock of the controller.
+    @ivar actor: who: an operator, a node, or L{CONTROLLER}.
+    @ivar action: what was done, in a word: C{apply}, C{rollback}, C{enrol}, C{revoke}.
+    @ivar subject: what it was done to: a version, a node.
+    @ivar text: what came of it.
+    @ivar origin: where it was asked from: an address, or empty.
+    @ivar number: given by the store, from 1; 0 before.
+    """
+
+    time: float
+    actor: str
+    action: str
+    subject: str = ""
+    text: str = ""
+    origin: str = ""
+    number: int = 0

@@ -1,0 +1,3 @@
+"""
+Stores: L{SQLiteStore}, one file, for one controller; L{EtcdStore}, for several.
+"""
