@@ -18,6 +18,7 @@ from hermes.interfaces import IDatagramChannel
 from hermes.ndn.face.face import Face
 from hermes.ndn.face.turn import Turn
 from hermes.ndn.interfaces import IFaceReceiver
+from hermes.queues import DatagramQueue
 
 FIRST_PAUSE: Final = 0.25
 LONGEST_PAUSE: Final = 10.0
@@ -29,6 +30,13 @@ quarter.
 LONGEST_FRUITLESS: Final = 2.0
 """
 The same after a link that came up and was lost before anything had come over it.
+"""
+
+MAX_KEPT: Final = 64 * 1024
+MAX_KEPT_AGE: Final = 2.0
+"""
+What is sent while there is no link waits for it: so many bytes, for so many seconds. It is Interests, as a rule, which
+would be sent again only once whoever waits for an answer has lost patience.
 """
 
 STABLE: Final = 10.0
@@ -51,6 +59,8 @@ class DialedFace(Face):
     """
 
     log = Logger()
+
+    _kept: DatagramQueue
 
     def __init__(
         self,
@@ -86,6 +96,7 @@ class DialedFace(Face):
     ) -> None:
         super().start(receiver, clock, turn, changed)
         self._downSince = clock.seconds()
+        self._kept = DatagramQueue(MAX_KEPT, MAX_KEPT_AGE, clock)
         self._attempt()
 
     def retry(self) -> None:
@@ -113,6 +124,21 @@ class DialedFace(Face):
         self._upSince = self._clock.seconds()
         self._inBefore = self.counters.inPackets
         self.carry(channel)
+        kept = self._kept.popBatch(MAX_KEPT)
+        for packet in kept:
+            self.put(packet)
+        self._tellDropped()
+
+    def _withoutLink(self, packets: list[bytes]) -> None:
+        if self.ended:
+            super()._withoutLink(packets)
+        else:
+            self._kept.append(packets)
+            self._tellDropped()
+
+    def _tellDropped(self) -> None:
+        dropped, self._kept.dropped = self._kept.dropped, 0
+        self.counters.drop(dropped)
 
     def _failed(self, failure: Failure) -> None:
         self._dialing = None

@@ -219,7 +219,7 @@ class Face:
         out, self._out = self._out, []
         counters, channel = self.counters, self._channel
         if channel is None:
-            counters.drop(len(out))
+            self._withoutLink(out)
             return
         counters.outPackets += len(out)
         counters.outBytes += sum(map(len, out))
@@ -231,6 +231,12 @@ class Face:
                 self._congested = queued > self.marker.threshold
                 if self.marker.isDue(queued, self._clock.seconds()):
                     self._markNext = True
+
+    def _withoutLink(self, packets: list[bytes]) -> None:
+        """
+        There is no link to send these over.
+        """
+        self.counters.drop(len(packets))
 
     # Receiving
 

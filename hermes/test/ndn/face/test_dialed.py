@@ -11,9 +11,18 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
 
 from hermes.errors import NoRoute, TargetRefused
-from hermes.ndn.face.dialed import FIRST_PAUSE, LONGEST_FRUITLESS, LONGEST_PAUSE, PERSISTS, STABLE, DialedFace
+from hermes.ndn.face.dialed import (
+    FIRST_PAUSE,
+    LONGEST_FRUITLESS,
+    LONGEST_PAUSE,
+    MAX_KEPT,
+    MAX_KEPT_AGE,
+    PERSISTS,
+    STABLE,
+    DialedFace,
+)
 from hermes.ndn.interfaces import FIRST_FACE
-from hermes.test.ndn.face.fakes import Wire, data
+from hermes.test.ndn.face.fakes import Wire, data, interest
 from hermes.test.ndn.face.test_table import TableCase
 
 
@@ -76,12 +85,35 @@ class DialedFaceTests(TableCase):
         face = self.face()
         self.assertEqual(self.events(), [("created", FIRST_FACE)])
         self.assertFalse(face.up)
-        face.sendData(data())
-        self.assertEqual(face.counters.droppedPackets, 1)
         wire = self.up()
         self.assertEqual(self.events(), [("up", FIRST_FACE)])
         face.sendData(data())
         self.assertEqual(wire.take(), [data().wire])
+
+    def test_whatIsSentMeanwhileWaitsForTheLink(self) -> None:
+        face = self.face()
+        self.dials[-1].errback(TargetRefused("refused"))
+        face.sendInterest(interest("/1"))
+        face.sendInterest(interest("/2"))
+        self.clock.advance(FIRST_PAUSE * 1.3)
+        wire = self.up()
+        self.assertEqual(wire.take(), [interest("/1").wire, interest("/2").wire])
+        self.assertEqual((face.counters.droppedPackets, face.counters.outPackets), (0, 2))
+
+    def test_itDoesNotWaitForLong(self) -> None:
+        face = self.face()
+        face.sendInterest(interest("/1"))
+        self.clock.advance(MAX_KEPT_AGE)
+        face.sendInterest(interest("/2"))
+        self.assertEqual(self.up().take(), [interest("/2").wire])
+        self.assertEqual(face.counters.droppedPackets, 1)
+
+    def test_notMuchWaits(self) -> None:
+        face = self.face()
+        for _ in range(100):
+            face.sendData(data(content=bytes(4000)))
+        self.assertLessEqual(sum(map(len, self.up().take())), MAX_KEPT)
+        self.assertGreater(face.counters.droppedPackets, 80)
 
     def test_itTriesAgainEverMoreSeldom(self) -> None:
         face = self.face()

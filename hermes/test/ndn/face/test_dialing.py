@@ -89,7 +89,7 @@ class LinkDialerTests(TableCase):
         self.assertEqual(len(self.flows.asked), 2)
         self.flows.asked[1][1].errback(NoRoute("no route"))
         self.assertEqual(face.problem, "no route")
-        self.clock.advance(1)
+        self.clock.advance(2)
         self.assertEqual(len(self.flows.asked), 3)
 
     def test_aStreamFlow(self) -> None:
