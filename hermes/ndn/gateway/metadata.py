@@ -24,6 +24,13 @@ TLV-TYPE numbers: those of ndn6-file-server, and ours. They are not critical: wh
 MAX_MEDIA_TYPE: Final = 255
 
 
+def isMediaType(text: bytes) -> bool:
+    """
+    Whether it can be sent in C{Content-Type}.
+    """
+    return 3 <= len(text) <= MAX_MEDIA_TYPE and all(32 <= byte < 127 for byte in text) and b"/" in text
+
+
 @define
 class Metadata(Block):
     """
@@ -52,8 +59,6 @@ class Metadata(Block):
         except PacketError:
             return None
         kind = metadata.mediaType
-        if kind is not None and (
-            not 3 <= len(kind) <= MAX_MEDIA_TYPE or not all(32 <= byte < 127 for byte in kind) or b"/" not in kind
-        ):
+        if kind is not None and not isMediaType(kind):
             metadata.mediaType = None
         return metadata

@@ -1,6 +1,6 @@
 """
 A producer on python-ndn, a program of its own: it registers a prefix and serves an object in segments under each name
-there that says how large it is, C{PREFIX/SIZE/seg=N}.
+there that says how large it is, C{PREFIX/SIZE/seg=N}. Who asks for whatever there is under C{PREFIX/SIZE} gets the first.
 
     python -m hermes.test.interop.ndnproducer FACE PREFIX [SIZE...]
 
@@ -66,10 +66,11 @@ class Producer:
         """
         Answer an Interest, or not.
         """
-        if len(name) != len(self.prefix) + 2:
+        rest = name[len(self.prefix) :]
+        if not 1 <= len(rest) <= 2:
             return
-        packets = self.packets(int(bytes(Component.get_value(name[-2]))))
-        number = Component.to_number(name[-1])
+        packets = self.packets(int(bytes(Component.get_value(rest[0]))))
+        number = Component.to_number(rest[1]) if len(rest) == 2 else 0
         if number < len(packets):
             reply(packets[number])
 

@@ -127,6 +127,13 @@ class PublisherTests(SynchronousTestCase):
         self.assertEqual(found.metaInfo, MetaInfo(freshness=10, finalBlock=segment(0)))
         self.assertIsNone(self.ask(NAME + METADATA))
 
+    def test_metadataMaySayMore(self) -> None:
+        said = VERSIONED.encode() + b"\xfd\xf5\x02\x01\x64"
+        self.publisher = ObjectPublisher(NAME, made(100), DIGEST, lambda: self.now, said)
+        found = self.ask(NAME + METADATA, canBePrefix=True)
+        assert found is not None
+        self.assertEqual(found.content, said)
+
     def test_eachMetadataIsANewerVersion(self) -> None:
         versions = []
         for _ in range(3):
