@@ -22,6 +22,9 @@ How far into the next step a measurement must reach before the cost changes, as 
 """
 
 
+_LEVELS = [ceil(STEP**level) for level in range(29)]
+
+
 @frozen
 class Measurements:
     """
@@ -62,12 +65,10 @@ def costOf(roundTrip: float, loss: float, before: int | None = None) -> int:
     @param roundTrip: in seconds.
     @param loss: the share of what is lost, 0 to 1. A lost packet costs about as much as three more round trips.
     @param before: what it costs now: that stays unless the measurement is clearly another.
-    @return: 1 for a tenth of a millisecond or less, and in steps of L{STEP} up to 100,000.
+    @return: 1 for a tenth of a millisecond or less, and in steps of L{STEP} up to 86,000.
     """
     raw = max(roundTrip, 0.0001) * (1 + 3 * min(max(loss, 0.0), 1.0)) * 10_000
     level = max(log(raw, STEP), 0.0)
-    if before is not None:
-        lower = max(log(before, STEP), 0.0)
-        if abs(level - round(lower)) < 0.5 + HYSTERESIS:
-            return before
-    return min(ceil(STEP ** round(level)), 100_000)
+    if before in _LEVELS and abs(level - _LEVELS.index(before)) < 0.5 + HYSTERESIS:
+        return before
+    return _LEVELS[min(round(level), len(_LEVELS) - 1)]

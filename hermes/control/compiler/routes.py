@@ -60,8 +60,10 @@ class Routing:
             found.update(dict.fromkeys(self.flows(goal.on).hops[node].all))
         for way in self._packetWays(node):
             found.update(dict.fromkeys(way))
-        for other in self._producers(node):
-            found.update(dict.fromkeys(self.flows((other,)).hops[node].all))
+        for other in self._producing():
+            flows = self.flows((other,))
+            if flows.into.get(node) or other in self._producers(node):
+                found.update(dict.fromkeys(flows.hops[node].all))
         return sorted(found)
 
     def routes(self, node: str) -> list[dict[str, Any]]:
@@ -313,10 +315,14 @@ class Routing:
         """
         The nodes that this one has a face to: those that have a prefix.
         """
-        if self._ndnListener(node) is None:
-            return []
-        found = {other for prefix in self.config.names.values() for other in prefix.on}
-        return sorted(other for other in found if other != node and self._ndnListener(other) is not None)
+        return [] if self._ndnListener(node) is None else [other for other in self._producing() if other != node]
+
+    def _producing(self) -> list[str]:
+        """
+        The nodes that have a prefix, and a forwarder.
+        """
+        found = {str(other) for prefix in self.config.names.values() for other in prefix.on}
+        return sorted(other for other in found if self._ndnListener(other) is not None)
 
     def ndnParts(self, node: str) -> Mapping[str, dict[str, Any]]:
         """
@@ -340,11 +346,8 @@ class Routing:
 
     def _names(self, node: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
-        everyProducer = sorted({other for prefix in self.config.names.values() for other in prefix.on})
-        for producer in everyProducer:
+        for producer in self._producing():
             listener = self._ndnListener(producer)
-            if listener is None:
-                continue
             flows = self.flows((producer,))
             target = [f"{ndnName(producer)}:6363"]
             senders = flows.into.get(node, ())
