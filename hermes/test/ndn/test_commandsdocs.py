@@ -7,7 +7,6 @@ from __future__ import annotations
 import re
 import shutil
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from attrs import define, field
 from twisted.trial.unittest import SynchronousTestCase
@@ -38,7 +37,7 @@ class NDNReader(Reader):
         """
         if isinstance(step, Command) and step.text.startswith("export "):
             name, _, value = step.text.removeprefix("export ").partition("=")
-            self.variables[name] = value.replace("$PWD", str(self.directory))
+            self.variables[name] = self._here(value)
         elif isinstance(step, Command) and _RUNS_ON.match(step.text):
             quiet = not step.output
             # Nobody hears when it is ready where it is to be quiet.
@@ -55,10 +54,9 @@ class FilesTests(SynchronousTestCase):
     skip = MISSING or (None if shutil.which("xxd") else "this machine has no xxd")
 
     def test_everyCommandPrintsWhatIsSaid(self) -> None:
-        # A Unix socket's path is short.
-        short = TemporaryDirectory(prefix="ndn-")
-        self.addCleanup(short.cleanup)
-        reader = NDNReader(Path(short.name) / "home")
-        reader.directory.mkdir()
+        directory = Path(self.mktemp()).absolute()
+        directory.mkdir(parents=True)
+        reader = NDNReader(directory)
+        reader.substitute(6363)
         self.addCleanup(reader.stop)
         reader.follow(DOCS / "howto" / "ndn-files.md")
