@@ -1,0 +1,76 @@
+"""
+The page on IP packets: its two nodes, and its commands, on two hosts.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from scapy.layers.inet import IP
+from scapy.utils import rdpcap
+
+from hermes.test.docs.pages import EXAMPLES, MISSING
+from hermes.test.interop.ipnodes import IPCase
+from hermes.test.interop.process import Process
+from hermes.test.interop.processes import TWISTD, Node
+from hermes.test.namespaces import Namespace
+
+HERMES = (sys.executable, "-m", "hermes.cli")
+
+
+class IPTests(IPCase):
+    """
+    A laptop, and a gateway with a host behind it.
+    """
+
+    skip = MISSING
+
+    def example(self, host: Namespace, name: str) -> Node:
+        """
+        Start a node of an example, as it is but for the gateway's name, which no DNS knows here.
+        """
+        node = Node(name, self.directory / f"ip-{name}.yaml")
+        text = (EXAMPLES / node.path.name).read_text().replace("gateway.example", "10.99.0.2")
+        (self.directory / "pki").mkdir(exist_ok=True)
+        for kind, file in self.identity(name).items():
+            target = "overlay-ca.pem" if kind == "trust" else f"{name}.{'pem' if kind == 'certificate' else 'key'}"
+            (self.directory / "pki" / target).write_bytes(Path(file).read_bytes())
+        node.path.write_text(text)
+        self.runOn(host, node, *TWISTD, "hermes-proxy", "--config", str(node.path))
+        return node
+
+    async def test_theLaptopReachesWhatLiesBehindTheGateway(self) -> None:
+        """
+        And the commands say what is going on.
+        """
+        self.wire()
+        gateway, laptop = self.example(self.exit, "gateway"), self.example(self.client, "laptop")
+        for node in gateway, laptop:
+            await node.ready()
+        await self.reaches(self.client, "10.1.0.2")
+        self.assertEqual(self.addresses(self.client), ["10.77.0.2/32", "fd77::2/128"])
+
+        status = await self.on(self.client, *HERMES, "status", "-c", str(laptop.path))
+        self.assertRegex(status, r"via gateway +gateway +10\.77\.0\.2, fd77::2 +[1-9]")
+        route = await self.on(
+            self.exit, *HERMES, "route", "get", "10.1.0.2", "--node", "laptop", "-c", str(gateway.path)
+        )
+        self.assertIn("=> to the device lan", route)
+        ping = await self.on(self.client, *HERMES, "ping", "gateway", "-c", str(laptop.path), "-n", "2")
+        self.assertIn("2 sent, 0 lost", ping)
+
+        for name, host, node in (("vpn", self.client, laptop), ("laptop", self.exit, gateway)):
+            file = self.directory / f"{name}.pcap"
+            words = ("capture", name, "-w", str(file), "-n", "8", "-c", str(node.path))
+            capture = self.runOn(host, Process("capture"), *HERMES, *words)
+            await capture.said("watching")
+            await self.on(self.client, "ping", "-c8", "-i0.1", "-W5", "10.1.0.2")
+            self.assertEqual(await capture.end(), 0, capture.output)
+            # The laptop's kernel may look for IPv6 routers meanwhile.
+            seen = {(packet[IP].src, packet[IP].dst) for packet in rdpcap(str(file)) if IP in packet}
+            self.assertEqual(seen, {("10.77.0.2", "10.1.0.2"), ("10.1.0.2", "10.77.0.2")})
+        unknown = await self.on(
+            self.exit, *HERMES, "capture", "nobody", "-w", "/dev/null", "-c", str(gateway.path), status=1
+        )
+        self.assertIn("no tun listener, hop or tunnel called 'nobody'", unknown)
