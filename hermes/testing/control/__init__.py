@@ -3,12 +3,15 @@ The control plane in memory: nodes that run nothing real, links that can be cut 
 killed at any point, a store.
 """
 
+from hermes.testing.control.links import MemoryLink, MemoryLinks
 from hermes.testing.control.process import ProcessClock, Stops
 from hermes.testing.control.runner import FakeRunner, RunnerRefuses
 from hermes.testing.control.store import MemoryStore, MemoryStoreState
 
 __all__ = [
     "FakeRunner",
+    "MemoryLink",
+    "MemoryLinks",
     "MemoryStore",
     "MemoryStoreState",
     "ProcessClock",

@@ -4,20 +4,18 @@ A store in memory, shared by several controllers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from attrs import define, evolve, field
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
+from zope.interface import implementer
 
-from hermes.control.values import NodeReason, Phase, VersionRecord
-
-
-class StoreGone(Exception):
-    """
-    The store can't be reached. Whether what was asked was done is not known.
-    """
+from hermes.control.errors import NotLeading
+from hermes.control.store.errors import StoreUnavailable
+from hermes.control.values import AuditEntry, NodeEntry, NodeReason, Phase, VersionRecord
+from hermes.interfaces.store import ILeadership, IStore, Watched
 
 
 @define(eq=False)
@@ -33,12 +31,13 @@ class MemoryStoreState:
     versions: dict[int, VersionRecord] = field(factory=dict)
     current: int | None = None
     decided: dict[int, int] = field(factory=dict)
-    nodes: dict[str, Any] = field(factory=dict)
+    nodes: dict[str, NodeEntry] = field(factory=dict)
+    revoked: dict[str, float] = field(factory=dict)
     tokens: dict[str, tuple[str, float]] = field(factory=dict)
-    secrets: dict[str, Any] = field(factory=dict)
-    audited: list[Any] = field(factory=list)
+    secrets: dict[str, bytes] = field(factory=dict)
+    audited: list[AuditEntry] = field(factory=list)
     waiting: list[MemoryLeadership] = field(factory=list)
-    watchers: list[Callable[[], object]] = field(factory=list)
+    watchers: dict[Callable[[], object], Watched] = field(factory=dict)
 
     def expire(self) -> None:
         """
@@ -47,25 +46,44 @@ class MemoryStoreState:
         if self.waiting:
             self.waiting[0].end()
 
+    def changed(self, what: Watched) -> None:
+        """
+        Tell whoever watches.
+        """
+        for told, wanted in list(self.watchers.items()):
+            if wanted == what:
+                told()
 
+
+@implementer(ILeadership)
 @define(eq=False)
 class MemoryLeadership:
     """
-    See L{hermes.interfaces.store.ILeadership}.
+    See L{ILeadership}.
     """
 
-    state: MemoryStoreState
+    identity: str
     store: MemoryStore
-    elected: Deferred[MemoryLeadership] = field(factory=Deferred)
-    lost: Deferred[None] = field(factory=Deferred)
+    leads: bool = False
     over: bool = False
+    elected: Deferred[MemoryLeadership] = field(init=False)
+    lost: Deferred[None] = field(factory=Deferred)
+
+    def __attrs_post_init__(self) -> None:
+        self.elected = Deferred(lambda _: self.end())
 
     def begin(self) -> None:
         """
         It leads.
         """
-        if not self.elected.called:
-            self.store._later(lambda: None if self.elected.called else self.elected.callback(self))
+        self.store.later(self._begin)
+
+    def _begin(self) -> None:
+        if self.over or self.leads:
+            return
+        self.leads = True
+        self.store.state.changed("leader")
+        self.elected.callback(self)
 
     def end(self) -> None:
         """
@@ -74,17 +92,20 @@ class MemoryLeadership:
         if self.over:
             return
         self.over = True
-        self.state.waiting.remove(self)
-        if self.elected.called and not self.lost.called:
-            self.store._later(lambda: None if self.lost.called else self.lost.callback(None))
-        if self.state.waiting:
-            self.state.waiting[0].begin()
+        led, self.leads = self.leads, False
+        waiting = self.store.state.waiting
+        waiting.remove(self)
+        if led:
+            self.store.later(lambda: self.lost.callback(None))
+        if waiting:
+            waiting[0].begin()
 
     def resign(self) -> Deferred[None]:
         self.end()
-        return self.store._done(lambda: None)
+        return self.store.done(lambda: None)
 
 
+@implementer(IStore)
 class MemoryStore:
     """
     One controller's connection to what is stored. Every answer comes in a later turn of the clock.
@@ -92,77 +113,110 @@ class MemoryStore:
     @ivar reachable: whether the store is; where not, calls fail after a while.
     @ivar forgets: the answers to the next calls, so many, are lost: they were done, and fail.
     @ivar fails: the next calls, so many, fail and were not done.
+    @ivar fenced: whether what a leader writes is refused where it does not lead.
+    @ivar asked: how often each call was made.
     """
 
-    def __init__(self, clock: IReactorTime, state: MemoryStoreState | None = None, latency: float = 0.001) -> None:
+    def __init__(
+        self,
+        clock: IReactorTime,
+        state: MemoryStoreState | None = None,
+        latency: float = 0.001,
+        fenced: bool = True,
+    ) -> None:
         self.state = MemoryStoreState() if state is None else state
         self.reachable = True
         self.forgets = 0
         self.fails = 0
+        self.fenced = fenced
+        self.asked: dict[str, int] = {}
         self._clock = clock
         self._latency = latency
+        self._leadership: MemoryLeadership | None = None
 
     def start(self) -> Deferred[None]:
-        return self._done(lambda: None)
+        return self.done(lambda: None)
 
     def close(self) -> Deferred[None]:
-        for each in list(self.state.waiting):
-            if each.store is self:
-                each.end()
-        return self._done(lambda: None)
+        if self._leadership is not None:
+            self._leadership.end()
+        return self.done(lambda: None)
 
-    def _later(self, call: Callable[[], object]) -> None:
+    def later(self, call: Callable[[], object]) -> None:
+        """
+        Call something in a later turn.
+        """
         self._clock.callLater(self._latency, call)
 
-    def _done(self, call: Callable[[], Any]) -> Deferred[Any]:
+    def done(self, call: Callable[[], Any], name: str = "") -> Deferred[Any]:
         """
-        Do it, then answer.
+        Do it when it has got there, then answer.
         """
+        self.asked[name] = self.asked.get(name, 0) + 1
         answer: Deferred[Any] = Deferred(lambda _: None)
 
-        def send() -> None:
+        def arrived() -> None:
             if not self.reachable or self.fails:
                 self.fails = max(0, self.fails - 1)
-                answer.errback(StoreGone("the store does not answer"))
+                answered(lambda: answer.errback(StoreUnavailable("the store does not answer")))
                 return
-            result = call()
+            try:
+                result = call()
+            except Exception as error:
+                refused = error
+                answered(lambda: answer.errback(refused))
+                return
             if self.forgets:
                 self.forgets -= 1
-                answer.errback(StoreGone("the answer was lost"))
+                answered(lambda: answer.errback(StoreUnavailable("the answer was lost")))
             else:
-                answer.callback(result)
+                answered(lambda: answer.callback(result))
 
-        self._later(send)
+        def answered(fire: Callable[[], None]) -> None:
+            self.later(lambda: None if answer.called else fire())
+
+        self.later(arrived)
         return answer
+
+    def _led(self) -> None:
+        if self.fenced and (self._leadership is None or not self._leadership.leads):
+            raise NotLeading("another controller leads")
 
     # Versions
 
     def appendVersion(self, record: VersionRecord) -> Deferred[int]:
         def append() -> int:
+            self._led()
+            if record.phase != "preparing":
+                raise ValueError("a version begins in its phase 'preparing'")
             number = max(self.state.versions, default=0) + 1
             self.state.versions[number] = evolve(record, number=number)
-            self._changed()
+            self.state.changed("versions")
             return number
 
-        return self._done(append)
+        return self.done(append, "appendVersion")
 
     def version(self, number: int) -> Deferred[VersionRecord | None]:
-        return self._done(lambda: self.state.versions.get(number))
+        return self.done(lambda: self.state.versions.get(number), "version")
 
-    def versions(self, limit: int, before: int | None = None) -> Deferred[Sequence[VersionRecord]]:
+    def versions(self, limit: int, before: int | None = None, whole: bool = True) -> Deferred[Sequence[VersionRecord]]:
         def found() -> list[VersionRecord]:
             numbers = [each for each in sorted(self.state.versions, reverse=True) if before is None or each < before]
-            return [self.state.versions[each] for each in numbers[:limit]]
+            records = [self.state.versions[each] for each in numbers[:limit]]
+            return records if whole else [evolve(each, document="", measurements="", digests={}) for each in records]
 
-        return self._done(found)
+        return self.done(found, "versions")
 
     def current(self) -> Deferred[int | None]:
-        return self._done(lambda: self.state.current)
+        return self.done(lambda: self.state.current, "current")
 
     def setPhase(
         self, number: int, expected: Phase, phase: Phase, reasons: Sequence[NodeReason] = ()
     ) -> Deferred[bool]:
         def swap() -> bool:
+            self._led()
+            if expected in ("committed", "aborted") or phase == "preparing":
+                raise ValueError("what is decided stays")
             record = self.state.versions.get(number)
             if record is None or record.phase != expected:
                 return False
@@ -172,69 +226,130 @@ class MemoryStore:
                 self.state.current = number
                 self.state.decided[number] = self.state.decided.get(number, 0) + 1
             self.state.versions[number] = evolve(record, phase=phase, reasons=tuple(reasons))
-            self._changed()
+            self.state.changed("versions")
             return True
 
-        return self._done(swap)
+        return self.done(swap, "setPhase")
 
-    # Nodes, tokens, secrets, the log
+    # Nodes
 
-    def putNode(self, entry: Any) -> Deferred[None]:
-        return self._done(lambda: self.state.nodes.__setitem__(entry.name, entry))
+    def putNode(self, entry: NodeEntry) -> Deferred[None]:
+        return self.changeNode(entry.name, lambda before: entry).addCallback(lambda _: None)
 
-    def node(self, name: str) -> Deferred[Any]:
-        return self._done(lambda: self.state.nodes.get(name))
+    def changeNode(
+        self, name: str, change: Callable[[NodeEntry | None], NodeEntry | None]
+    ) -> Deferred[NodeEntry | None]:
+        def swap() -> NodeEntry | None:
+            before = self.state.nodes.get(name)
+            entry = change(before)
+            if entry is None:
+                return before
+            if before is not None:
+                entry = evolve(entry, lastSeen=max(entry.lastSeen, before.lastSeen))
+            self.state.nodes[name] = entry
+            self.state.changed("nodes")
+            return entry
 
-    def nodes(self) -> Deferred[Sequence[Any]]:
-        return self._done(lambda: [self.state.nodes[name] for name in sorted(self.state.nodes)])
+        return self.done(swap, "changeNode")
+
+    def node(self, name: str) -> Deferred[NodeEntry | None]:
+        return self.done(lambda: self.state.nodes.get(name), "node")
+
+    def nodes(self) -> Deferred[Sequence[NodeEntry]]:
+        return self.done(lambda: [self.state.nodes[name] for name in sorted(self.state.nodes)], "nodes")
 
     def removeNode(self, name: str) -> Deferred[None]:
-        return self._done(lambda: self.state.nodes.pop(name, None)).addCallback(lambda _: None)
+        def remove() -> None:
+            if self.state.nodes.pop(name, None) is not None:
+                self.state.changed("nodes")
+
+        return self.done(remove, "removeNode")
+
+    def seen(self, name: str, when: float) -> None:
+        entry = self.state.nodes.get(name)
+        if entry is not None:
+            self.state.nodes[name] = evolve(entry, lastSeen=max(when, entry.lastSeen))
+
+    def putRevocations(self, serials: Mapping[str, float]) -> Deferred[None]:
+        def put() -> None:
+            self.state.revoked |= serials
+            self.state.changed("nodes")
+
+        return self.done(put, "putRevocations")
+
+    def revocations(self, now: float) -> Deferred[Mapping[str, float]]:
+        return self.done(
+            lambda: {serial: until for serial, until in self.state.revoked.items() if until > now}, "revocations"
+        )
+
+    # Tokens, secrets, the audit log
 
     def putToken(self, hashed: str, node: str, expires: float) -> Deferred[None]:
-        return self._done(lambda: self.state.tokens.__setitem__(hashed, (node, expires)))
+        return self.done(lambda: self.state.tokens.__setitem__(hashed, (node, expires)), "putToken")
 
     def takeToken(self, hashed: str, now: float) -> Deferred[str | None]:
         def take() -> str | None:
             node, expires = self.state.tokens.pop(hashed, ("", 0.0))
             return node if node and now < expires else None
 
-        return self._done(take)
+        return self.done(take, "takeToken")
 
-    def audit(self, entry: Any) -> Deferred[None]:
-        return self._done(lambda: self.state.audited.append(entry))
+    def dropTokens(self, node: str) -> Deferred[int]:
+        def drop() -> int:
+            dropped = [hashed for hashed, (name, _) in self.state.tokens.items() if name == node]
+            for hashed in dropped:
+                del self.state.tokens[hashed]
+            return len(dropped)
 
-    def audits(self, limit: int, before: int | None = None) -> Deferred[Sequence[Any]]:
-        return self._done(lambda: list(reversed(self.state.audited[:before]))[:limit])
+        return self.done(drop, "dropTokens")
 
-    def secret(self, name: str) -> Deferred[Any]:
-        return self._done(lambda: self.state.secrets.get(name))
+    def secret(self, name: str) -> Deferred[bytes | None]:
+        return self.done(lambda: self.state.secrets.get(name), "secret")
 
-    def putSecret(self, name: str, value: Any, expectedAbsent: bool = True) -> Deferred[bool]:
+    def putSecret(self, name: str, value: bytes, expectedAbsent: bool = True) -> Deferred[bool]:
         def put() -> bool:
             if expectedAbsent and name in self.state.secrets:
                 return False
             self.state.secrets[name] = value
             return True
 
-        return self._done(put)
+        return self.done(put, "putSecret")
+
+    def audit(self, entry: AuditEntry) -> Deferred[int]:
+        def add() -> int:
+            self.state.audited.append(evolve(entry, number=len(self.state.audited) + 1))
+            return len(self.state.audited)
+
+        return self.done(add, "audit")
+
+    def audits(self, limit: int, before: int | None = None) -> Deferred[Sequence[AuditEntry]]:
+        def found() -> list[AuditEntry]:
+            newest = reversed(self.state.audited)
+            return [each for each in newest if before is None or each.number < before][:limit]
+
+        return self.done(found, "audits")
 
     # Changes, and who leads
 
-    def watch(self, callback: Callable[[], object]) -> Callable[[], None]:
+    def watch(self, callback: Callable[[], object], what: Watched = "versions") -> Callable[[], None]:
         def told() -> None:
-            self._later(callback)
+            self.later(callback)
 
-        self.state.watchers.append(told)
-        return lambda: self.state.watchers.remove(told)
+        self.state.watchers[told] = what
+        return lambda: self.state.watchers.pop(told, None) and None
 
-    def _changed(self) -> None:
-        for each in list(self.state.watchers):
-            each()
-
-    def campaign(self, identity: str) -> Deferred[MemoryLeadership]:
-        leadership = MemoryLeadership(self.state, self)
+    def campaign(self, identity: str) -> Deferred[ILeadership]:
+        leadership = MemoryLeadership(identity, self)
+        self._leadership = leadership
         self.state.waiting.append(leadership)
         if self.state.waiting[0] is leadership:
             leadership.begin()
-        return leadership.elected
+        elected: Deferred[Any] = leadership.elected
+        return elected
+
+    def leader(self) -> Deferred[str | None]:
+        def found() -> str | None:
+            leading = [each for each in self.state.waiting if each.leads]
+            return leading[0].identity if leading else None
+
+        return self.done(found, "leader")

@@ -1,0 +1,207 @@
+"""
+A controller's time as the leader: what is committed, the change that is under way, and the nodes that lag behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from attrs import field, frozen
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from hermes.control.plans import Plan, Planner
+from hermes.control.reconciling import Reconciler, Wanted
+from hermes.control.stops import StopAt
+from hermes.control.transaction import Change, Transaction
+from hermes.control.transaction.core import Core
+from hermes.control.transaction.writing import Record
+from hermes.control.values import CONTROLLER, NodeReason, Outcome, Progress, Settings, VersionRecord
+from hermes.interfaces.control import INodeLinks
+from hermes.interfaces.store import IStore
+
+RECENT = 30
+"""
+How many of the last versions are looked through for one that nobody has decided.
+"""
+
+LEFT = "the controller that made it has gone in the middle"
+
+
+@frozen(eq=False)
+class Parts:
+    """
+    What a leader stands on.
+
+    @ivar clock: tells time that never jumps.
+    @ivar inThread: calls a function where it may take a while, with arguments.
+    @ivar settings: for what is given to one node alone.
+    """
+
+    store: IStore
+    links: INodeLinks
+    planner: Planner
+    clock: IReactorTime
+    inThread: Callable[..., Deferred[Any]]
+    stopAt: StopAt
+    settings: Settings = field(factory=Settings)
+
+
+class Leading:
+    """
+    From the election to its loss.
+
+    @ivar current: the record of the version that is committed, or L{None} where there is none.
+    @ivar problem: why it can't be compiled any more, or L{None}.
+    @ivar reconciler: brings nodes to it.
+    @ivar transaction: the change that is under way, or L{None}.
+    """
+
+    log = Logger()
+
+    def __init__(self, parts: Parts, changed: Callable[[], object]) -> None:
+        """
+        @param changed: called when the version that is committed, or the change that is under way, is another.
+        """
+        self.current: VersionRecord | None = None
+        self.problem: str | None = None
+        self.transaction: Transaction | None = None
+        self._parts = parts
+        self._changed = changed
+        self._plan: Plan | None = None
+        self._decided: dict[int, VersionRecord] = {}
+        self._suspect = False
+        self._over = False
+        self.reconciler = Reconciler(
+            parts.links, self.wanted, self._taking, self._version, parts.clock, parts.stopAt, parts.settings
+        )
+
+    # What is committed
+
+    def wanted(self, name: str) -> Wanted | None:
+        """
+        What a node should run; L{None} for one that the overlay does not have.
+        """
+        record, plan = self.current, self._plan
+        if record is None:
+            return None
+        committed = record.digests.get(name)
+        config = None if plan is None else plan.configs.get(name)
+        if config is None:
+            return None if committed is None else Wanted(record.number, frozenset({committed}), None, committed)
+        assert plan is not None
+        digest = plan.digests[name]
+        return Wanted(record.number, frozenset({digest, committed or digest}), config, digest)
+
+    def _taking(self, name: str) -> bool:
+        return self.transaction is not None and name in self.transaction.taking
+
+    async def _read(self, number: int) -> VersionRecord | None:
+        record: VersionRecord | None = await self._parts.store.version(number)
+        if record is not None and record.decided:
+            # It stays so. A thousand nodes may carry the same one.
+            self._decided[number] = record
+            while len(self._decided) > 8:
+                del self._decided[next(iter(self._decided))]
+        return record
+
+    def _version(self, number: int) -> Deferred[VersionRecord | None]:
+        known = self._decided.get(number)
+
+        async def read() -> VersionRecord | None:
+            return known or await self._read(number)
+
+        return Deferred.fromCoroutine(read())
+
+    # From start to end
+
+    async def begin(self) -> None:
+        """
+        See what is committed, abort what the leader before has left undecided, and bring nodes to what is committed.
+        """
+        parts = self._parts
+        await parts.stopAt("recover")
+        await self._recover()
+        number = await parts.store.current()
+        if number is not None:
+            self.current = await self._read(number)
+            await self._compile()
+        if self._over:
+            return
+        self.reconciler.start()
+        self._changed()
+
+    async def _compile(self) -> None:
+        record = self.current
+        if record is None:
+            return
+        try:
+            self._plan = await self._parts.inThread(self._parts.planner.plan, record.document, record.measurements)
+        except Exception as error:
+            # Nodes that have it keep it. Those that lack it get the next one.
+            self.problem = f"version {record.number} can't be compiled any more: {error}"
+            self.log.error("{problem}", problem=self.problem)
+
+    async def _recover(self) -> None:
+        """
+        Versions that nobody has decided are aborted. Those who run them go back by themselves, or are told when they
+        are seen.
+        """
+        for record in await self._parts.store.versions(RECENT, whole=False):
+            if record.decided:
+                continue
+            await self._parts.stopAt("recover.abort")
+            self.log.warn("version {number} was left undecided: it is aborted", number=record.number)
+            left = Record(self._parts.store, record.number, self._parts.clock, record.phase)
+            await left.abort([NodeReason(CONTROLLER, LEFT, "recover")])
+        self._suspect = False
+
+    def end(self) -> None:
+        """
+        Another controller leads, or none.
+        """
+        self._over = True
+        self.reconciler.stop()
+        if self.transaction is not None:
+            self.transaction.abandon()
+
+    # A change
+
+    async def change(self, record: VersionRecord, plan: Plan, progress: Callable[[Progress], object]) -> Outcome:
+        """
+        Make a change. One at a time: whoever calls this has seen to it.
+        """
+        if self._suspect:
+            await self._recover()
+        base = {} if self.current is None else self.current.digests
+        transaction = Transaction(
+            Core(
+                Change(record, plan, base),
+                self._parts.store,
+                self._parts.links,
+                self._parts.clock,
+                self._parts.stopAt,
+                self.reconciler.settle,
+                lambda record: self._committed(record, plan),
+                progress,
+            )
+        )
+        self.transaction = transaction
+        self._changed()
+        try:
+            outcome = await transaction.run()
+        finally:
+            self.transaction = None
+            self._suspect = self._suspect or transaction.suspect
+        if not self._over:
+            self.reconciler.renew([*outcome.changed, *outcome.later])
+            self._changed()
+        return outcome
+
+    def _committed(self, record: VersionRecord, plan: Plan) -> None:
+        self.current, self._plan, self.problem = record, plan, None
+        self._changed()
+        # Who does not take part and has come meanwhile.
+        self.reconciler.renew([name for name in plan.digests if not self._taking(name)])
