@@ -46,6 +46,8 @@ from hermes.config.schema import (
 from hermes.config.upstreams import UPSTREAM_TYPES
 from hermes.httplistener import CertificateOptions, HTTPLimits
 from hermes.listeners import assistantTypes, listenerTypes
+from hermes.ndn.management.options import KeyOptions, ManagementOptions, SigningOptions
+from hermes.ndn.options import FaceOptions, PrefixOptions
 from hermes.watchers import Watchers
 
 DIRECT_PARTS: dict[str, Any] = {
@@ -57,8 +59,16 @@ DIRECT_PARTS: dict[str, Any] = {
     "limits": LimitsConfig,
 }
 
+NDN_PARTS: dict[str, Any] = {
+    "faces": FaceOptions,
+    "prefixes": PrefixOptions,
+    "management": ManagementOptions,
+    "keys, in management": KeyOptions,
+    "sign, in management": SigningOptions,
+}
+
 REFERENCE = Path(__file__).parent / "reference"
-OURS = ("http", "proxy", "tcp", "tun", "tunnel", "udp")
+OURS = ("http", "ndn", "proxy", "tcp", "tun", "tunnel", "udp")
 """
 The types of listeners that come with Hermes: others may be installed where this runs.
 """
@@ -69,6 +79,7 @@ ASSISTANTS: dict[str, dict[str, Any]] = {
     "authorizer": {},
     "cache": {},
     "limits": {},
+    "ndn": {},
     "rules": {"rules": Rule},
 }
 """
@@ -101,7 +112,7 @@ def kind(attribute: Any) -> str:
     """
     A key's type. Where a word stands for a choice, the choices are code.
     """
-    if attribute.name == "bind":
+    if attribute.name == "bind" and "udp:" not in describeType(attribute.type):
         return "`HOST:PORT` or `unix:PATH`"
     choices = [one for one in (attribute.type, *get_args(attribute.type)) if get_origin(one) is Literal]
     if choices and get_origin(attribute.type) is not tuple:
@@ -148,6 +159,9 @@ def configuration() -> str:
         parts += [f"### type: {name}", keys(types[name].options)]
         if name == "http":
             parts += ["#### certificates", keys(CertificateOptions), "#### limits", keys(HTTPLimits)]
+        if name == "ndn":
+            for key, part in NDN_PARTS.items():
+                parts += [f"#### {key}", summary(part) + "\n", keys(part)]
     parts += ["## upstreams", "An upstream has a `type`, and the keys of that type.\n"]
     for name, cls in UPSTREAM_TYPES.items():
         parts += [f"### type: {name}", summary(cls) + "\n", keys(cls)]

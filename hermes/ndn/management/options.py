@@ -54,6 +54,8 @@ class SigningOptions:
 @frozen
 class ManagementOptions:
     """
+    Who may manage the forwarder, and what it signs with.
+
     @ivar keys: whose commands are taken from programs on this host; everybody's, where there are none.
     @ivar neighbours: whether prefixes can be registered from other hosts (C{/localhop/nfd}): by nobody, by anybody, or
         by whoever has one of the C{keys}.

@@ -2,8 +2,9 @@
 Runs what a page tells its reader to type, and compares what is printed with what the page says.
 
 A line of a C{console} block that begins with C{$} is a command; the lines below it are its output, where C{...} stands
-for anything, and alone on a line for any lines. C{twistd}, and a server of a page's own, run on until they are told to
-end. A file is written where the page includes one after the words that name it.
+for anything, and alone on a line for any lines. C{twistd}, a server of a page's own, and what ends with C{& echo $! >
+NAME.pid}, run on until they are told to end. A file is written where the page includes one after the words that name
+it.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from hermes.test.docs.pages import blocks
 from hermes.test.processes import PATIENCE, freePort
 
 _RUNS_ON = re.compile(r"(?:twistd .*--pidfile=|python (?=(?:hello|flaky)\.py))(\S+)")
+_BEHIND = re.compile(r"(.*) & echo \$! > (\S+)")
 _KILL = re.compile(r"kill (-HUP )?\$\(cat (\S+)\)")
 _FILE_NAME = re.compile(r"`([\w.-]+\.(?:yaml|py|rego))`")
 
@@ -175,6 +177,9 @@ class Reader:
         """
         if command.text.startswith("cd "):
             self.directory /= command.text.removeprefix("cd ")
+        elif found := _BEHIND.fullmatch(command.text):
+            self._start(found[2], Command(found[1], command.output))
+            (self.directory / found[2]).write_text(f"{self.running[found[2]].process.pid}\n")
         elif found := _RUNS_ON.match(command.text):
             self._start(found[1], command)
         else:

@@ -8,6 +8,8 @@ import os
 import re
 import subprocess
 from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
 from unittest import SkipTest
 
 import yaml
@@ -27,7 +29,9 @@ class ConfigurationTests(SynchronousTestCase):
     skip = MISSING
 
     def setUp(self) -> None:
-        self.directory = Path(self.mktemp()).absolute()
+        # A Unix socket's path has little room (unix(7)).
+        self.directory = Path(mkdtemp(prefix="docs"))
+        self.addCleanup(rmtree, self.directory)
         self.authority = OverlayAuthority.create(self.directory / "pki")
         (self.directory / "secrets").mkdir()
 
@@ -39,6 +43,8 @@ class ConfigurationTests(SynchronousTestCase):
         self.authority.issue(document["node"])
         for secret in re.findall(r"\{file: (secrets/\w+)\}", text):
             (self.directory / secret).write_text("wonderland\n")
+        for certificate in re.findall(r"[\w/]+\.cert\b", text):
+            (self.directory / certificate).touch()
         config = loadNodeText(text, name, str(self.directory))
         checkCertificates(config)
         return config
