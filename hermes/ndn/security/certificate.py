@@ -82,6 +82,8 @@ class Certificate:
         """
         if isinstance(text, bytes) and text[:1] == b"\x06":
             return cls.fromWire(text)
+        if not text.strip():
+            raise PacketError("nothing is in it")
         try:
             return cls.fromWire(base64.b64decode("".join(_ascii(text).split()), validate=True))
         except binascii.Error as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
+from hashlib import sha256
 from typing import Any
 
 from attrs import define, evolve, frozen
@@ -150,9 +151,11 @@ class ReplayGuard:
         if info.sequence is not None and info.sequence <= record.sequence:
             raise Untrusted("the number of a signed Interest is not larger than that of the last one")
         if info.time is None and info.sequence is None and info.nonce is not None:
-            if info.nonce in record.nonces:
+            # Nobody says how long they may be.
+            nonce = sha256(info.nonce).digest()
+            if nonce in record.nonces:
                 raise Untrusted("the Nonce of a signed Interest was used before")
-            record.nonces.append(info.nonce)
+            record.nonces.append(nonce)
         if info.time is not None:
             record.time = info.time
         if info.sequence is not None:
