@@ -136,7 +136,7 @@ class NDNOptions:
 
 def fixed(options: NDNOptions) -> tuple[Any, ...]:
     """
-    What can't change while a listener runs: where faces are accepted, and on what terms.
+    What can't change while a listener runs: where faces are accepted, on what terms, and what the forwarder signs with.
     """
     return (
         options.bind,
@@ -146,4 +146,5 @@ def fixed(options: NDNOptions) -> tuple[Any, ...]:
         options.maxPeers,
         options.origins,
         options.cache,
+        options.management.sign,
     )

@@ -14,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from hermes.errors import HermesError
 from hermes.ndn.management.neighbourhood import Neighbourhood
 from hermes.ndn.management.options import KeyOptions, ManagementOptions, SigningOptions, signerOf, trustOf
+from hermes.ndn.options import NDNOptions, fixed
 from hermes.ndn.packet.data import decodeData, encodeData
 from hermes.ndn.packet.interest import decodeInterest
 from hermes.ndn.packet.name import Name
@@ -90,6 +91,13 @@ class ManagementOptionsTests(SynchronousTestCase):
         data = decodeData(encodeData(Name.fromText("/a"), b"", signer))
         self.assertTrue(self.certificate.verifies(data))
         self.assertEqual(data.signatureInfo.keyLocator, self.certificate.name)
+
+    def test_anotherKeyToSignWithTakesAnotherForwarder(self) -> None:
+        sign = Signing(self.key, self.certificateFile)
+        self.assertNotEqual(fixed(NDNOptions(management=Options(sign=sign))), fixed(NDNOptions()))
+        # Whom it obeys is another matter.
+        trusting = NDNOptions(management=Options(keys=(Key(self.certificateFile),)))
+        self.assertEqual(fixed(trusting), fixed(NDNOptions()))
 
     def test_aKeyThatIsNoneOrAnothersIsToldSo(self) -> None:
         other = Keychain(self.mktemp(), now)
