@@ -104,14 +104,15 @@ def bulk(make: type[Side], cores: tuple[int, int], seconds: float) -> Outcome:
     return Outcome(there, {"back": back, "veth": veth, "CPU us/64 KiB": cost})
 
 
-def rate(names: Spaces, size: int, seconds: float, near: bool, target: str) -> tuple[float, float]:
+def rate(names: Spaces, size: int, flows: int, seconds: float, near: bool, target: str) -> tuple[float, float]:
     """
+    @param flows: of how many the packets are, in turn.
     @param near: whether the client sends.
     @return: how many thousand packets a second arrive of L{OFFERED}, and which share of those that were sent is lost.
     """
     with packets(names, not near, mode="sink", bind=target, port=PORT) as sink:
-        load = {"mode": "blast", "to": target, "port": PORT, "size": size, "rate": OFFERED, "seconds": seconds}
-        with packets(names, near, **load) as blast:
+        load = {"mode": "blast", "to": target, "port": PORT, "size": size, "rate": OFFERED}
+        with packets(names, near, seconds=seconds, flows=flows, **load) as blast:
             sent = blast.answer()
         time.sleep(0.3)
         sink.process.send_signal(signal.SIGTERM)
@@ -119,7 +120,7 @@ def rate(names: Spaces, size: int, seconds: float, near: bool, target: str) -> t
     return received["received"] / received["seconds"] / 1000, 1 - received["received"] / sent["sent"]
 
 
-def packetRate(size: int) -> Run:
+def packetRate(size: int, flows: int = 1) -> Run:
     """
     Thousand packets a second of so many bytes that arrive, of more than can: the mean of both ways, one after the
     other.
@@ -128,10 +129,10 @@ def packetRate(size: int) -> Run:
     def run(make: type[Side], cores: tuple[int, int], seconds: float) -> Outcome:
         with stage(make, cores) as (side, names):
             before = side.cpu()
-            there, lost = rate(names, size, seconds, True, INNER[1])
+            there, lost = rate(names, size, flows, seconds, True, INNER[1])
             cost = (side.cpu() - before) * 1e6 / (there * 1000 * seconds)
-            back, lostBack = rate(names, size, seconds, False, INNER[0])
-            veth, _ = rate(names, size, seconds / 2, True, BARE[1])
+            back, lostBack = rate(names, size, flows, seconds, False, INNER[0])
+            veth, _ = rate(names, size, flows, seconds / 2, True, BARE[1])
         details = {"there": there, "back": back, "veth": veth, "CPU us/packet there": cost}
         details |= {"lost there": lost, "lost back": lostBack}
         return Outcome((there + back) / 2, details)
@@ -165,5 +166,6 @@ MEASURES = [
     Measure("tun-bulk-bare", "Gbit/s", "more", bulk, (HermesTUN, BareLoop), unfit),
     Measure("tun-pps-64", "kpackets/s", "more", packetRate(64), SIDES, unfit),
     Measure("tun-pps-1400", "kpackets/s", "more", packetRate(1400), SIDES, unfit),
+    Measure("tun-pps-64-flows", "kpackets/s", "more", packetRate(64, 64), SIDES, unfit),
     Measure("tun-latency", "us added, p50", "less", latency, SIDES, unfit),
 ]

@@ -3,8 +3,8 @@
  *
  *     packets mode=sink bind=ADDRESS port=N
  *         prints "ready"; at SIGTERM how many came, and in how many seconds from the first to the last
- *     packets mode=blast to=ADDRESS port=N size=BYTES rate=N seconds=S
- *         so many packets a second, of so many bytes with the IP header, in batches of at most a quarter millisecond's
+ *     packets mode=blast to=ADDRESS port=N size=BYTES rate=N seconds=S flows=N
+ *         so many packets a second, of so many bytes with the IP header; a packet of one flow after one of another
  *     packets mode=echo bind=ADDRESS port=N
  *     packets mode=ping to=ADDRESS port=N size=BYTES seconds=S
  *         the distribution of the round trip in microseconds; one that takes a second is lost
@@ -16,6 +16,7 @@
 
 #define BATCH 64
 #define HEADERS 28
+#define MOST_FLOWS 256
 
 static volatile sig_atomic_t ended;
 
@@ -86,7 +87,9 @@ static void sink(char **arguments) {
 static void blast(char **arguments) {
     double rate = number(arguments, "rate", 1000), seconds = number(arguments, "seconds", 1);
     size_t size = number(arguments, "size", 64);
-    int descriptor = connected(arguments);
+    int flows = number(arguments, "flows", 1), descriptors[MOST_FLOWS], most = flows > 1 ? 1 : BATCH;
+    if (flows > MOST_FLOWS) fail("so many flows");
+    for (int at = 0; at < flows; at++) descriptors[at] = connected(arguments);
     uint64_t sent = 0, refused = 0;
     batch(size - HEADERS);
     double start = now(), elapsed;
@@ -98,7 +101,7 @@ static void blast(char **arguments) {
             continue;
         }
         uint64_t want = due - sent;
-        int count = sendmmsg(descriptor, messages, want < BATCH ? want : BATCH, 0);
+        int count = sendmmsg(descriptors[sent % flows], messages, want < most ? want : most, 0);
         /* A full queue of the device: these are sent, and lost, as on a wire. */
         if (count < 0) refused++, count = 1;
         sent += count;
