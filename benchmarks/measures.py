@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import exchanges
 import ndnexchanges
+import ndnfetches
 import tunnels
 import tuns
 
-MEASURES = [*tunnels.MEASURES, *exchanges.MEASURES, *tuns.MEASURES, *ndnexchanges.MEASURES]
+MEASURES = [*tunnels.MEASURES, *exchanges.MEASURES, *tuns.MEASURES, *ndnexchanges.MEASURES, *ndnfetches.MEASURES]

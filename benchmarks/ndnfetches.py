@@ -1,0 +1,217 @@
+"""
+What is measured of fetching an object by name: 25 MB in 3,125 segments, by a program of python-ndn that has twenty
+Interests on their way, from another. Both check and sign by SHA-256.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from harness import Load, Measure, Outcome
+from ndnexchanges import unfit
+from peers import Envoy, Hermes
+from sides import Side, freePort
+
+LOADS = str(Path(__file__).parent / "ndnfetchloads.py")
+SIZE = 25_000_000
+ROUNDS = 3
+"""
+Objects that are fetched one after the other; the fastest counts, as the others tell what else the machine does.
+"""
+
+
+@contextmanager
+def load(core: int, role: str, **arguments: object) -> Iterator[Load]:
+    """
+    A role of L{ndnfetchloads} while it is needed.
+    """
+    running = Load(core, [sys.executable, LOADS, role], **arguments)
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
+class HermesChain(Hermes):
+    """
+    Three nodes in a row, with mutual TLS between them. Programs are at the first and at the last, each of which has a
+    forwarder; the one in the middle carries the tunnel between their faces.
+    """
+
+    name = "hermes"
+    hops = 3
+    tls = True
+
+    def startFetch(self, core: int) -> None:
+        """
+        @param core: where the middle runs.
+        """
+        names = [f"node{number}" for number in range(self.hops)]
+        ports = {name: freePort() for name in names}
+        if self.tls:
+            from hermes.net.authority import OverlayAuthority
+
+            authority = OverlayAuthority.create(str(self.directory))
+            for name in names:
+                authority.issue(name)
+        cores = {names[0]: self.cores[0], names[-1]: self.cores[1]}
+        for number, name in reversed(list(enumerate(names))):
+            document = self.node(names, number, ports)
+            self.spawnNode(document, cores.get(name, core))
+            if number:
+                self.awaitPort(ports[name])
+        self.port = freePort()
+        self.consumerFace = f"unix:{self.directory}/{names[0]}.sock"
+        self.producerFace = f"unix:{self.directory}/{names[-1]}.sock"
+        self.prefix = "/bench"
+        self.awaitSockets([f"{names[0]}.sock", f"{names[-1]}.sock"])
+
+    def node(self, names: list[str], number: int, ports: dict[str, int]) -> dict[str, Any]:
+        """
+        The configuration of a node.
+        """
+        name = names[number]
+        secure = {} if self.tls else {"tls": False, "anonymous": True}
+        listeners: dict[str, Any] = {}
+        routes: list[Any] = []
+        upstreams: dict[str, Any] = {}
+        if number:
+            listeners["overlay"] = {"type": "tunnel", "bind": f"127.0.0.1:{ports[name]}", **secure}
+        if number in (0, len(names) - 1):
+            listeners["names"] = {"type": "ndn", "bind": [f"unix:{self.directory}/{name}.sock"]}
+        if number + 1 < len(names):
+            following = names[number + 1]
+            hop: dict[str, Any] = {"endpoints": [f"127.0.0.1:{ports[following]}"]}
+            hop |= {"type": "hermes"} if self.tls else {"type": "masque", "tls": False, "version": "2"}
+            upstreams[following] = hop
+            routes.append({"match": {"any": True}, "via": [following]})
+        else:
+            routes.append({"match": {"target": "*.ndn.hermes"}, "to": "names"})
+        if number == 0 and len(names) > 1:
+            listeners["names"] |= {
+                "faces": {"far": {"to": "udp:far.ndn.hermes"}},
+                "prefixes": [{"prefix": "/bench", "face": "far"}],
+            }
+        document: dict[str, Any] = {
+            "node": name,
+            "listeners": listeners,
+            "upstreams": upstreams,
+            "routes": routes,
+            "accessLog": {"path": f"{self.directory}/{name}.access"},
+        }
+        if self.tls:
+            document["identity"] = {"certificate": f"{name}.pem", "key": f"{name}.key", "trust": "overlay-ca.pem"}
+        return document
+
+    def awaitSockets(self, names: list[str]) -> None:
+        """
+        Wait until somebody listens.
+        """
+        import time
+
+        deadline = time.monotonic() + 120
+        for name in names:
+            while time.monotonic() < deadline:
+                with socket.socket(socket.AF_UNIX) as probe:
+                    if probe.connect_ex(str(self.directory / name)) == 0:
+                        break
+                if any(process.poll() is not None for process in self.processes):
+                    raise SystemExit(f"{self.name} did not start to listen:\n{self.logs()}")
+                time.sleep(0.05)
+
+
+class HermesClear(HermesChain):
+    """
+    The same without TLS.
+    """
+
+    tls = False
+
+
+class HermesOne(HermesChain):
+    """
+    One node, to which both programs connect.
+    """
+
+    hops = 1
+    tls = False
+
+
+class EnvoyUDP(Envoy):
+    """
+    The prototype's way: the consumer's UDP face sends into a pair of Envoys, CONNECT-UDP in the clear between them,
+    and they to the producer's.
+    """
+
+    name = "envoy"
+
+    def startFetch(self, core: int) -> None:
+        """
+        Start the pair.
+        """
+        self.target = freePort(socket.SOCK_DGRAM)
+        self.start("udp")
+        self.consumerFace = f"udp:127.0.0.1:{self.port}"
+        self.producerFace = f"udp-listen:127.0.0.1:{self.target}"
+        self.prefix = "/bench"
+
+
+class Direct(Side):
+    """
+    Nothing in between: the consumer's Unix face is connected to the producer's.
+    """
+
+    name = "direct"
+
+    def startFetch(self, core: int) -> None:
+        """
+        Nothing to start.
+        """
+        path = f"{self.directory}/direct.sock"
+        self.consumerFace = f"unix:{path}"
+        self.producerFace = f"unix-listen:{path}"
+        self.prefix = "/bench"
+
+
+def fetch(make: Callable[..., Any], cores: tuple[int, int], seconds: float) -> Outcome:
+    """
+    Megabytes (10^6 bytes) of the object a second.
+    """
+    with TemporaryDirectory() as directory:
+        side = make(Path(directory), 0, cores)
+        try:
+            side.startFetch(cores[0])
+            with load(1, "producer", face=side.producerFace, prefix=side.prefix, size=SIZE, rounds=ROUNDS) as producer:
+                producer.answer()
+                before = side.cpu()
+                with load(0, "consumer", face=side.consumerFace, prefix=side.prefix, size=SIZE, rounds=ROUNDS) as one:
+                    results = one.answer()["rounds"]
+                used = side.cpu() - before
+        except Exception:
+            print(side.logs(), file=sys.stderr)
+            raise
+        finally:
+            side.stop()
+    best = min(results, key=lambda result: result["seconds"])
+    details = {
+        "asked again": sum(result["again"] for result in results),
+        "proxies' CPU, s": used / ROUNDS,
+        "slowest round": SIZE / 1e6 / max(result["seconds"] for result in results),
+    }
+    return Outcome(SIZE / 1e6 / best["seconds"], details)
+
+
+MEASURES = [
+    Measure("ndn-fetch-25mb", "MB/s", "more", fetch, (HermesChain, EnvoyUDP), unfit),
+    Measure("ndn-fetch-25mb-clear", "MB/s", "more", fetch, (HermesClear, EnvoyUDP), unfit),
+    Measure("ndn-fetch-25mb-one", "MB/s", "more", fetch, (HermesOne, Direct), unfit),
+]
+"""
+Three nodes beside the prototype's way, with mutual TLS and without; and one node beside none.
+"""
