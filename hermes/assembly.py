@@ -50,6 +50,7 @@ from hermes.net.certificates import ServerCredentials, nodeNames
 from hermes.net.kernelroutes import Outside
 from hermes.net.network import Network
 from hermes.net.resolution import resolve
+from hermes.net.revocation import RevokedCertificates
 from hermes.node import ADMIN, Node, NodeError
 from hermes.routing import makePackets, makeRouter
 from hermes.sites import SiteListener
@@ -88,6 +89,13 @@ class CurrentCredentials:
         """
         return self.credentials.identity(connection)
 
+    @property
+    def revoked(self) -> RevokedCertificates | None:
+        """
+        See L{ServerCredentials.revoked}.
+        """
+        return self.credentials.revoked
+
 
 @define(eq=False)
 class RealGeneration(Generation):
@@ -125,12 +133,14 @@ class Assembly:
         types: Mapping[str, IListenerType] | None = None,
         assistantTypes: Mapping[str, IAssistantType] | None = None,
         observers: Sequence[Any] = (),
+        revoked: RevokedCertificates | None = None,
     ) -> None:
         """
         @param types: the types of listeners, by name; those that are installed where not given.
         @param assistantTypes: the same for assisting components.
         @param observers: who else hears of flows and exchanges: L{hermes.interfaces.IFlowObserver} and
             L{hermes.interfaces.IRequestObserver}.
+        @param revoked: the certificates of nodes that were shut out: neither accepted nor connected to.
         """
         self.network = network
         self.metrics: FlowMetrics | None = None
@@ -143,6 +153,7 @@ class Assembly:
         self._watchers = Watchers(reactor, self._registry)
         self._upstreams: Mapping[str, IDialer | IHop] = {}
         self._observers = tuple(observers)
+        self._revoked = revoked
         UpstreamMetrics(lambda: self._upstreams, self._registry)
 
     def credentials(self) -> IServerCredentials | None:
@@ -156,7 +167,9 @@ class Assembly:
             identity = config.identity
             credentials = None
             if identity is not None:
-                credentials = ServerCredentials(identity.certificate, identity.key, identity.trust)
+                credentials = ServerCredentials(
+                    identity.certificate, identity.key, identity.trust, revoked=self._revoked
+                )
                 checkIdentity(config.node, identity)
             self._makeUpstreams(config, before, made)
             users = _users(config, before)
@@ -178,7 +191,7 @@ class Assembly:
             raise
 
     def _makeUpstreams(self, config: NodeConfig, before: RealGeneration | None, made: dict[str, Upstream]) -> None:
-        maker = UpstreamMaker(self.network, self._reactor, config.identity)
+        maker = UpstreamMaker(self.network, self._reactor, config.identity, self._revoked)
         for name, upstream in config.upstreams.items():
             old = before.made.get(name) if before is not None else None
             if old is not None and old.config == upstream and old.identity == config.identity:

@@ -9,30 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from copy import copy
-from ipaddress import ip_address
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import define, field
 from cryptography import x509
 from OpenSSL import SSL
 from service_identity import CertificateError, VerificationError
-from service_identity.exceptions import URIMismatch
 from service_identity.hazmat import (
     DNS_ID,
-    CertificatePattern,
-    DNSPattern,
-    IPAddress_ID,
-    IPAddressPattern,
     ServiceID,
-    URIPattern,
     verify_service_identity,
 )
 from zope.interface import implementer
 
 from hermes.errors import HermesError, HopUntrusted
 from hermes.interfaces import IServerCredentials
-from hermes.net.authority import NODE_NAME, SCHEME, OverlayAuthority
-from hermes.values import ANONYMOUS, Identity
+from hermes.net.authority import OverlayAuthority
+from hermes.net.certificatenames import identityOf, nodeNames, patternsOf, serviceID
+from hermes.net.revocation import RevokedCertificates
+from hermes.values import Identity
 
 __all__ = ["ClientCredentials", "CredentialsError", "OverlayAuthority", "ServerCredentials", "identityOf", "nodeNames"]
 
@@ -73,75 +68,13 @@ _verifyErrors = {
 }
 
 
+_REVOKED = 23
+
+
 class CredentialsError(HermesError):
     """
     A certificate, key or trust bundle can't be used; the text names the file.
     """
-
-
-def nodeNames(certificate: x509.Certificate) -> list[str]:
-    """
-    The names in the C{hermes://NAME} URIs of a certificate, in lower case.
-    """
-    try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return []
-    uris = (uri.lower() for uri in names.get_values_for_type(x509.UniformResourceIdentifier))
-    found = [uri[len(SCHEME) :].rstrip("/") for uri in uris if uri.startswith(SCHEME)]
-    return [name for name in found if NODE_NAME.fullmatch(name)]
-
-
-def identityOf(certificate: x509.Certificate | None) -> Identity:
-    """
-    The identity that a verified certificate gives. One that names no node, or more than one, gives none.
-    """
-    names = nodeNames(certificate) if certificate is not None else []
-    return Identity(node=names[0]) if len(names) == 1 else ANONYMOUS
-
-
-@frozen
-class _NodeID:
-    """
-    A service ID for service-identity: its own URI-ID knows no C{//}.
-    """
-
-    node: str
-    pattern_class = URIPattern
-    error_on_mismatch = URIMismatch
-
-    def verify(self, pattern: CertificatePattern) -> bool:
-        return (
-            isinstance(pattern, URIPattern)
-            and pattern.protocol_pattern == b"hermes"
-            and pattern.dns_pattern.pattern == self.node.lower().encode("ascii")
-        )
-
-
-def _patterns(certificate: x509.Certificate) -> list[CertificatePattern]:
-    """
-    The names that are matched: node URIs, DNS names, addresses. Others don't matter, and might not parse.
-    """
-    patterns: list[CertificatePattern] = [
-        URIPattern(b"hermes", DNSPattern(name.encode("ascii"))) for name in nodeNames(certificate)
-    ]
-    try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return patterns
-    patterns += [DNSPattern.from_bytes(name.encode("ascii")) for name in names.get_values_for_type(x509.DNSName)]
-    patterns += [IPAddressPattern(ip_address(str(name))) for name in names.get_values_for_type(x509.IPAddress)]
-    return patterns
-
-
-def _serviceID(node: str | None, serverName: str | None) -> ServiceID:
-    if node is not None:
-        return _NodeID(node)
-    assert serverName is not None
-    try:
-        return IPAddress_ID(serverName)
-    except ValueError:
-        return DNS_ID(serverName)
 
 
 def _loading(what: str, load: Callable[..., object], *arguments: object) -> None:
@@ -220,6 +153,11 @@ def _untrusted(whose: str, error: int) -> HopUntrusted:
     return HopUntrusted(f"{whose} certificate was not accepted: {_verifyErrors.get(error, f'X.509 error {error}')}")
 
 
+def _checkRevoked(whose: str, certificate: Any, revoked: RevokedCertificates | None) -> None:
+    if revoked is not None and revoked.serials and revoked.covers(certificate.to_cryptography()):
+        raise _untrusted(whose, _REVOKED)
+
+
 def _peerIdentity(connection: SSL.Connection) -> Identity:
     certificate = connection.get_peer_certificate()
     return identityOf(certificate.to_cryptography() if certificate is not None else None)
@@ -236,6 +174,7 @@ class ServerCredentials:
     @ivar keyFile: PEM.
     @ivar trustFile: PEM, the roots of clients' certificates; without it none is asked for.
     @ivar protocols: ALPN, best first. A client that offers only others is refused (RFC 7301 section 3.2).
+    @ivar revoked: whose certificates are refused all the same.
     @raise CredentialsError: on construction, where a file can't be used.
     """
 
@@ -243,6 +182,7 @@ class ServerCredentials:
     keyFile: str
     trustFile: str | None = None
     protocols: Sequence[bytes] = (b"h2", b"http/1.1")
+    revoked: RevokedCertificates | None = None
     _context: SSL.Context = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -273,6 +213,8 @@ class ServerCredentials:
     def _verify(self, connection: SSL.Connection, certificate: Any, error: int, depth: int, valid: int) -> bool:
         if not valid:
             raise _untrusted("the client's", error)
+        if depth == 0:
+            _checkRevoked("the client's", certificate, self.revoked)
         return True
 
     def context(self) -> SSL.Context:
@@ -307,6 +249,7 @@ class ClientCredentials:
     @ivar expectedNode: the node that the server must be.
     @ivar serverName: the DNS name or address that the server's certificate must hold.
     @ivar protocols: ALPN, best first.
+    @ivar revoked: whose certificates are refused all the same.
     @raise CredentialsError: on construction, where a file can't be used.
     """
 
@@ -316,13 +259,14 @@ class ClientCredentials:
     expectedNode: str | None = None
     serverName: str | None = None
     protocols: Sequence[bytes] = (b"h2", b"http/1.1")
+    revoked: RevokedCertificates | None = None
     _context: SSL.Context = field(init=False)
     _expected: ServiceID = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         if (self.expectedNode is None) == (self.serverName is None):
             raise CredentialsError("a server is known by the name of its node or by its DNS name: give one of the two")
-        self._expected = _serviceID(self.expectedNode, self.serverName)
+        self._expected = serviceID(self.expectedNode, self.serverName)
         self._context = self._load()
 
     def reload(self) -> None:
@@ -348,7 +292,7 @@ class ClientCredentials:
         """
         other = copy(self)
         other.expectedNode, other.serverName = None, serverName
-        other._expected = _serviceID(None, serverName)
+        other._expected = serviceID(None, serverName)
         return other
 
     def _verify(self, connection: SSL.Connection, certificate: Any, error: int, depth: int, valid: int) -> bool:
@@ -357,13 +301,14 @@ class ClientCredentials:
         if depth == 0:
             # Here and not after the handshake: a stranger never sees our certificate. The context may be another's.
             whose: ClientCredentials = connection.get_app_data()
+            _checkRevoked("the server's", certificate, whose.revoked)
             whose._checkName(certificate.to_cryptography())
         return True
 
     def _checkName(self, certificate: x509.Certificate) -> None:
         wanted = f"node {self.expectedNode}" if self.expectedNode is not None else self.serverName
         try:
-            patterns = _patterns(certificate)
+            patterns = patternsOf(certificate)
             verify_service_identity(cert_patterns=patterns, obligatory_ids=[self._expected], optional_ids=[])
         except (CertificateError, VerificationError, ValueError) as error:
             raise HopUntrusted(f"the server's certificate is not that of {wanted}") from error

@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 from hermes.errors import HermesError, HopUnavailable, HopUntrusted, TargetTimeout
 from hermes.net.certificates import errorText
 from hermes.net.openssl import RecordLayer
+from hermes.net.revocation import RevokedCertificates
 from hermes.values import ANONYMOUS, Buffer, Identity
 
 HANDSHAKE_TIMEOUT = 10.0
@@ -27,6 +28,12 @@ class Credentials(Protocol):
     """
     What L{hermes.net.certificates.ServerCredentials} and C{ClientCredentials} have in common.
     """
+
+    @property
+    def revoked(self) -> RevokedCertificates | None:
+        """
+        Whose certificates are refused; connections of theirs that stand are ended.
+        """
 
     def connection(self) -> SSL.Connection:
         """

@@ -64,7 +64,11 @@ class _Served:
 class NamedCredentials:
     """
     TLS for a server of public names. Clients show no certificate.
+
+    @ivar revoked: none: there is nobody to shut out.
     """
+
+    revoked: None = None
 
     def __init__(self, files: Sequence[tuple[str, str]]) -> None:
         """

@@ -41,6 +41,7 @@ class TLSSession:
     _established: bool = False
     _held: bool = False
     _closeSent: bool = False
+    _revocable: int | None = None
     _dataReceived: Any
     _borrowing: bool
     reactor: Any
@@ -93,7 +94,18 @@ class TLSSession:
             # Data may have come with the end of the handshake; OpenSSL holds it, and no event will tell.
             self._held = True
             self._hold()
+            self._join()
             handshake.succeed()
+
+    def _join(self) -> None:
+        """
+        The peer may be shut out while the connection stands.
+        """
+        revoked = self._credentials.revoked
+        certificate = None if revoked is None else self.getPeerCertificate()
+        if revoked is not None and certificate is not None:
+            self._revocable = certificate.get_serial_number()
+            revoked.joined(self, self._revocable)
 
     def _resume(self) -> None:
         """
@@ -159,6 +171,9 @@ class TLSSession:
         """
         What carried us is gone.
         """
+        revoked = self._credentials.revoked
+        if revoked is not None and self._revocable is not None:
+            revoked.left(self, self._revocable)
         handshake, self._handshake = self._handshake, None
         if handshake is not None:
             handshake.fail(HopUnavailable("the peer closed the connection during the TLS handshake"))

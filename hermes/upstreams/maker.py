@@ -17,6 +17,7 @@ from hermes.interfaces import INetwork
 from hermes.negotiated import NegotiatedClient, PooledClient
 from hermes.nested import NestedTLSEndpoint
 from hermes.net.certificates import ClientCredentials
+from hermes.net.revocation import RevokedCertificates
 from hermes.tunnel.client import Credentials, TunnelOptions
 from hermes.tunnel.hop import Hop, HopClient, HopParts
 from hermes.upstreams.direct import H2, HTTP1, DirectMaker
@@ -33,11 +34,13 @@ class UpstreamMaker:
     @ivar network: the kernel.
     @ivar clock: the time.
     @ivar identity: the node's, or L{None}.
+    @ivar revoked: the certificates of nodes that were shut out.
     """
 
     network: INetwork
     clock: IReactorTime
     identity: IdentityConfig | None
+    revoked: RevokedCertificates | None = None
 
     def make(self, name: str, config: UpstreamConfig) -> Upstream:
         """
@@ -55,7 +58,12 @@ class UpstreamMaker:
         assert self.identity is not None  # as the loader has checked
         node = (config.node or name).lower()
         credentials = ClientCredentials(
-            self.identity.certificate, self.identity.key, self.identity.trust, expectedNode=node, protocols=(H2,)
+            self.identity.certificate,
+            self.identity.key,
+            self.identity.trust,
+            expectedNode=node,
+            protocols=(H2,),
+            revoked=self.revoked,
         )
         parts = HopParts(
             balancer=lambda: Balancer(config.endpoints, config.balance, self.clock),
