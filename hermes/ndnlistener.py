@@ -217,6 +217,12 @@ class NDNListener:
             raise ListenError(f"{self.name} does not listen")
         return Places(tuple(map(str, self._places)))
 
+    def status(self) -> dict[str, Any]:
+        """
+        See L{IListener}.
+        """
+        return self.service.status()
+
     # A reload
 
     def reconfigurable(self, options: NDNOptions) -> bool:

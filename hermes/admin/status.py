@@ -95,12 +95,11 @@ class Status:
                     "address": addressText(address),
                     "flows": flowsOf[name],
                     "requests": requestsOf[name],
+                    **self._told(node.listeners.get(name)),
                 }
                 for name, address in node.addresses().items()
             ],
-            "upstreams": [
-                {"name": name, **self._upstream(upstream)} for name, upstream in sorted(node.upstreams.items())
-            ],
+            "upstreams": [{"name": name, **self._told(upstream)} for name, upstream in sorted(node.upstreams.items())],
             "packets": node.packets.status(),
             "assist": [
                 {"name": name, "type": node.config.assist[name].type, **assistant.status()}
@@ -108,8 +107,11 @@ class Status:
             ],
         }
 
-    def _upstream(self, upstream: Any) -> dict[str, Any]:
-        status = getattr(upstream, "status", None)
+    def _told(self, part: Any) -> dict[str, Any]:
+        """
+        What an upstream or a listener tells of itself, if anything.
+        """
+        status = getattr(part, "status", None)
         return dict(status()) if status is not None else {}
 
     def openFlows(self, limit: int = SHOWN) -> list[dict[str, Any]]:

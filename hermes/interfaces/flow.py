@@ -138,6 +138,8 @@ class IListener(Interface):
         C{start}; nobody is served. The result gives it back, and does nothing once C{start} was called. It fails as
         C{start} would.
       - C{routesChanged()}, where it stays, after these: new flows are opened with other routes from now on.
+
+    Nor need it have C{status()}: what there is to tell of it, for the status API, by name; plain values.
     """
 
     name = Attribute("C{str}: its name in the configuration.")

@@ -204,6 +204,17 @@ class NameService:
             if isinstance(face, DialedFace):
                 face.retry()
 
+    def status(self) -> dict[str, Any]:
+        """
+        What there is to tell, as plain values.
+        """
+        store = self.forwarder.cs
+        return {
+            "faces": len(self.table),
+            "store": {"packets": len(store), "bytes": store.heldBytes, "hits": store.hits, "misses": store.misses},
+            **self.neighbourhood.status(),
+        }
+
     def stop(self) -> None:
         """
         Close every face.

@@ -4,6 +4,7 @@ Tests for L{hermes.ndnlistener}.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from attrs import evolve
@@ -207,6 +208,14 @@ class NDNListenerTests(ListenerCase):
         self.assertIsNone(near.channel)
         listener.drain()
         self.failureResultOf(listener.connectDatagrams(flow, near), ShuttingDown)
+
+    def test_itTellsOfItself(self) -> None:
+        listener = self.listener(change(TWO_WAYS, announce=("one",)))
+        told = json.loads(json.dumps(listener.status()))
+        # That of management is one.
+        self.assertEqual(told["faces"], 3)
+        self.assertEqual(told["store"], {"packets": 0, "bytes": 0, "hits": 0, "misses": 0})
+        self.assertEqual((told["propagation"]["node"], told["propagation"]["prefixes"], told["hubs"]), ("edge", 0, []))
 
     def test_drainingEndsFacesAndTheirFlows(self) -> None:
         listener = self.listener()

@@ -159,6 +159,12 @@ class StatusTests(SynchronousTestCase):
         self.assertEqual(summary["upstreams"], [{"name": "plain"}, {"name": "stock", "entries": 3}])
         self.assertEqual(summary["assist"], [{"name": "memory", "type": "cache", "entries": 3}])
 
+    def test_aListenerMayTellOfItself(self) -> None:
+        self.node.listeners = {"web": object(), "apps": Shown()}
+        web, apps = self.status.summary()["listeners"]
+        self.assertNotIn("entries", web)
+        self.assertEqual(apps["entries"], 3)
+
     def test_exchangesAreShownNewestFirstAndNoMoreThanWereAskedFor(self) -> None:
         self.node.requests.records = [
             requestRecord(head={"path": b"/%d" % number}, seconds=None, status=0) for number in range(200)

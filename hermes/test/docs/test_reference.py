@@ -17,6 +17,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 import hermes.assembly
+import hermes.ndn.gateway.errors
 import hermes.proxylistener
 from hermes.admin.entries import describe, describeRequest
 from hermes.cli import commands
@@ -34,7 +35,7 @@ from hermes.wire import framecapsules, ipcapsules, offload
 from hermes.wire.fields import MAX_VIA
 from hermes.wire.proxyprotocol import PP2_TYPE_IDENTITY
 
-assert hermes.assembly and hermes.proxylistener  # What raises errors is there.
+assert hermes.assembly and hermes.ndn.gateway.errors and hermes.proxylistener  # What raises errors is there.
 
 UNITS = {"KiB": 1024, "MiB": 1 << 20, "s": 1}
 

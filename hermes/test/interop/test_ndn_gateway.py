@@ -4,6 +4,7 @@ Objects of NDN by HTTP: C{GET /ndn/NAME} at real nodes, of programs on python-nd
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 from hashlib import sha256
@@ -270,10 +271,14 @@ class OverlayTests(GatewayCase):
         from hermes.test.interop.ndnproducer import content
 
         path = f"/ndn/b/file/{2 * MEGABYTE}"
+        # Neighbours tell each other.
         while (await self.ask(node, path, "HEAD")).code == 404:
             await deferLater(reactor, 0.1)
         status, body, _ = await self.get(node, path)
         self.assertEqual((status, sha256(body).digest()), (200, sha256(content(2 * MEGABYTE)).digest()))
+        (names,) = [each for each in json.loads(await node.ask("/status"))["listeners"] if each["name"] == "names"]
+        (neighbour,) = names["propagation"]["neighbours"]
+        self.assertEqual((neighbour["node"], neighbour["prefixes"], neighbour["told"]), ("far", 1, True))
         await producer.kill()
         while (await self.ask(node, "/ndn/b/file/1", "HEAD")).code != 404:
             await deferLater(reactor, 0.1)
