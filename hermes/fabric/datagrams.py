@@ -65,6 +65,13 @@ class DatagramHalf:
     def datagramsReceived(self, datagrams: Sequence[Buffer]) -> None:
         raise NotImplementedError
 
+    @property
+    def bufferedBytes(self) -> int:
+        """
+        What of this end's datagrams waits to be sent at the other, in bytes, as far as its channel says.
+        """
+        return 0 if self.lost is not None else int(getattr(self.peer.channel, "bufferedBytes", 0))
+
     def channelLost(self, reason: Failure) -> None:
         if self.lost is not None:
             return

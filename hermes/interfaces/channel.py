@@ -41,7 +41,8 @@ class IDatagramChannel(Interface):
     Batch first: both directions move sequences, so that one turn of the reactor carries many datagrams in few calls.
 
     A channel never delivers late and never pushes back. What can't be sent now waits in a queue that is bounded in
-    bytes and in age; the oldest are dropped first and counted.
+    bytes and in age; the oldest are dropped first and counted. One that knows how much waits has C{bufferedBytes}, in
+    bytes: whoever can send less may ask.
     """
 
     maxDatagramSize = Attribute(

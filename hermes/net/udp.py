@@ -163,6 +163,13 @@ class UDPChannel(DatagramDescriptor):
     def droppedDatagrams(self) -> int:
         return super().droppedDatagrams + (0 if self._queue is None else self._queue.dropped)
 
+    @property
+    def bufferedBytes(self) -> int:
+        """
+        Bytes that wait for the kernel to take them.
+        """
+        return 0 if self._queue is None else self._queue.bufferedBytes
+
     def getPeer(self) -> Any:
         """
         The other end, as a Twisted C{IAddress}.

@@ -76,6 +76,13 @@ class ExchangeChannel:
         return self._tooLarge + self._queue.dropped + (0 if self._early is None else self._early.dropped)
 
     @property
+    def bufferedBytes(self) -> int:
+        """
+        Bytes that wait to be sent, here and in the exchange.
+        """
+        return self._queue.bufferedBytes + int(getattr(self._exchange, "bufferedBytes", 0))
+
+    @property
     def unknownContexts(self) -> int:
         """
         Datagrams from the peer that were dropped because nobody knows their context ID.

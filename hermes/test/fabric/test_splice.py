@@ -332,6 +332,15 @@ class Datagrams(SynchronousTestCase):
         self.near.setReceiver(self.splice.near)
         self.assertEqual([b"%d" % number for number in range(1, MAX_EARLY_DATAGRAMS + 1)], self.near.written)
 
+    def test_whatWaitsAtTheOtherEndIsKnown(self) -> None:
+        self.assertEqual(0, self.splice.near.bufferedBytes)
+        self.join()
+        self.assertEqual(0, self.splice.near.bufferedBytes)
+        self.far.bufferedBytes = 5000  # type: ignore[attr-defined]
+        self.assertEqual((5000, 0), (self.splice.near.bufferedBytes, self.splice.far.bufferedBytes))
+        self.near.loseChannel()
+        self.assertEqual(0, self.splice.near.bufferedBytes)
+
     def test_anOrderlyEndIsCarriedOver(self) -> None:
         self.join()
         self.near.loseChannel()

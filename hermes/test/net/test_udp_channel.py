@@ -233,7 +233,9 @@ class UnixChannelTests(SynchronousTestCase):
         return int(self.received()[-1]) + 1
 
     def test_whatTheSocketDoesNotTakeWaits(self) -> None:
+        self.assertEqual(self.channel.bufferedBytes, 0)
         sent = self.fill()
+        self.assertGreater(self.channel.bufferedBytes, 0)
         self.channel.write([b"last"])
         while self.channel in self.reactor.writers:
             self.channel.doWrite()

@@ -125,8 +125,11 @@ class ChannelTests(SynchronousTestCase):
         self.network.pump()
         self.assertGreater(self.client.droppedDatagrams, 1000)
         self.assertLess(self.clientEnd.bufferedBytes, 10_000)
+        # Whoever could send less is told of both.
+        self.assertGreater(self.client.bufferedBytes, 1_000_000)
         self.serverEnd.resumeProducing()
         self.network.pump()
+        self.assertEqual(self.client.bufferedBytes, 0)
         received = [int(datagram[:4]) for datagram in self.serverReceiver.received]
         self.assertEqual(received[-1], 2999)
         self.assertEqual(received, sorted(received))
