@@ -9,19 +9,20 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol, cast
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IProtocol, IReactorTime
+from twisted.internet.interfaces import IProtocol, IReactorTime
 from twisted.internet.protocol import Factory, connectionDone
 from twisted.internet.protocol import Protocol as StreamProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from hermes.ndn.app.errors import Disconnected, ForwarderUnreachable, InterestNack, InterestTimeout
+from hermes.ndn.app.errors import ForwarderUnreachable
+from hermes.ndn.app.expressed import Expressed
 from hermes.ndn.app.transport import endpointFor
 from hermes.ndn.face.framing import PacketFramer
 from hermes.ndn.packet import lp
 from hermes.ndn.packet.component import implicitDigest
-from hermes.ndn.packet.data import Data, decodeData
+from hermes.ndn.packet.data import Data
 from hermes.ndn.packet.errors import PacketError
 from hermes.ndn.packet.interest import encodeInterest
 from hermes.ndn.packet.name import Name
@@ -58,43 +59,6 @@ class Receiver(Protocol):
         """
         Nothing will come any more.
         """
-
-
-class _Expressed:
-    """
-    One Interest, and the Deferred that fires with what answers it.
-    """
-
-    def __init__(self, client: Client, name: Name, lifetime: float) -> None:
-        self.deferred: Deferred[Data] = Deferred(self._cancel)
-        self._client = client
-        self._name = name
-        self._timer: IDelayedCall = client.clock.callLater(lifetime, self._timedOut)
-
-    def dataReceived(self, view: DataView, congestionMark: int) -> None:
-        self._timer.cancel()
-        try:
-            data = decodeData(view.wire)
-        except PacketError:
-            self.deferred.errback()
-            return
-        self.deferred.callback(data)
-
-    def nackReceived(self, view: InterestView, reason: int) -> None:
-        self._timer.cancel()
-        self.deferred.errback(InterestNack(str(self._name), reason))
-
-    def connectionLost(self, reason: Failure) -> None:
-        self._timer.cancel()
-        self.deferred.errback(Disconnected(f"{self._name}: the connection to the forwarder has ended"))
-
-    def _timedOut(self) -> None:
-        self._client.forget(self._name.value, self)
-        self.deferred.errback(InterestTimeout(f"{self._name}: no answer in time"))
-
-    def _cancel(self, deferred: Deferred[Data]) -> None:
-        self._timer.cancel()
-        self._client.forget(self._name.value, self)
 
 
 @implementer(IProtocol)
@@ -155,7 +119,7 @@ class Client(StreamProtocol):
         Send an Interest that was made elsewhere; else as L{express}.
         """
         view = peekInterest(wire)
-        expressed = _Expressed(self, Name.fromValue(view.name), view.lifetime / 1000)
+        expressed = Expressed(self, Name.fromValue(view.name), view.lifetime / 1000)
         self.send(wire, view.name, expressed, view.canBePrefix)
         return expressed.deferred
 
