@@ -135,12 +135,13 @@ class GetPutTests(Published):
             found = window(self.options("get", "/a", *arguments))
             self.assertIsInstance(found, kind)
             self.assertEqual(found.size, size)
-        for arguments, what in (
+        wrong: tuple[str, ...]
+        for wrong, what in (
             (("-p", "aimd", "--aimd-beta", "2"), "reduced"),
             (("--cubic-beta", "0"), "reduced"),
             (("--init-cwnd", "0"), "nothing through"),
         ):
-            options = self.options("get", "/a", *arguments)
+            options = self.options("get", "/a", *wrong)
             self.assertEqual(self.run_(get, options), USAGE)
             self.assertIn(what, self.output.getvalue())
 
@@ -210,8 +211,3 @@ class GetPutTests(Published):
         for tool in ("put", "poke"):
             self.assertEqual(main(["ndn", tool, "/a", "/nowhere"], self.console), FAILED)
             self.assertIn(f"hermes ndn {tool}: /nowhere: No such file or directory", self.output.getvalue())
-
-    def test_withoutAForwarderItSaysSo(self) -> None:
-        self.patch(os, "environ", {**os.environ, "NDN_CLIENT_TRANSPORT": "unix:///nowhere/ndn.sock"})
-        # The reactor runs: what a process does, test_commandsnode has.
-        self.assertEqual(self.options("get", "/a").forwarder, None)
