@@ -14,6 +14,8 @@ from hermes.config.types import FaceLocator, Name, NDNName, Seconds, Size
 from hermes.ndn.face.link import LEAST_MTU
 from hermes.ndn.face.table import MAX_FACES
 from hermes.ndn.face.udp import IDLE, MAX_PEERS
+from hermes.ndn.forwarder.checking import checkStrategy
+from hermes.ndn.forwarder.strategychoice import installedStrategies
 from hermes.ndn.management.options import ManagementOptions
 from hermes.ndn.packet.name import Name as PacketName
 
@@ -130,8 +132,13 @@ class NDNOptions:
             for number, face in enumerate(getattr(self, key)):
                 if face not in self.faces:
                     raise Misfit(f"no face is called {face!r}", nearest(face, self.faces), below=(key, number))
-        for name in self.strategies:
+        for name, strategy in self.strategies.items():
             _checkName(name, "strategies", name)
+            try:
+                checkStrategy(strategy)
+            except (LookupError, ValueError) as error:
+                suggestion = nearest(strategy, [each.type for each in installedStrategies()])
+                raise Misfit(str(error.args[0]), suggestion, below=("strategies", name)) from None
 
 
 def fixed(options: NDNOptions) -> tuple[Any, ...]:

@@ -96,11 +96,6 @@ class NameService:
                 raise HermesError(f"face {name}: {error}") from None
         trustOf(options.management, time.time)
         signerOf(options.management)
-        for prefix, strategy in options.strategies.items():
-            try:
-                self.forwarder.strategies.make(self.forwarder.strategies.named(strategy))
-            except (LookupError, ValueError) as error:
-                raise HermesError(f"the strategy of {prefix}: {error.args[0]}") from None
 
     def start(self) -> None:
         """

@@ -332,10 +332,6 @@ class ReconfigurationTests(ListenerCase):
         listener = self.listener()
         for wrong, sentence in (
             (
-                change(TWO_WAYS, strategies={"/": "what"}),
-                "the strategy of /: there is no strategy 'what': there are asf, best-route, multicast",
-            ),
-            (
                 change(TWO_WAYS, faces={**TWO_WAYS.faces, "nfd": Face("unix:/run/nfd.sock")}),
                 "face nfd: unix:/run/nfd.sock: no route leads to a Unix socket: a face to it is direct",
             ),

@@ -5,7 +5,7 @@ Which strategy decides for which prefix.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from twisted.logger import Logger
 from twisted.plugin import getPlugins
@@ -14,6 +14,9 @@ from hermes.ndn.forwarder.prefixtable import PrefixTable
 from hermes.ndn.interfaces import IStrategy, IStrategyType
 from hermes.ndn.packet.component import GENERIC, VERSION, componentValue, isNumber, number, version
 from hermes.ndn.packet.name import Name
+
+if TYPE_CHECKING:
+    from hermes.ndn.forwarder.actions import Actions
 
 DEFAULT: Final = "best-route"
 """
@@ -96,6 +99,50 @@ def _version(component: bytes) -> int | None:
     return None
 
 
+def strategyNamed(text: str, types: Iterable[IStrategyType]) -> Name:
+    """
+    The name of a strategy as the configuration says it: its type, C{asf}; or its name, with or without a version and
+    parameters, C{/localhost/nfd/strategy/asf/v=5/probing-interval~30000}; or its type and parameters,
+    C{asf/probing-interval~30000}.
+
+    @param types: the strategies that there are.
+    @raise LookupError: with a sentence, where a type is none of them.
+    @raise ValueError: with a sentence, where a name is none.
+    """
+    if text.startswith(("/", "ndn:")):
+        return Name.fromText(text)
+    kind, slash, parameters = text.partition("/")
+    known = {each.type: each for each in types}
+    if kind not in known:
+        raise LookupError(f"there is no strategy {kind!r}: there are {', '.join(sorted(known))}")
+    name = Name.fromText(known[kind].name) + version(known[kind].version)
+    return name + Name.fromText("/" + parameters) if slash else name
+
+
+def makeStrategy(name: Name, types: Iterable[IStrategyType], forwarder: Actions) -> tuple[Name, IStrategy]:
+    """
+    A strategy by its name.
+
+    @param types: the strategies that there are.
+    @return: its whole name, with the version, and the strategy.
+    @raise LookupError: with a sentence, where there is none such.
+    @raise ValueError: with a sentence, where its parameters are wrong.
+    """
+    for each in types:
+        bare = Name.fromText(each.name)
+        if not bare.isPrefixOf(name):
+            continue
+        rest = name[len(bare) :]
+        asked = _version(rest[0]) if len(rest) else None
+        if asked is not None:
+            if asked != each.version:
+                raise LookupError(f"{each.name} has version {each.version}, and no version {asked}")
+            rest = rest[1:]
+        parameters = [componentValue(component) for component in rest]
+        return bare + version(each.version) + rest, each.strategy(forwarder, parameters)
+    raise LookupError(f"there is no strategy {name}")
+
+
 class StrategyChoice:
     """
     The table of choices. Every prefix has a strategy, as C{/} always has one.
@@ -103,7 +150,9 @@ class StrategyChoice:
     @ivar longest: finds the choice that holds for a name; see L{PrefixTable.longest}. There always is one.
     """
 
-    def __init__(self, forwarder: Any, types: Iterable[IStrategyType] | None = None, default: str = DEFAULT) -> None:
+    def __init__(
+        self, forwarder: Actions, types: Iterable[IStrategyType] | None = None, default: str = DEFAULT
+    ) -> None:
         """
         @param forwarder: what strategies act by.
         @param types: the strategies that there are; those that are installed unless given.
@@ -126,43 +175,15 @@ class StrategyChoice:
 
     def named(self, text: str) -> Name:
         """
-        The name of a strategy as the configuration says it: its type, C{asf}; or its name, with or without a version
-        and parameters, C{/localhost/nfd/strategy/asf/v=5/probing-interval~30000}; or its type and parameters,
-        C{asf/probing-interval~30000}.
-
-        @raise ValueError: with a sentence, where there is none such.
+        See L{strategyNamed}.
         """
-        if text.startswith(("/", "ndn:")):
-            return Name.fromText(text)
-        kind, slash, parameters = text.partition("/")
-        for each in self.types:
-            if each.type == kind:
-                name = Name.fromText(each.name) + version(each.version)
-                return name + Name.fromText("/" + parameters) if slash else name
-        known = ", ".join(sorted(each.type for each in self.types))
-        raise ValueError(f"there is no strategy {kind!r}: there are {known}")
+        return strategyNamed(text, self.types)
 
     def make(self, name: Name) -> tuple[Name, IStrategy]:
         """
-        A strategy by its name.
-
-        @return: its whole name, with the version, and the strategy.
-        @raise LookupError: with a sentence, where there is none such.
-        @raise ValueError: with a sentence, where its parameters are wrong.
+        See L{makeStrategy}.
         """
-        for each in self.types:
-            bare = Name.fromText(each.name)
-            if not bare.isPrefixOf(name):
-                continue
-            rest = name[len(bare) :]
-            asked = _version(rest[0]) if len(rest) else None
-            if asked is not None:
-                if asked != each.version:
-                    raise LookupError(f"{each.name} has version {each.version}, and no version {asked}")
-                rest = rest[1:]
-            parameters = [componentValue(component) for component in rest]
-            return bare + version(each.version) + rest, each.strategy(self._forwarder, parameters)
-        raise LookupError(f"there is no strategy {name}")
+        return makeStrategy(name, self.types, self._forwarder)
 
     def set(self, prefix: bytes, name: Name) -> Chosen:
         """

@@ -117,6 +117,16 @@ class OptionsTests(SynchronousTestCase):
         (problem,) = self.wrong("strategies: {/%GG: asf}")
         self.assertTrue(problem.startswith("names.strategies"), problem)
 
+    def test_strategiesThatCanNotBeChosen(self) -> None:
+        there = "there are asf, best-route, multicast"
+        for strategy, sentence in (
+            ("asff", f"there is no strategy 'asff': {there}; did you mean 'asf'?"),
+            ("/localhost/nfd/strategy/asf/v=1", "/localhost/nfd/strategy/asf has version 5, and no version 1"),
+            ("asf/max-timeouts~0", "the parameter max-timeouts of the strategy asf is at least 1"),
+        ):
+            (problem,) = self.wrong(f"strategies: {{/a: {strategy}}}")
+            self.assertEqual(problem, f"names.strategies./a: {sentence}")
+
     def test_numbersAreWithinTheirBounds(self) -> None:
         for options, key in (
             ("mtu: 10", "mtu"),

@@ -7,12 +7,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from twisted.internet.task import Clock
 from twisted.plugin import IPlugin
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from hermes.ndn.forwarder.actions import Actions
+from hermes.ndn.forwarder.checking import checkStrategy
 from hermes.ndn.forwarder.pitentry import PITEntry
 from hermes.ndn.forwarder.port import Port
 from hermes.ndn.forwarder.strategies.asf import ASF, ASFType
@@ -59,7 +61,7 @@ class ChoiceTests(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        self.choice = StrategyChoice(None, [ASFType(), BestRouteType(), MulticastType()])
+        self.choice = StrategyChoice(Actions(Clock()), [ASFType(), BestRouteType(), MulticastType()])
 
     def strategy(self, text: str) -> type[Any]:
         return type(self.choice.longest(value(text), ends(value(text))).strategy)  # type: ignore[union-attr]
@@ -102,7 +104,7 @@ class ChoiceTests(SynchronousTestCase):
             "/localhost/nfd/strategy",
         ):
             self.assertRaises(LookupError, self.set, "/a", name)
-        error = self.assertRaises(ValueError, self.set, "/a", "none")
+        error = self.assertRaises(LookupError, self.set, "/a", "none")
         self.assertIn("asf, best-route, multicast", str(error))
 
     def test_wrongParametersAreRefused(self) -> None:
@@ -141,6 +143,22 @@ class ChoiceTests(SynchronousTestCase):
         self.assertIsNone(chosen.onTimeout)
         chosen = self.choice.set(value("/a"), self.choice.named("asf"))
         self.assertIsNotNone(chosen.beforeSatisfy)
+
+
+class CheckTests(SynchronousTestCase):
+    """
+    L{checkStrategy}.
+    """
+
+    def test_whatCanBeChosenIsRight(self) -> None:
+        for text in ("asf", "asf/max-timeouts~2", "/localhost/nfd/strategy/multicast", "best-route"):
+            checkStrategy(text)
+
+    def test_whatCanNotIsWrong(self) -> None:
+        for text in ("asff", "/localhost/nfd/strategy/asf/v=4", "/x"):
+            self.assertRaises(LookupError, checkStrategy, text)
+        for text in ("asf/max-timeouts~0", "best-route/x", "/a//b"):
+            self.assertRaises(ValueError, checkStrategy, text)
 
 
 class Own(Strategy):
