@@ -105,7 +105,8 @@ class Call:
         if len(data) > MAX_DOCUMENT:
             raise ValueError(f"a document has at most {MAX_DOCUMENT >> 20} MiB")
         try:
-            return bytes(data).decode()
+            text: str = data.decode()
+            return text
         except UnicodeDecodeError as error:
             raise ValueError(f"the document is not UTF-8 text: byte {error.start} is wrong") from None
 

@@ -29,9 +29,7 @@ _LIMIT: Final = _parameter("limit", "integer", "How many, the newest first; 50 w
 _BEFORE: Final = _parameter("before", "integer", "Only those before this number.")
 _CHANGE: Final = [
     _parameter("comment", "string", "What is said about it in the history."),
-    _parameter(
-        "expect", "integer", "The version that it was made for: refused with 409 where the overlay is at another."
-    ),
+    _parameter("expect", "integer", "The version that it was made for; 409 where the overlay is at another."),
 ]
 _YAML: Final = {"required": True, "content": {"application/yaml": {"schema": {"type": "string"}}}}
 
