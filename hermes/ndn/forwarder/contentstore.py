@@ -33,7 +33,7 @@ COMPONENT_COST: Final = 36
 The same for each component of its name.
 """
 
-_LOOKS: Final = 64
+LOOKS: Final = 64
 """
 So many packets below a prefix are looked at for one that is fresh.
 """
@@ -151,7 +151,7 @@ class ContentStore:
         name = view.name
         if view.canBePrefix:
             earliest = self._seconds() if view.mustBeFresh else None
-            for below in islice(self._children.below(name), _LOOKS):
+            for below in islice(self._children.below(name), LOOKS):
                 found, fresh, _ = packets[below]
                 if earliest is None or fresh > earliest:
                     return found

@@ -1,0 +1,3 @@
+"""
+A forwarding strategy of its own.
+"""

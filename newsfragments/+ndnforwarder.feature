@@ -1,0 +1,2 @@
+A forwarder of NDN: PIT, FIB and Content Store with bounds that faces share fairly, so that an Interest flood costs others nothing; Nacks, hop limits,
+forwarding hints, scopes; the strategies `best-route`, `multicast` and `asf` by prefix, and those of extensions, which are Twisted plugins.
