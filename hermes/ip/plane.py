@@ -6,13 +6,12 @@ configuration that holds for all of them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 from ipaddress import ip_address, ip_network
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from attrs import field, frozen
 from twisted.internet.defer import Deferred, DeferredList
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
@@ -24,9 +23,10 @@ from hermes.ip.leases import AddressPool, LeaseFile, names
 from hermes.ip.port import DevicePort, Port
 from hermes.ip.prefixes import IPAddress, IPNetwork
 from hermes.ip.switch import PacketSwitch
-from hermes.ip.table import PacketRule, PacketTable
+from hermes.ip.table import PacketTable
 from hermes.ip.tunnels import TunnelPort
 from hermes.ip.uplink import Uplink
+from hermes.ip.uplinks import Uplinks, Way
 from hermes.values import Identity
 
 PATIENCE: Final = 10.0
@@ -34,14 +34,7 @@ PATIENCE: Final = 10.0
 Seconds that new routes wait for the tunnels that they need.
 """
 
-LINGER: Final = 5.0
-"""
-Seconds for which a tunnel that no route names any more is kept, for what is on its way.
-"""
-
 UNSPECIFIED: Final = (ip_network("0.0.0.0/32"), ip_network("::/128"))
-
-Way: TypeAlias = "tuple[tuple[str, ...], bool]"
 
 
 @frozen
@@ -99,22 +92,17 @@ class PacketPlane:
         """
         self.switch = PacketSwitch(clock, PacketTable(()))
         self.clock = clock
-        self._dial = dial
-        self._hopsOf = hopsOf
+        self._uplinks = Uplinks(self.switch, clock, dial, hopsOf, self._wishes, self._devicesConfigure)
         self._resolve = resolve
         self._config = config
         self.pool = self._makePool(config.plan)
         self._tunnels: dict[TunnelPort, None] = {}
         self._count = 0
-        self._uplinks: dict[Way, Uplink] = {}
-        self._hops: dict[Way, object] = {}
-        self._leaving: dict[Way, IDelayedCall] = {}
         self._devices: dict[DevicePort, Any] = {}
         self._waiting: Any = None
         self._closed = False
         self.switch.isGiven = self._isGiven
-        self.switch.decider.uplink = self._uplinkOf
-        self._up: tuple[bool, ...] = ()
+        self.switch.decider.uplink = self._uplinks.of
 
     def _makePool(self, plan: AddressPlan) -> AddressPool:
         return AddressPool(plan.pools, plan.reserved, LeaseFile(plan.leases))
@@ -136,7 +124,7 @@ class PacketPlane:
         Open the tunnels to hops that the routes name, and forward.
         """
         self._tellAddresses()
-        self._openUplinks(self._config)
+        self._uplinks.open(_ways(self._config))
         self.switch.swap(self._config.table)
 
     def swap(self, config: PacketConfig) -> None:
@@ -149,7 +137,7 @@ class PacketPlane:
         before, self._config = self._config, config
         if config.plan != before.plan:
             self._replan(before.plan, config.plan)
-        waited = self._openUplinks(config)
+        waited = self._uplinks.open(_ways(config))
         self._waiting = config
         if not waited:
             self._settle(config)
@@ -169,10 +157,7 @@ class PacketPlane:
             return
         self._waiting = None
         self.switch.swap(config.table)
-        wanted = {way for rule in config.table.rules for way in rule.ways}
-        for way in self._uplinks:
-            if way not in wanted and way not in self._leaving:
-                self._leaving[way] = self.clock.callLater(LINGER, self._leave, way)
+        self._uplinks.keep(_ways(config))
         for port in self._tunnels:
             port.configure()
 
@@ -187,62 +172,6 @@ class PacketPlane:
             for address in port.addresses:
                 self.pool.take(port.identity, address.version, address)
         self._tellAddresses()
-
-    def _openUplinks(self, config: PacketConfig) -> list[Deferred[None]]:
-        """
-        Open what is not there, and open anew what leads another way now.
-
-        @return: what is to be waited for.
-        """
-        waited: list[Deferred[None]] = []
-        for way in dict.fromkeys(way for rule in config.table.rules for way in rule.ways):
-            leaving = self._leaving.pop(way, None)
-            if leaving is not None and leaving.active():
-                leaving.cancel()
-            hops = self._hopsOf(*way)
-            uplink = self._uplinks.get(way)
-            if uplink is None:
-                uplink = self._makeUplink(way)
-                uplink.open()
-            elif self._hops[way] != hops:
-                uplink.open(partial(self._dial, *way))
-            self._hops[way] = hops
-            if uplink.settled is not None:
-                done: Deferred[None] = Deferred()
-                uplink.settled.addCallback(done.callback)
-                waited.append(done)
-        return waited
-
-    def _makeUplink(self, way: Way) -> Uplink:
-        names, nested = way
-        name = f"via {', '.join(names)}" + (" (nested)" if nested else "")
-        uplink = self._uplinks[way] = Uplink(
-            name, self.switch, self.clock, partial(self._dial, names, nested), self._wishes, self._uplinkChanged
-        )
-        return uplink
-
-    def _uplinkOf(self, rule: PacketRule) -> Uplink | None:
-        """
-        The first way of a rule that is up; where none is, the first.
-        """
-        uplinks = [uplink for way in rule.ways if (uplink := self._uplinks.get(way)) is not None]
-        return next((uplink for uplink in uplinks if uplink.up), uplinks[0] if uplinks else None)
-
-    def _uplinkChanged(self) -> None:
-        up = tuple(uplink.up for uplink in self._uplinks.values())
-        if up != self._up:
-            self._up = up
-            if any(rule.backup for rule in self.switch.table.rules):
-                # What was decided may have another way now.
-                self.switch.changed()
-        self._devicesConfigure()
-
-    def _leave(self, way: Way) -> None:
-        self._leaving.pop(way, None)
-        uplink = self._uplinks.pop(way)
-        del self._hops[way]
-        uplink.close()
-        self._devicesConfigure()
 
     # Tunnels
 
@@ -293,10 +222,9 @@ class PacketPlane:
         self.switch.own([interface.network for interface in device.addresses], port)
         self._tellAddresses()
         self._devicesConfigure()
-        for uplink in self._uplinks.values():
-            if uplink.line is not None and device.addresses and not device.automatic:
-                # It was opened before it was known what to ask for.
-                uplink.open()
+        if device.addresses and not device.automatic:
+            # What is open was opened before it was known what to ask for.
+            self._uplinks.reopen()
 
     def deviceChanged(self, port: DevicePort) -> None:
         """
@@ -309,9 +237,7 @@ class PacketPlane:
         self.switch.own([ip_network(interface.ip) for interface in device.addresses], port)
         self.switch.own([interface.network for interface in device.addresses], port)
         self._tellAddresses()
-        for uplink in self._uplinks.values():
-            if uplink.line is not None:
-                uplink.open()
+        self._uplinks.reopen()
 
     def removeDevice(self, port: DevicePort) -> None:
         """
@@ -331,16 +257,14 @@ class PacketPlane:
             wished += [ip_network(interface.ip) for interface in device.addresses]
             automatic = automatic or device.automatic
         if automatic:
-            given = [network for uplink in self._uplinks.values() for network in uplink.assigned]
-            wished += given or UNSPECIFIED
+            wished += self._uplinks.assigned or UNSPECIFIED
         return list(dict.fromkeys(wished))
 
     def _devicesConfigure(self) -> None:
         """
         Hops have given other addresses, or lead elsewhere.
         """
-        given = list(dict.fromkeys(network for uplink in self._uplinks.values() for network in uplink.assigned))
-        routes = [route for uplink in self._uplinks.values() for route in uplink.routes]
+        given, routes = self._uplinks.assigned, self._uplinks.routes
         for port, device in self._devices.items():
             if device.automatic:
                 self.switch.own(given, port)
@@ -355,9 +279,8 @@ class PacketPlane:
         for device in self._devices.values():
             for interface in device.addresses:
                 addresses.setdefault(interface.version, interface.ip)
-        for uplink in self._uplinks.values():
-            for network in uplink.assigned:
-                addresses.setdefault(network.version, network.network_address)
+        for network in self._uplinks.assigned:
+            addresses.setdefault(network.version, network.network_address)
         for version in (4, 6):
             first = self.pool.first(version)
             if first is not None:
@@ -381,11 +304,7 @@ class PacketPlane:
         if self._closed:
             return
         self._closed = True
-        for timer in self._leaving.values():
-            if timer.active():
-                timer.cancel()
-        for uplink in self._uplinks.values():
-            uplink.close()
+        self._uplinks.close()
         for port in list(self._tunnels):
             if port.channel is not None:
                 port.channel.loseChannel()
@@ -424,3 +343,10 @@ class PacketPlane:
         out = self.switch.decider.outOf(asked)
         explained["way"] = None if out is None else {"port": out.name, "up": out.up}
         return explained
+
+
+def _ways(config: PacketConfig) -> list[Way]:
+    """
+    The ways over hops that the routes name, each once.
+    """
+    return list(dict.fromkeys(way for rule in config.table.rules for way in rule.ways))

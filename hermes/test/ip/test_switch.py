@@ -1,72 +1,16 @@
 """
-Tests of L{hermes.ip.switch}, L{hermes.ip.deciding} and L{hermes.ip.refusals}.
+Tests of L{hermes.ip.switch} and L{hermes.ip.refusals}.
 """
 
 from __future__ import annotations
 
-from ipaddress import ip_address, ip_network
-from typing import Any
-
 from scapy.layers.inet import ICMP, IP, TCP, UDP, fragment
 from scapy.layers.inet6 import ICMPv6PacketTooBig, ICMPv6TimeExceeded
 from scapy.packet import Raw
-from twisted.internet.task import Clock
-from twisted.trial.unittest import SynchronousTestCase
 
-from hermes.ip.port import ChannelPort
 from hermes.ip.refusals import Why
-from hermes.ip.switch import TURN, PacketSwitch
-from hermes.ip.table import PacketRule, PacketTable
-from hermes.ip.ways import MAX_WAYS
-from hermes.test.ip.packets import MemoryChannel, device, frame, ping, read, rule, tcp, udp
-from hermes.values import Identity
-
-HERE = ip_address("10.0.0.254")
-HERE6 = ip_address("fd00::fe")
-
-
-class Peer(ChannelPort):
-    """
-    A tunnel of somebody with some addresses.
-    """
-
-    def __init__(self, switch: PacketSwitch, user: str, *addresses: str, mtu: int = 1500) -> None:
-        super().__init__(f"tunnel of {user}", switch, "overlay", Identity(None, user))
-        self.networks = [ip_network(each) for each in addresses]
-        self.link = MemoryChannel(mtu)
-        self.link.setReceiver(self)
-        switch.addPort(self)
-        switch.own(self.networks, self)
-
-    def mayCome(self, source: Any) -> bool:
-        return any(source in network for network in self.networks)
-
-
-class SwitchCase(SynchronousTestCase):
-    """
-    A switch with one device and two users.
-    """
-
-    def setUp(self) -> None:
-        self.start(rule(["0.0.0.0/0"], users=["alice"]), rule(["::/0"], users=["alice"]))
-
-    def start(self, *rules: PacketRule) -> None:
-        """
-        Begin with these routes.
-        """
-        self.clock = Clock()
-        self.switch = PacketSwitch(self.clock, PacketTable(rules))
-        self.switch.isGiven = lambda address: address in ip_network("10.0.0.0/24") if address.version == 4 else False
-        self.switch.refusals.addresses = {4: HERE, 6: HERE6}
-        self.lan, self.kernel = device(self.switch)
-        self.alice = Peer(self.switch, "alice", "10.0.0.2", "fd00::2")
-        self.bob = Peer(self.switch, "bob", "10.0.0.3")
-
-    def counted(self, why: Why) -> int:
-        """
-        How many packets did not get on, and why.
-        """
-        return self.switch.refusals.counts[why]
+from hermes.test.ip.packets import frame, ping, read, rule, tcp, udp
+from hermes.test.ip.switches import HERE, HERE6, Peer, SwitchCase
 
 
 class ForwardingTests(SwitchCase):
@@ -304,118 +248,3 @@ class RefusingTests(SwitchCase):
         self.kernel.loseChannel()
         self.switch.forward(self.alice, [udp("10.0.0.2", "192.0.2.1")])
         self.assertEqual([(packet[ICMP].type, packet[ICMP].code) for packet in self.alice.link.take()], [(3, 1)])
-
-
-class FragmentTests(SwitchCase):
-    """
-    Packets in parts.
-    """
-
-    def test_partsFollowTheFirst(self) -> None:
-        """
-        A route that names a port takes all of them; without the first, none.
-        """
-        self.start(rule(["192.0.2.1:53"], users=["alice"]))
-        parts = fragment(IP(src="10.0.0.2", dst="192.0.2.1", id=5) / UDP(sport=9, dport=53) / Raw(b"x" * 3000), 1000)
-        self.switch.forward(self.alice, [frame(part) for part in parts])
-        self.assertEqual([packet.frag for packet in self.kernel.take()], [part.frag for part in parts])
-        late = fragment(IP(src="10.0.0.2", dst="192.0.2.1", id=6) / UDP(sport=9, dport=53) / Raw(b"x" * 3000), 1000)
-        self.switch.forward(self.alice, [frame(late[1])])
-        self.assertEqual((self.kernel.take(), self.alice.link.take()), ([], []))
-
-    def test_anAnswerInPartsComesBack(self) -> None:
-        """
-        Though no route takes it.
-        """
-        self.switch.forward(self.alice, [udp("10.0.0.2", "192.0.2.1", 1000, 53)])
-        parts = fragment(IP(src="192.0.2.1", dst="10.0.0.2", id=5) / UDP(sport=53, dport=1000) / Raw(b"x" * 3000), 1000)
-        self.switch.forward(self.lan, [frame(part) for part in parts])
-        self.assertEqual(len(self.alice.link.take()), len(parts))
-
-
-class ChangingTests(SwitchCase):
-    """
-    Routes that change while packets flow.
-    """
-
-    def setUp(self) -> None:
-        super().setUp()
-        self.start(rule(["192.0.2.0/24"], users=["alice"], to="lan"))
-        self.other, self.otherKernel = device(self.switch, "other")
-
-    def test_theNextPacketGoesTheNewWayAndAnswersOnTheOldOneStillCome(self) -> None:
-        """
-        What was on its way when the routes changed arrives.
-        """
-        self.switch.forward(self.alice, [udp("10.0.0.2", "192.0.2.1")])
-        self.switch.swap(PacketTable((rule(["192.0.2.0/24"], users=["alice"], to="other"),)))
-        for _ in range(2):
-            self.switch.forward(self.lan, [udp("192.0.2.1", "10.0.0.2", 2000, 1000)])
-            self.assertEqual(len(self.alice.link.take()), 1)
-            self.clock.advance(0)
-        self.switch.forward(self.alice, [udp("10.0.0.2", "192.0.2.1")])
-        self.assertEqual((len(self.kernel.take()), len(self.otherKernel.take())), (1, 1))
-        self.switch.forward(self.other, [udp("192.0.2.1", "10.0.0.2", 2000, 1000)])
-        self.assertEqual(len(self.alice.link.take()), 1)
-
-    def test_whatIsRefusedNowIsNotAnsweredAnyMore(self) -> None:
-        """
-        Also where its sender is silent; other flows go on.
-        """
-        self.switch.forward(self.alice, [udp("10.0.0.2", "192.0.2.1"), udp("10.0.0.2", "192.0.2.2")])
-        self.switch.swap(PacketTable((rule(["192.0.2.2"], users=["alice"], to="lan"),)))
-        self.clock.advance(0)
-        self.switch.forward(
-            self.lan, [udp("192.0.2.1", "10.0.0.2", 2000, 1000), udp("192.0.2.2", "10.0.0.2", 2000, 1000)]
-        )
-        self.assertEqual([packet.src for packet in self.alice.link.take()], ["192.0.2.2"])
-
-    def test_whatWasRefusedMayBeAllowed(self) -> None:
-        """
-        With its next packet.
-        """
-        self.switch.forward(self.bob, [udp("10.0.0.3", "192.0.2.1")])
-        self.switch.swap(PacketTable((rule(["192.0.2.0/24"], to="lan"),)))
-        self.switch.forward(self.bob, [udp("10.0.0.3", "192.0.2.1")])
-        self.assertEqual(len(self.kernel.take()), 1)
-
-    def test_anIdleWayIsForgotten(self) -> None:
-        """
-        One that is used is not, also where many others come.
-        """
-        self.switch.forward(self.alice, [udp("10.0.0.2", "192.0.2.1", 1), udp("10.0.0.2", "192.0.2.1", 2)])
-        for _ in range(3):
-            self.clock.advance(TURN)
-            self.switch.forward(self.lan, [udp("192.0.2.1", "10.0.0.2", 2000, 1)])
-        self.switch.forward(self.lan, [udp("192.0.2.1", "10.0.0.2", 2000, 2)])
-        self.assertEqual([packet[UDP].dport for packet in self.alice.link.take()], [1, 1, 1])
-
-    def test_aScanDoesNotGrowMemoryNorCutWhatIsInUse(self) -> None:
-        """
-        Ways are bounded.
-        """
-        template = udp("10.0.0.2", "192.0.2.1", 1)
-        used = udp("10.0.0.2", "192.0.2.1", 9, 9)
-        for block in range(0, 3 * MAX_WAYS, 8192):
-            frames = []
-            for number in range(block, block + 8192):
-                each = bytearray(template)
-                each[30:34] = number.to_bytes(4, "big")
-                frames.append(each)
-            self.switch.forward(self.alice, [bytearray(used), *frames])
-        self.assertLessEqual(len(self.alice.ways), 2 * MAX_WAYS)
-        self.assertLessEqual(len(self.lan.ways), 2 * MAX_WAYS)
-        self.kernel.written.clear()
-        self.switch.forward(self.lan, [udp("192.0.2.1", "10.0.0.2", 9, 9)])
-        self.assertEqual(len(self.alice.link.take()), 1)
-
-    def test_aDeviceThatGoesLeavesNothingBehind(self) -> None:
-        """
-        Its packets go to the one that is left, where the route says whoever has the address.
-        """
-        self.switch.swap(PacketTable((rule([], users=["alice"]),)))
-        self.switch.removePort(self.other)
-        self.switch.forward(self.alice, [udp("10.0.0.2", "192.0.2.1")])
-        self.assertEqual(len(self.kernel.take()), 1)
-        self.switch.close()
-        self.assertEqual(self.clock.getDelayedCalls(), [])
