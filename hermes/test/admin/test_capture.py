@@ -33,6 +33,17 @@ class Port:
             tap(direction, frames)
 
 
+class Asked(DummyRequest):
+    """
+    A request whose client the test steers.
+    """
+
+    def registerProducer(self, prod: Any, s: bool) -> None:
+        """
+        The test pauses it.
+        """
+
+
 class CaptureTests(SynchronousTestCase):
     """
     Watching a port.
@@ -40,8 +51,7 @@ class CaptureTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.port = Port()
-        self.request: Any = DummyRequest([b"lan"])
-        self.request.registerProducer = lambda producer, streaming: None
+        self.request: Any = Asked([b"lan"])
 
     def seen(self) -> list[tuple[int, bool, bytes]]:
         """
