@@ -16,7 +16,7 @@ STEP: Final = 1.5
 One cost is so many times the next lower one.
 """
 
-HYSTERESIS: Final = 0.25
+HYSTERESIS: Final = 0.3
 """
 How far into the next step a measurement must reach before the cost changes, as a share of the step.
 """
