@@ -95,6 +95,7 @@ class NDNListener:
         self._context = context
         dialer = LinkDialer(context.reactor, context.flows, context.network, self._joint, name)
         self.service = NameService(context.reactor, options, dialer.face, context.nodeName, self._store())
+        self.service.table.maker = dialer.asked
         self._places: list[_Place] = []
         self._factories: list[StreamFaces] = []
 

@@ -66,9 +66,6 @@ class NameService:
         self.forwarder = Forwarder(clock, ContentStore(clock, options.store) if store is None else store)
         self.table.receiver = self.forwarder
         self.table.addObserver(self.forwarder)
-        self.table.maker = lambda address, persistency, mtu, flags: makeFace(
-            address, persistency, mtu, flags, False, str(address)
-        )
         signer = signerOf(options.management)
         self.management = Management(clock, self.forwarder, self.table, trustOf(options.management, time.time), signer)
         self.neighbourhood = Neighbourhood(

@@ -21,7 +21,7 @@ from hermes.ndn.options import FaceOptions, NDNOptions, PrefixOptions
 from hermes.ndn.packet.lp import decode
 from hermes.ndnlistener import NDNListener
 from hermes.test.fabric.fakenetwork import FakeContext
-from hermes.test.fabric.fakes import FakeStream
+from hermes.test.fabric.fakes import FakeFlows, FakeStream
 from hermes.test.ndn.face.fakes import data, interest
 from hermes.test.ndn.face.test_dialing import Bytes
 from hermes.test.ndn.face.test_streamchannel import Receiver
@@ -159,6 +159,16 @@ class NDNListenerTests(ListenerCase):
         self.assertEqual(two.datagrams, [interest("/arl/y").wire])
         # Nobody knows the third.
         self.assertEqual(decode(bytes(program.taken)).nackReason, 150)
+
+    def test_facesThatManagementMakesAreFlowsToo(self) -> None:
+        listener = self.listener()
+        making = listener.service.table.create("udp4://192.0.2.1:6363")
+        self.failureResultOf(making, NoRoute)
+        self.patch(FakeFlows, "authorise", lambda *_: None)
+        face = self.successResultOf(listener.service.table.create("udp4://192.0.2.1:6363", persistency="permanent"))
+        self.assertEqual(self.context.flows.asked[-1][0], Flow("udp", Target("192.0.2.1", 6363), listener="names"))
+        self.up("192.0.2.1")
+        self.assertTrue(face.up)
 
     def test_aFlowOfDatagramsEndsAsAFace(self) -> None:
         listener = self.listener()

@@ -81,6 +81,19 @@ class LinkDialer:
             flags=flags,
         )
 
+    def asked(self, address: FaceAddress, persistency: Persistency, mtu: int | None, flags: int) -> DialedFace:
+        """
+        A face that somebody asks for while the node runs (L{hermes.ndn.face.table.Maker}). It is a flow.
+
+        @raise ValueError: as L{face} does.
+        @raise hermes.errors.FlowError: where no route takes it now.
+        """
+        face = self.face(address, persistency, mtu, flags, name=str(address))
+        if address.target is not None:
+            protocol = "udp" if address.transport == "udp" else "tcp"
+            self._flows.authorise(Flow(protocol, address.target, listener=self._listener))
+        return face
+
     def dial(self, address: FaceAddress, direct: bool = False) -> Deferred[IDatagramChannel]:
         """
         Open a link. Errback with L{hermes.errors.FlowError}.

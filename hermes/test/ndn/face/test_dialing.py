@@ -192,6 +192,18 @@ class LinkDialerTests(TableCase):
         self.assertEqual(self.flows.cancelled, 3)
         self.assertEqual(len(self.table), 0)
 
+    def test_whatSomebodyAsksForIsForRoutesToAllow(self) -> None:
+        address = FaceAddress.fromText("udp:192.0.2.1:6363")
+        with self.assertRaises(NoRoute):
+            self.dialer.asked(address, "persistent", None, 0)
+        flows: list[Flow] = []
+        self.patch(FakeFlows, "authorise", lambda _, flow: flows.append(flow))
+        face = self.dialer.asked(address, "persistent", 1400, 3)
+        self.assertEqual(flows, [Flow("udp", Target("192.0.2.1", 6363), listener="names")])
+        self.assertEqual((face.remoteURI, face.persistency, face.mtu, face.flags), (address.uri, "persistent", 1400, 3))
+        with self.assertRaises(ValueError):
+            self.dialer.asked(FaceAddress.fromText("unix:/run/nfd.sock"), "persistent", None, 0)
+
     def test_noFlowLeadsToAUnixSocket(self) -> None:
         with self.assertRaises(ValueError):
             self.dialer.face(FaceAddress.fromText("unix:/run/nfd.sock"))
