@@ -105,7 +105,7 @@ class DatasetPublisher:
         if not isNumber(last, SEGMENT):
             return None
         index = number(last)
-        return self._segment(dataset, index) if index * SEGMENT_SIZE < len(dataset.content) else None
+        return self._segment(dataset, index) if index * SEGMENT_SIZE < max(len(dataset.content), 1) else None
 
     def _segment(self, dataset: _Dataset, index: int) -> DataView:
         content = dataset.content

@@ -60,6 +60,9 @@ class DatasetPublisherTests(SynchronousTestCase):
     def test_anEmptyOneIsAnEmptySegment(self) -> None:
         data = decoded(self.publisher.publish(self.name, b""))
         self.assertEqual((bytes(data.content), data.metaInfo.finalBlock), (b"", segment(0)))
+        again = decoded(self.publisher.find(asked(data.name)))
+        self.assertEqual((again.name, bytes(again.content)), (data.name, b""))
+        self.assertIsNone(self.publisher.find(asked(data.name[:-1] + segment(1))))
 
     def test_allSegmentsOfALargeOneAreThere(self) -> None:
         for size in (SEGMENT_SIZE, SEGMENT_SIZE + 1, 3 * SEGMENT_SIZE, 3 * SEGMENT_SIZE + 7):
