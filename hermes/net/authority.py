@@ -15,6 +15,7 @@ from attrs import frozen
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -58,14 +59,7 @@ class OverlayAuthority:
         """
         directory = Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        certificate = (
-            _builder(subject, subject, key.public_key(), days)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(_keyUsage(authority=True), critical=True)
-            .sign(key, hashes.SHA256())
-        )
+        certificate, key = makeAuthority(name, days)
         _writeKey(directory / f"{AUTHORITY}.key", key)
         (directory / f"{AUTHORITY}.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
         return cls(directory, certificate, key)
@@ -100,25 +94,10 @@ class OverlayAuthority:
         @return: the paths of the certificate and of the key, C{NODE.pem} and C{NODE.key}.
         @raise ValueError: where the name can't be a node's.
         """
-        if not NODE_NAME.fullmatch(node.lower()):
-            raise ValueError(f"{node!r} can't be the name of a node: letters, digits, '.', '-' and '_'")
+        checkNodeName(node)
         key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, node)])
-        alternatives: list[x509.GeneralName] = [x509.UniformResourceIdentifier(SCHEME + node.lower())]
-        alternatives += [_alternative(name) for name in names]
-        authorityKey = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
-        certificate = (
-            _builder(subject, self.certificate.subject, key.public_key(), days)
-            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_keyUsage(authority=False), critical=True)
-            .add_extension(
-                x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]),
-                critical=False,
-            )
-            .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
-            .add_extension(authorityKey, critical=False)
-            .sign(self._key, hashes.SHA256())
-        )
+        alternatives: list[x509.GeneralName] = [nodeUri(node), *map(nameOrAddress, names)]
+        certificate = signCertificate(self.certificate, self._key, key.public_key(), node, alternatives, days)
         certificateFile, keyFile = self.directory / f"{node}.pem", self.directory / f"{node}.key"
         keyFile.unlink(missing_ok=True)
         _writeKey(keyFile, key)
@@ -126,10 +105,73 @@ class OverlayAuthority:
         return str(certificateFile), str(keyFile)
 
 
+def checkNodeName(node: str) -> None:
+    """
+    @raise ValueError: where the name can't be a node's.
+    """
+    if not NODE_NAME.fullmatch(node.lower()):
+        raise ValueError(f"{node!r} can't be the name of a node: letters, digits, '.', '-' and '_'")
+
+
+def nodeUri(node: str) -> x509.UniformResourceIdentifier:
+    """
+    What names a node in its certificate.
+    """
+    return x509.UniformResourceIdentifier(SCHEME + node.lower())
+
+
+def makeAuthority(name: str, days: float) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    """
+    The certificate and the key of a new authority.
+    """
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    certificate = (
+        _builder(subject, subject, key.public_key(), days)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_keyUsage(authority=True), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    return certificate, key
+
+
+def signCertificate(
+    authority: x509.Certificate,
+    authorityKey: ec.EllipticCurvePrivateKey,
+    key: CertificatePublicKeyTypes,
+    name: str,
+    alternatives: Sequence[x509.GeneralName],
+    days: float,
+    usages: Sequence[x509.ObjectIdentifier] = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH),
+    now: datetime | None = None,
+) -> x509.Certificate:
+    """
+    A certificate for a public key.
+
+    @param name: the common name, for whoever looks at it; X.509 has room for 64 characters.
+    @param alternatives: whom it names.
+    @param now: when it begins, an hour before that; the present where not given.
+    """
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:64])])
+    return (
+        _builder(subject, authority.subject, key, days, now)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_keyUsage(authority=False), critical=True)
+        .add_extension(x509.ExtendedKeyUsage(list(usages)), critical=False)
+        .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authorityKey.public_key()), critical=False)
+        .sign(authorityKey, hashes.SHA256())
+    )
+
+
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, days: float
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: CertificatePublicKeyTypes,
+    days: float,
+    now: datetime | None = None,
 ) -> x509.CertificateBuilder:
-    now = datetime.now(UTC)
+    now = now or datetime.now(UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -156,7 +198,10 @@ def _keyUsage(authority: bool) -> x509.KeyUsage:
     )
 
 
-def _alternative(name: str) -> x509.GeneralName:
+def nameOrAddress(name: str) -> x509.GeneralName:
+    """
+    A DNS name or an address, as it stands in a certificate.
+    """
     try:
         return x509.IPAddress(ip_address(name))
     except ValueError:

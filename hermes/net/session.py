@@ -4,9 +4,10 @@ One end of a TLS connection, whatever carries its bytes: what L{hermes.net.tls} 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from cryptography import x509
 from OpenSSL import SSL
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionLost
@@ -71,6 +72,12 @@ class TLSSession:
         The peer's certificate, as a pyOpenSSL C{X509}, or L{None}.
         """
         return self._records.connection.get_peer_certificate()
+
+    def getPeerCertificates(self) -> Sequence[x509.Certificate]:
+        """
+        All that the peer has shown, its own first.
+        """
+        return self._records.connection.get_peer_cert_chain(as_cryptography=True) or ()
 
     # Reading.
 

@@ -7,11 +7,9 @@ On the wire it is Perspective Broker (version 6, dialect C{pb}), and Twisted's o
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any
 
-from attrs import define
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
@@ -19,25 +17,14 @@ from twisted.python.failure import Failure
 from twisted.spread import pb
 from zope.interface import implementer
 
-from hermes.control.channel.banana import Decoder, Expression, MalformedBanana, encode, encodeList
-from hermes.control.channel.callee import Call, Callee, Handler
+from hermes.control.channel.answering import Answering
+from hermes.control.channel.asking import Asking
+from hermes.control.channel.banana import Decoder, Expression, MalformedBanana, encode
+from hermes.control.channel.callee import Callee
 from hermes.control.channel.counts import Refusals
-from hermes.control.channel.errors import (
-    BY_NAME,
-    BadCall,
-    CallError,
-    CallFailed,
-    CallTimeout,
-    ChannelLost,
-    NoSuchMethod,
-    NoSuchObject,
-    TooLarge,
-    Violation,
-)
-from hermes.control.channel.jelly import REMOTE, MalformedValue, ValuesOnly, fromJelly, toJelly
+from hermes.control.channel.errors import ChannelLost, Violation
+from hermes.control.channel.jelly import REMOTE, MalformedValue, ValuesOnly
 from hermes.control.channel.limits import DEFAULT, Limits
-from hermes.control.channel.messages import errorExpression, isPaged, readArguments, readError, readResult
-from hermes.control.channel.pages import Pages
 from hermes.control.channel.transfers import Transfers
 from hermes.interfaces import IBorrowingProtocol
 from hermes.values import Buffer
@@ -47,23 +34,7 @@ CLOSE_TIME = 5.0
 Seconds that the peer may take to close after we have.
 """
 
-_FAILED = "the other end failed to answer; its log says why"
-_COMMANDS = frozenset((b"version", b"message", b"answer", b"error", b"decref", b"didNotUnderstand"))
-
-
-@define(eq=False)
-class _Asked:
-    """
-    A call of ours that was not answered yet.
-
-    @ivar answer: L{None} once nobody waits any more.
-    @ivar pages: the arguments, where they were too large for the message.
-    """
-
-    method: str
-    answer: Deferred[Any] | None
-    timer: IDelayedCall
-    pages: Pages | None = None
+_LENGTHS = {b"version": 2, b"message": 7, b"answer": 3, b"error": 3, b"decref": 2}
 
 
 @implementer(IBorrowingProtocol)
@@ -105,15 +76,22 @@ class ControlBroker(pb.Broker):
         self._clock = clock
         self._refusals = refusals
         self._decoder = Decoder(limits.message if trusted else limits.firstMessage, limits.depth, limits.items)
-        self._asked: dict[int, _Asked] = {}
-        self._answering = 0
-        self._transfers = Transfers(self, clock, limits)
+        transfers = self._transfers = Transfers(self, clock, limits)
+        self._asking = Asking(self, self, clock, limits, transfers)
+        self._answering = Answering(self, self, limits, transfers, refusals)
         self._cut = False
         self._closing: IDelayedCall | None = None
         if root is not None:
             self.localObjects[b"root"] = pb.Local(root)
 
     # The connection
+
+    @property
+    def gone(self) -> bool:
+        """
+        Whether nothing can be sent any more.
+        """
+        return bool(self.disconnected or self._cut)
 
     def trust(self) -> None:
         """
@@ -193,29 +171,42 @@ class ControlBroker(pb.Broker):
             self._closing.cancel()
         self.localObjects, self.luids = {}, {}
         self._transfers.drop()
-        asked, self._asked = self._asked, {}
-        for each in asked.values():
-            each.timer.cancel()
-            answer, each.answer = each.answer, None
-            if answer is not None:
-                answer.errback(ChannelLost(f"the connection was lost before {each.method} was answered"))
+        self._asking.lost()
         if not self.ready.called:
             self.ready.errback(ChannelLost(f"the connection was lost: {reason.getErrorMessage()}"))
-        self.lost.callback(reason.value)
+        self.lost.callback(reason.value or Exception(str(reason)))
 
-    # Writing
+    # Messages
 
     def sendEncoded(self, obj: Expression) -> None:
-        self._write(encode(list(obj) if type(obj) is tuple else obj))
+        self.send(encode(list(obj) if type(obj) is tuple else obj))
 
-    def _write(self, data: bytes) -> None:
-        if self.disconnected or self._cut:
+    def send(self, data: bytes) -> None:
+        """
+        Send an expression that is encoded.
+        """
+        if self.gone:
             return
         self.transport.write(data)
         if getattr(self.transport, "bufferedBytes", 0) > self.limits.unread:
             self.violated("unread", "it does not read what it is sent")
 
-    # Our calls
+    def expressionReceived(self, lst: Expression) -> None:
+        if type(lst) is not list or not lst or type(lst[0]) is not bytes or lst[0] not in _LENGTHS:
+            raise Violation("malformed", "it sends what is no message")
+        command, *rest = lst
+        if len(lst) != _LENGTHS[command]:
+            raise Violation("malformed", f"it sends a malformed {command.decode()}")
+        if command == b"message":
+            self._answering.called(*rest)
+        elif command == b"answer":
+            self._asking.answered(*rest)
+        elif command == b"error":
+            self._asking.refused(*rest)
+        elif command == b"decref":
+            self._letGo(*rest)
+        elif rest != [self.version]:
+            raise Violation("malformed", "it speaks another version of Perspective Broker")
 
     def call(
         self,
@@ -231,31 +222,14 @@ class ControlBroker(pb.Broker):
         @param objects: ours, that it may call then.
         @param timeout: in seconds; that of the limits where not given. It does not hold for the pages of a large
             result, which have one each.
-        @return: fires with the result: a value, or a sequence of which some are references. Errback with L{CallError}
-            as the peer has told it, L{ChannelLost}, L{CallTimeout}; L{BadCall} where the result is malformed.
+        @return: fires with the result: a value, or a list of which some are references. Errback with what the peer has
+            told (L{hermes.control.channel.errors.CallError}), with L{ChannelLost},
+            L{hermes.control.channel.errors.CallTimeout}, L{hermes.control.channel.errors.TooLarge}; with
+            L{hermes.control.channel.errors.BadCall} where what was fetched is no value.
         """
-        if self.disconnected or self._cut:
-            return fail(ChannelLost(f"there is no connection for {method}"))
-        if len(self._asked) >= self.limits.asked:
-            return fail(CallFailed("too many calls wait for an answer"))
-        arguments = encode(toJelly(values or {}))
-        pages: Pages | None = None
-        if len(arguments) > self.limits.inline:
-            try:
-                pages = self._transfers.keep(arguments, method)
-            except TooLarge:
-                return fail()
-            positional: list[Expression] = [self._remote(pages), pages.size, toJelly(pages.digest)]
-            arguments = encode([b"dictionary"])
-        else:
-            positional = [self._remote(each) for each in objects]
-        self.currentRequestID = request = self.currentRequestID + 1
-        answer: Deferred[Any] = Deferred(lambda _: self._forget(request))
-        seconds = self.limits.answerTime if timeout is None else timeout
-        self._asked[request] = _Asked(method, answer, self._clock.callLater(seconds, self._expired, request), pages)
-        head = [b"message", request, reference.luid, method.encode(), 1, [b"tuple", *positional]]
-        self._write(encodeList(*map(encode, head), arguments))
-        return answer
+        return self._asking.call(reference, method, values or {}, timeout, objects)
+
+    # Objects
 
     @property
     def root(self) -> pb.RemoteReference:
@@ -264,7 +238,14 @@ class ControlBroker(pb.Broker):
         """
         return pb.RemoteReference(None, self, b"root", 0)
 
-    def _remote(self, callee: Callee) -> Expression:
+    def local(self, number: Any) -> Callee | None:
+        """
+        An object of ours, by its number or name; L{None} where the peer has none of these.
+        """
+        local = self.localObjects.get(number)
+        return None if local is None else local.object
+
+    def remote(self, callee: Callee) -> Expression:
         """
         One of our objects, which the peer has from now on, until it lets go of it.
         """
@@ -279,159 +260,10 @@ class ControlBroker(pb.Broker):
             self.luids[id(callee)] = number
         return [REMOTE, number]
 
-    def _expired(self, request: int) -> None:
-        asked = self._asked[request]
-        answer, asked.answer = asked.answer, None
-        self._release(asked)
-        if answer is not None:
-            answer.errback(CallTimeout(f"{asked.method} was not answered in time"))
-
-    def _forget(self, request: int) -> None:
-        """
-        Nobody waits any more. An answer may still come.
-        """
-        asked = self._asked.get(request)
-        if asked is not None:
-            asked.answer = None
-            self._release(asked)
-
-    def _release(self, asked: _Asked) -> None:
-        if asked.timer.active():
-            asked.timer.cancel()
-        if asked.pages is not None:
-            asked.pages.drop()
-
-    def _takeAsked(self, request: Any) -> Deferred[Any] | None:
-        asked = self._asked.pop(request, None) if type(request) is int else None
-        if asked is None:
-            raise Violation("answer", "it answers what it was not asked")
-        self._release(asked)
-        answer, asked.answer = asked.answer, None
-        return answer
-
-    def proto_answer(self, requestID: Any, netResult: Expression) -> None:
-        """
-        The answer to a call of ours.
-        """
-        answer = self._takeAsked(requestID)
-        result = readResult(netResult, self)
-        if isPaged(result):
-            if answer is not None:
-                fetching = Deferred.fromCoroutine(self._transfers.fetch(*result))
-                fetching.addCallbacks(answer.callback, answer.errback)
-        elif answer is not None:
-            answer.callback(result)
-
-    def proto_error(self, requestID: Any, fail: Expression) -> None:
-        """
-        Why there is none.
-        """
-        answer = self._takeAsked(requestID)
-        name, text = readError(fail)
-        if answer is not None:
-            answer.errback(BY_NAME.get(name, CallFailed)(text))
-
-    # The peer's calls
-
-    def expressionReceived(self, lst: Expression) -> None:
-        if type(lst) is not list or not lst or lst[0] not in _COMMANDS:
-            raise Violation("malformed", "it sends what is no message")
-        command = lst[0].decode()
-        if len(lst) != {"message": 7, "answer": 3, "error": 3}.get(command, 2):
-            raise Violation("malformed", f"it sends a malformed {command}")
-        getattr(self, f"proto_{command}")(*lst[1:])
-
-    def proto_version(self, vnum: Any) -> None:
-        if vnum != self.version:
-            raise Violation("malformed", f"it speaks version {vnum!r} of Perspective Broker")
-
-    def proto_didNotUnderstand(self, command: Any) -> NoReturn:
-        raise Violation("malformed", "it does not understand what it was sent")
-
-    def proto_decref(self, objectID: Any) -> None:
-        local = self.localObjects.get(objectID) if type(objectID) is int else None
+    def _letGo(self, number: Any) -> None:
+        local = self.localObjects.get(number) if type(number) is int else None
         if local is None:
             raise Violation("malformed", "it lets go of what it does not have")
         if local.decref() == 0:
             del self.luids[id(local.object)]
-            del self.localObjects[objectID]
-
-    def proto_message(
-        self, requestID: Any, objectID: Any, message: Any, answerRequired: Any, netArgs: Expression, netKw: Expression
-    ) -> None:
-        """
-        A call.
-        """
-        if type(requestID) is not int or type(message) is not bytes or type(objectID) not in (int, bytes):
-            raise Violation("malformed", "it sends a malformed call")
-        if self._answering >= self.limits.calls:
-            raise Violation("calls", f"it makes more than {self.limits.calls} calls at once")
-        objects = readArguments(netArgs, self)
-        values = fromJelly(netKw)
-        if type(values) is not dict:
-            raise Violation("malformed", "the arguments of a call have no names")
-        name = message.decode("ascii", "replace")[:64]
-        local = self.localObjects.get(objectID)
-        answer = (lambda result: self._answer(requestID, result)) if answerRequired else (lambda result: None)
-        refuse = self._refusing(requestID, name, bool(answerRequired))
-        try:
-            result = self._perform(local, name, values, objects)
-            if not isinstance(result, Deferred):
-                answer(result)
-                return
-        except Exception:
-            refuse(Failure())
-            return
-        self._answering += 1
-        result.addBoth(self._done).addCallback(answer).addErrback(refuse)
-
-    def _perform(self, local: pb.Local | None, name: str, values: dict[str, Any], objects: list[Any]) -> Any:
-        if local is None:
-            raise NoSuchObject("there is no such object")
-        handler: Handler | None = local.object.handlers.get(name)
-        if handler is None:
-            raise NoSuchMethod(f"there is no method {name!r}")
-        if not isPaged(objects):
-            return handler(Call(name, values, objects))
-        found = handler
-
-        def fetched(value: Any) -> Any:
-            if type(value) is not dict:
-                raise BadCall("the arguments of a call have no names")
-            return found(Call(name, value))
-
-        return Deferred.fromCoroutine(self._transfers.fetch(*objects)).addCallback(fetched)
-
-    def _done(self, result: Any) -> Any:
-        self._answering -= 1
-        return result
-
-    def _answer(self, request: int, result: Any) -> None:
-        if type(result) in (list, tuple) and any(isinstance(each, Callee) for each in result):
-            parts = [self._remote(each) if isinstance(each, Callee) else toJelly(each) for each in result]
-            self.sendEncoded([b"answer", request, [b"list", *parts]])
-            return
-        data = encode(toJelly(result))
-        if len(data) > self.limits.inline:
-            pages = self._transfers.keep(data, "the answer", 2 * self.limits.pageTime)
-            data = encode([b"list", self._remote(pages), pages.size, toJelly(pages.digest)])
-        self._write(encodeList(encode(b"answer"), encode(request), data))
-
-    def _refusing(self, request: int, method: str, tell: bool) -> Callable[[Failure], None]:
-        def refuse(failure: Failure) -> None:
-            error = failure.value
-            if isinstance(error, Violation):
-                self.violated(error.kind, str(error))
-                return
-            if not isinstance(error, CallError):
-                if failure.check(ChannelLost) is None:
-                    self.log.failure("{method} of {peer} failed", failure, method=method, peer=self.peerName)
-                error = CallFailed(_FAILED)
-            if tell and not self.disconnected:
-                self.sendEncoded([b"error", request, errorExpression(error)])
-            if error.ends and not self._cut:
-                self._refusals.add(error.wireName.rpartition(".")[2])
-                self.log.warn("{peer} is cut off: {method}: {error}", peer=self.peerName, method=method, error=error)
-                self.close()
-
-        return refuse
+            del self.localObjects[number]

@@ -11,6 +11,7 @@ from attrs import frozen
 from twisted.cred.error import UnauthorizedLogin
 from twisted.cred.portal import Portal
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 
 import hermes
 from hermes.control.channel.broker import ControlBroker
@@ -54,12 +55,14 @@ class Doorway(Callee):
         portal: Portal,
         leadership: Callable[[], Leadership],
         heartbeat: float,
+        clock: IReactorTime,
     ) -> None:
         super().__init__({"hello": self._hello})
         self._certificate = certificate
         self._portal = portal
         self._leadership = leadership
         self._heartbeat = heartbeat
+        self._clock = clock
         self._called = False
 
     def _hello(self, call: Call) -> Deferred[Any]:
@@ -94,6 +97,7 @@ class Doorway(Callee):
     async def _login(self, hello: Hello, call: Call) -> Callee:
         agent = call.references[0] if call.references else None
         mind = Mind(self.broker, self._certificate, agent, hello.state)
+        perspective: Any
         try:
             _, perspective, logout = await self._portal.login(self._certificate, mind, IPerspective)
         except UnauthorizedLogin as error:
@@ -109,5 +113,7 @@ class Doorway(Callee):
         self.broker.lost.addCallback(lost)
         self.broker.trust()
         self.greeted()
-        found: Any = perspective
-        return found  # type: ignore[no-any-return]
+        # Once the answer is on its way.
+        self._clock.callLater(0, perspective.enter)
+        found: Callee = perspective
+        return found

@@ -86,8 +86,9 @@ class NodeLink:
         return self._ask("revoked", Revoked(tuple(serials)))
 
     def disconnect(self, reason: str) -> None:
-        self.broker.log.info("{name} is disconnected: {reason}", name=self.name, reason=reason)
-        self.broker.cut()
+        if not self.broker.gone:
+            self.broker.log.info("{name} is disconnected: {reason}", name=self.name, reason=reason)
+            self.broker.cut()
 
     def _ask(self, name: str, arguments: Any, timeout: float | None = None) -> Deferred[Any]:
         asked = ask(self.broker, self._agent, name, AGENT[name], arguments, timeout)
@@ -172,8 +173,8 @@ class NodeLinks:
         """
         It has told its state.
         """
+        link.state = evolve(state, name=link.name, connected=True, seen=self._seconds())
         if self._links.get(link.name) is link:
-            link.state = evolve(state, name=link.name, connected=True, seen=self._seconds())
             self._tell(link)
 
     def remove(self, link: NodeLink) -> None:

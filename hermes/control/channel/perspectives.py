@@ -5,7 +5,7 @@ What a peer may call of a controller, by who it is.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 from attrs import frozen
 from twisted.cred.portal import IRealm
@@ -27,6 +27,11 @@ class IPerspective(Interface):
     """
     What the holder of a certificate may call: a L{Callee}.
     """
+
+    def enter() -> None:
+        """
+        The peer has been told that it is taken: it may be called from now on.
+        """
 
 
 @frozen
@@ -70,6 +75,10 @@ class NodePerspective(Callee):
         self._link = link
         self._links = links
         self._signer = signer
+
+    def enter(self) -> None:
+        if not self._link.broker.gone:
+            self._links.add(self._link)
 
     def _state(self, report: Report) -> None:
         checkName(report.state, self._link.name)
@@ -142,7 +151,6 @@ class ControlRealm:
             raise NotAllowed("a node has an agent and tells its state")
         checkName(mind.state, name)
         link = NodeLink(name, mind.broker, mind.agent, mind.state)
-        self._links.add(link)
         return IPerspective, NodePerspective(link, self._links, self._signer), lambda: self._links.remove(link)
 
 
@@ -152,4 +160,5 @@ class OperatorPerspective(Callee):
     What an operator may call.
     """
 
-    methods: ClassVar[tuple[str, ...]] = OPERATOR_METHODS
+    def enter(self) -> None:
+        pass

@@ -177,7 +177,7 @@ class ControlServer:
         if certificate is None:
             self._refuse(entrance, "certificate", "it has no certificate of a node")
             return
-        doorway = Doorway(certificate, self._portal, self._leadership, self._heartbeat)
+        doorway = Doorway(certificate, self._portal, self._leadership, self._heartbeat, self.clock)
         doorway.greeted = lambda: self._greeted(entrance, broker)
         broker = ControlBroker(False, self.clock, self.refusals, self._limits, doorway, trusted=False)
         broker.peerName = f"{certificate.kind} {certificate.name}"

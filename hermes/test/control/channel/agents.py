@@ -49,7 +49,7 @@ class RecordingAgent:
     def controllerLost(self) -> None:
         self.asked.append(("controllerLost",))
 
-    def _answer(self, name: str, arguments: tuple[Any, ...], usual: Any) -> Any:
+    def _answer(self, name: str, arguments: tuple[Any, ...], usual: Any) -> Deferred[Any]:
         self.asked.append((name, *arguments))
         answer = self.answers.get(name, usual)
         if isinstance(answer, Exception):
