@@ -103,7 +103,9 @@ class PynfdcTests(ManagementCase):
         """
         self.port = freePort()
         listener = self.names("unix:one.sock", f"tcp:127.0.0.1:{self.port}", **options)
-        return await self.node("one", listeners={"names": listener})
+        # A face that is made is a flow: a route says that it may be.
+        routes = [{"match": {"target": "127.0.0.1"}, "allowSpecial": True}]
+        return await self.node("one", listeners={"names": listener}, routes=routes)
 
     async def test_itTellsOfTheForwarder(self) -> None:
         await self.one()
@@ -137,6 +139,7 @@ class PynfdcTests(ManagementCase):
         self.assertIn("200 OK", await self.pynfdc("one", "Remove-Face", f"udp4://127.0.0.1:{udp}"))
         self.assertIn("No face is found", await self.pynfdc("one", "Get-Face", faceID[1]))
         self.assertIn("406 ", await self.pynfdc("one", "New-Face", "frob://127.0.0.1:1"))
+        self.assertIn("no route", await self.pynfdc("one", "New-Face", "192.0.2.1:6363"))
 
     async def test_aFaceThatIsMadeCarriesARoute(self) -> None:
         port = freePort()
