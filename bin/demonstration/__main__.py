@@ -14,6 +14,8 @@ import tempfile
 from pathlib import Path
 
 import exchanges
+import names
+import packets
 import tunnels
 from overlay import Overlay
 from telling import console
@@ -50,7 +52,8 @@ def picture(overlay: Overlay) -> None:
   curl, browser ──HTTP────▶ :{apps:<5} apps ═╗ mutual TLS,         :{tunnel:<5}       ┌─▶ web  :{web["files"]}
   SOCKS5 client ──SOCKS5──▶ :{apps:<5} apps ═╬═HTTP/2, MASQUE════▶ files.hermes ┤
                             cache, users ║                     shop.hermes  ├─▶ web  :{web["one"]}, :{web["two"]}
-  resolver ───────UDP─────▶ :{dns:<5} dns  ═╝                     dns.hermes   └─▶ DNS  :{overlay.names}
+  resolver ───────UDP─────▶ :{dns:<5} dns  ═╣                     dns.hermes   └─▶ DNS  :{overlay.names}
+  hermes ndn get ─NDN─────▶ socket ndn  ═╝                     ndn.hermes ◀─ socket, hermes ndn put
 """)
 
 
@@ -92,6 +95,7 @@ def main() -> int:
         overlay.start()
         picture(overlay)
         results = tunnels.demonstrate(overlay, digest) + exchanges.demonstrate(overlay)
+        results += names.demonstrate(overlay) + packets.demonstrate(overlay)
         console.print()
         for node, port in overlay.admin.items():
             status = ask(f"127.0.0.1:{port}", "status")
@@ -100,7 +104,7 @@ def main() -> int:
         good = all(results)
         console.print(
             "\n[bold green]== IT WORKS: every byte as it was sent, the second answer from the cache, no request "
-            "lost with its server, and alice alone let in[/bold green]"
+            "lost with its server, alice alone let in, and an object there after its producer had gone[/bold green]"
             if good
             else "\n[bold red]== NOT GOOD: see above[/bold red]"
         )

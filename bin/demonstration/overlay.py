@@ -19,6 +19,7 @@ from hermes.commands.status import ask
 from hermes.net.authority import OverlayAuthority
 
 PATIENCE = 30.0
+TWISTD = (str(Path(sys.executable).parent / "twistd"), "-n", "--pidfile=")
 NOTED = 5.0
 CLOCKS = 0.01
 
@@ -51,6 +52,7 @@ class Overlay:
     @ivar admin: those of the admin listeners, by node.
     @ivar web: those of the web servers, by name.
     @ivar names: that of the DNS server.
+    @ivar forwarders: the paths of the forwarders' sockets, by node.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -62,6 +64,13 @@ class Overlay:
         self.admin = {"edge": free(9901), "gateway": free(9902)}
         self.web = {"files": free(8080), "one": free(8081), "two": free(8082)}
         self.names = free(5356, socket.SOCK_DGRAM)
+        self.forwarders = {node: str(directory / f"{node}.sock") for node in ("edge", "gateway")}
+
+    def authority(self) -> OverlayAuthority:
+        """
+        Who issues the certificates of nodes.
+        """
+        return OverlayAuthority.load(str(self.directory))
 
     def configure(self) -> None:
         """
@@ -77,6 +86,7 @@ node: edge
 listeners:
   apps: {{type: proxy, bind: 127.0.0.1:{self.apps}}}                       # HTTP proxy and SOCKS5, for programs here
   dns:  {{type: udp, bind: 127.0.0.1:{self.dns}, target: dns.hermes:53}}   # DNS, for programs here
+  ndn:  {{type: ndn, bind: "unix:edge.sock", faces: {{gateway: {{to: "udp:ndn.hermes"}}}}, announce: gateway}}
 users:
   alice: {{password: wonderland}}
 assist:
@@ -97,6 +107,7 @@ node: gateway
 {identity.format("gateway")}
 listeners:
   overlay: {{type: tunnel, bind: 127.0.0.1:{self.tunnel}}}                 # other proxies: mutual TLS, HTTP/2, MASQUE
+  ndn:     {{type: ndn, bind: "unix:gateway.sock", neighbours: edge}}
 upstreams:
   files: {{type: direct, endpoints: [127.0.0.1:{self.web["files"]}]}}
   shop:  {{type: direct, endpoints: {shop}}}
@@ -108,19 +119,35 @@ routes:                                                          # what is not n
   - {{match: {{node: edge, target: [files.hermes, staff.hermes]}}, to: files}}
   - {{match: {{node: edge, host: shop.hermes}}, to: shop, retry: {{on: [connect, refused, reset]}}}}
   - {{match: {{node: edge, target: dns.hermes}}, to: dns}}
+  - {{match: {{node: edge, target: ndn.hermes}}, to: ndn}}
 admin: {{bind: 127.0.0.1:{self.admin["gateway"]}}}
 accessLog: {{path: gateway.log}}
 """)
 
     def spawn(self, name: str, *arguments: str) -> None:
         """
-        Start twistd; what it prints goes to a file.
+        Start twistd.
         """
-        command = [str(Path(sys.executable).parent / "twistd"), "-n", "--pidfile=", *arguments]
+        self.run(name, *TWISTD, *arguments)
+
+    def run(self, name: str, *command: str) -> None:
+        """
+        Start a program; what it prints goes to a file.
+        """
         with (self.directory / f"{name}.out").open("wb") as output:
             self.processes[name] = subprocess.Popen(
                 command, stdout=output, stderr=output, cwd=self.directory, start_new_session=True
             )
+
+    def awaitOutput(self, name: str, text: str) -> None:
+        """
+        Wait until a program has printed something.
+        """
+        deadline = time.monotonic() + PATIENCE
+        while text not in self.printed(name):
+            if time.monotonic() > deadline or self.processes[name].poll() is not None:
+                raise SystemExit(f"{name} did not start:\n{self.printed(name)}")
+            time.sleep(0.1)
 
     def start(self) -> None:
         """

@@ -82,7 +82,7 @@ class DemonstrationTests(SynchronousTestCase):
     def test_itWorksAndStaysForWhatItSaysToType(self) -> None:
         text = self.readUntil("Ctrl-C ends it")
         self.assertEqual(2, text.count("64 MiB in "), text)
-        self.assertEqual(2, text.count("digest matches"), text)
+        self.assertEqual(4, text.count("digest matches"), text)
         self.assertRegex(text, r"www\.demo\.hermes is 192\.0\.2\.80; 100 exchanges")
         self.assertRegex(text, r"first .* cache-status: edge/pages; fwd=uri-miss")
         self.assertRegex(text, r"second .* cache-status: edge/pages; hit")
@@ -91,6 +91,8 @@ class DemonstrationTests(SynchronousTestCase):
         assert killed is not None, text
         self.assertEqual(400, int(killed[1]) + int(killed[2]))
         self.assertEqual(["403", "407", "200"], re.findall(r"(\d{3}) .*, as it should", text)[-3:])
+        self.assertRegex(text, r"between the forwarders: digest matches; again, .* Content Store: digest matches")
+        self.assertRegex(text, r"all came back; to a neighbour: refused by the policy|not shown: .*")
         self.assertIn("== IT WORKS", text)
 
         commands = re.findall(r"(?m)^   (\S.*)$", text[text.index("The overlay is running") :])
