@@ -45,10 +45,6 @@ class Timer:
         self.slot: dict[Timed, None] | None = None
 
 
-def _run(timer: Timer) -> None:
-    timer.call()
-
-
 class Actions:
     """
     The part of the forwarder that strategies act by.
@@ -74,7 +70,7 @@ class Actions:
         self._ports: dict[int, Port] = {}
         self.admission = Admission(self.pit, self._ports, self._evict, pitCapacity)
         self._wheel: TimerWheel[PITEntry] = TimerWheel(clock, self._expired)
-        self._timers: TimerWheel[Timer] = TimerWheel(clock, _run)
+        self._timers: TimerWheel[Timer] = TimerWheel(clock, self._run)
 
     # Looking things up
 
@@ -162,6 +158,10 @@ class Actions:
         self._timers.insert(timer, now + delay, now)
         return timer
 
+    def _run(self, timer: Timer) -> None:
+        self.now = self.clock.seconds()
+        timer.call()
+
     def cancel(self, timer: Timer) -> None:
         """
         Do not call it; nothing happens where it was called already.
@@ -175,15 +175,10 @@ class Actions:
         An entry has come to its end. Nothing happens where it had before.
         """
         slot = entry.slot
-        if slot is not None:
-            entry.slot = None
-            slot.pop(entry, None)
-            self._end(entry)
-
-    def _end(self, entry: PITEntry) -> None:
-        """
-        Forget an entry that no timer has any more.
-        """
+        if slot is None:
+            return
+        entry.slot = None
+        slot.pop(entry, None)
         self.pit.erase(entry)
         if entry.satisfied:
             self.counters.satisfied += 1
@@ -205,4 +200,12 @@ class Actions:
             self.finish(entry)
 
     def _expired(self, entry: PITEntry) -> None:
-        raise NotImplementedError
+        """
+        Nobody waits for it any more.
+        """
+        self.now = self.clock.seconds()
+        # The wheel has let go of it, and it is still to be finished.
+        entry.slot = {}
+        if not entry.satisfied and entry.chosen.onTimeout is not None:
+            entry.chosen.onTimeout(entry)
+        self.finish(entry)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -33,8 +33,8 @@ class Measurements(Generic[T]):
         self._make = make
         self._lifetime = lifetime
         self._maxEntries = maxEntries
-        # The one that was not used for the longest is the first.
-        self._entries: OrderedDict[bytes, tuple[T, float]] = OrderedDict()
+        # Each and when it was used last; the one that was not used for the longest is the first.
+        self._entries: OrderedDict[bytes, list[Any]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -49,9 +49,15 @@ class Measurements(Generic[T]):
         @param now: the time, in seconds of the clock.
         """
         entries = self._entries
-        found = entries.pop(prefix, None)
-        entry = self._make(prefix) if found is None or now - found[1] > self._lifetime else found[0]
-        entries[prefix] = (entry, now)
+        found = entries.get(prefix)
+        if found is not None and now - found[1] <= self._lifetime:
+            found[1] = now
+            entries.move_to_end(prefix)
+            kept: T = found[0]
+            return kept
+        entry = self._make(prefix)
+        entries[prefix] = [entry, now]
+        entries.move_to_end(prefix)
         while True:
             oldest, (_, used) = next(iter(entries.items()))
             if now - used <= self._lifetime and len(entries) <= self._maxEntries:

@@ -198,20 +198,19 @@ class Pipelines(Actions):
         """
         if own is not None and own.view.nonce == nonce and port.pointToPoint:
             return False
-        return any(record.view.nonce == nonce for record in entry.ins) or any(
-            out.nonce == nonce for out in entry.outs.values()
-        )
+        for record in entry.ins:
+            if record.view.nonce == nonce:
+                return True
+        # A generator would cost more than the loop.
+        for out in entry.outs.values():  # noqa: SIM110
+            if out.nonce == nonce:
+                return True
+        return False
 
     def _looped(self, port: Port, view: InterestView, token: bytes | None) -> None:
         self.counters.loops += 1
         if port.pointToPoint:
             port.sendNack(view, DUPLICATE, token)
-
-    def _expired(self, entry: PITEntry) -> None:
-        self.now = self._seconds()
-        if not entry.satisfied and entry.chosen.onTimeout is not None:
-            entry.chosen.onTimeout(entry)
-        self._end(entry)
 
     # Data
 

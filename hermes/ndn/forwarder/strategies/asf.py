@@ -5,6 +5,7 @@ Adaptive forwarding by measured round trips (NFD's ASF, version 5).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from twisted.plugin import IPlugin
@@ -51,11 +52,14 @@ class Path:
     @ivar trip: how long answers take.
     @ivar state: whether the last answer came, none was asked for yet, or it did not come.
     @ivar timeouts: how many in a row did not come.
-    @ivar waiting: the entry whose answer is watched for, and the timer. One at a time: a hundred Interests on the way
-        need no hundred timers.
+    @ivar waiting: the entry whose answer is watched for. One at a time: a hundred Interests on the way need no hundred
+        timers.
+    @ivar deadline: until when it should come, in seconds of the clock.
+    @ivar timer: is due no later than that, where something is watched for; it runs on when the answer comes, for the
+        next.
     """
 
-    __slots__ = ("port", "state", "timeouts", "timer", "trip", "waiting")
+    __slots__ = ("deadline", "port", "state", "timeouts", "timer", "trip", "waiting")
 
     def __init__(self, port: Port) -> None:
         self.port = port
@@ -63,6 +67,7 @@ class Path:
         self.state = _UNKNOWN
         self.timeouts = 0
         self.waiting: PITEntry | None = None
+        self.deadline = 0.0
         self.timer: Timer | None = None
 
 
@@ -113,22 +118,27 @@ class ASF(Strategy):
     def afterInterest(self, port: Port, view: InterestView, entry: PITEntry) -> None:
         forwarder = self.forwarder
         now = forwarder.now
+        asked = bool(entry.outs) and pending(entry, now)
+        if asked and entrySuppressed(entry, now):
+            return
         found = forwarder.lookup(entry)
         if found is None:
-            self.refuse(port, entry)
+            if not asked:
+                self.refuse(port, entry)
             return
         namespace = self._namespaces.of(found.prefix, now)
         ranked = self._ranked(namespace, found.hops)
-        if not entry.outs or not pending(entry, now):
-            entry.info = namespace
-            for hop in ranked:
-                upstream = hop.port
-                if (upstream is not port or upstream.adHoc) and self._ask(namespace, entry, upstream, view, port):
-                    self._probe(namespace, found, upstream, port, view, entry)
-                    return
-            self.refuse(port, entry)
-        elif not entrySuppressed(entry, now) and not self.askUnused(ranked, port, view, entry, now):
-            self.askOldest(ranked, port, view, entry)
+        if asked:
+            if not self.askUnused(ranked, port, view, entry, now):
+                self.askOldest(ranked, port, view, entry)
+            return
+        entry.info = namespace
+        for hop in ranked:
+            upstream = hop.port
+            if (upstream is not port or upstream.adHoc) and self._ask(namespace, entry, upstream, view, port):
+                self._probe(namespace, found, upstream, port, view, entry)
+                return
+        self.refuse(port, entry)
 
     def _ranked(self, namespace: Namespace, hops: Sequence[NextHop]) -> Sequence[NextHop]:
         """
@@ -154,16 +164,33 @@ class ASF(Strategy):
         if path is None:
             self._tidy(namespace)
             path = namespace.paths[upstream] = Path(upstream)
+        if path.waiting is not None:
+            return self.forwarder.sendInterest(entry, upstream, view, ingress) is not None
+        # An answer may come before the call returns.
+        path.waiting = entry
+        if self.forwarder.sendInterest(entry, upstream, view, ingress) is None:
+            path.waiting = None
+            return False
+        deadline = path.deadline = self.forwarder.now + path.trip.timeout
+        timer = path.timer
+        if path.waiting is entry and (timer is None or timer.due > deadline):
+            if timer is not None:
+                self.forwarder.cancel(timer)
+            path.timer = self.forwarder.later(path.trip.timeout, partial(self._due, path))
+        return True
+
+    def _due(self, path: Path) -> None:
+        """
+        The timer of a path.
+        """
+        path.timer = None
         if path.waiting is None:
-            # An answer may come before the call returns.
-            path.waiting = entry
-            if self.forwarder.sendInterest(entry, upstream, view, ingress) is None:
-                path.waiting = None
-                return False
-            if path.waiting is entry:
-                path.timer = self.forwarder.later(path.trip.timeout, lambda: self._failed(path, False))
-            return True
-        return self.forwarder.sendInterest(entry, upstream, view, ingress) is not None
+            return
+        left = path.deadline - self.forwarder.clock.seconds()
+        if left > 0:
+            path.timer = self.forwarder.later(left, partial(self._due, path))
+        else:
+            self._failed(path, False)
 
     def _tidy(self, namespace: Namespace) -> None:
         for port in [port for port in namespace.paths if not port.attached]:
@@ -222,7 +249,7 @@ class ASF(Strategy):
             path.state = _WORKS
             path.timeouts = 0
             if path.waiting is entry:
-                self._stopWatching(path)
+                path.waiting = None
         if len(entry.outs) > 1 and entry.ins:
             for other, record in entry.outs.items():
                 if other is not port and record.nack is None and record.expiry > now:
@@ -232,7 +259,7 @@ class ASF(Strategy):
             for other in entry.outs:
                 path = namespace.paths.get(other)
                 if path is not None and path.waiting is entry:
-                    self._stopWatching(path)
+                    path.waiting = None
 
     def afterNack(self, port: Port, reason: int, view: InterestView, entry: PITEntry) -> None:
         namespace = entry.info
@@ -253,16 +280,10 @@ class ASF(Strategy):
 
         @param sure: whether it will not come at all.
         """
-        self._stopWatching(path)
+        path.waiting = None
         path.timeouts += 1
         if sure or path.timeouts >= self._maxTimeouts:
             path.state = _BROKEN
-
-    def _stopWatching(self, path: Path) -> None:
-        path.waiting = None
-        timer, path.timer = path.timer, None
-        if timer is not None:
-            self.forwarder.cancel(timer)
 
 
 @implementer(IPlugin, IStrategyType)

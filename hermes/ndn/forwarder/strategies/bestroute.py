@@ -33,25 +33,29 @@ class BestRoute(Strategy):
 
     def afterInterest(self, port: Port, view: InterestView, entry: PITEntry) -> None:
         forwarder = self.forwarder
+        asked = bool(entry.outs) and pending(entry, forwarder.now)
+        if asked and entrySuppressed(entry, forwarder.now):
+            return
         found = forwarder.fib.longest(view.name, view.ends) if not view.hint else forwarder.lookup(entry)
         hops = found.hops if found is not None else ()
+        if asked:
+            if not self.askUnused(hops, port, view, entry, forwarder.now):
+                self.askOldest(hops, port, view, entry)
+            return
         send = forwarder.sendInterest
-        if not entry.outs or not pending(entry, forwarder.now):
-            for hop in hops:
-                upstream = hop.port
-                if (
-                    upstream.up
-                    and (upstream is not port or upstream.adHoc)
-                    and send(entry, upstream, view, port) is not None
-                ):
-                    return
-            for hop in hops:
-                upstream = hop.port
-                if (upstream is not port or upstream.adHoc) and send(entry, upstream, view, port) is not None:
-                    return
-            self.refuse(port, entry)
-        elif not entrySuppressed(entry, forwarder.now) and not self.askUnused(hops, port, view, entry, forwarder.now):
-            self.askOldest(hops, port, view, entry)
+        for hop in hops:
+            upstream = hop.port
+            if (
+                upstream.up
+                and (upstream is not port or upstream.adHoc)
+                and send(entry, upstream, view, port) is not None
+            ):
+                return
+        for hop in hops:
+            upstream = hop.port
+            if (upstream is not port or upstream.adHoc) and send(entry, upstream, view, port) is not None:
+                return
+        self.refuse(port, entry)
 
     def afterNack(self, port: Port, reason: int, view: InterestView, entry: PITEntry) -> None:
         forwarder = self.forwarder

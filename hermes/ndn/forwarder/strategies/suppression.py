@@ -21,7 +21,11 @@ def pending(entry: PITEntry, now: float) -> bool:
     """
     Whether somebody was asked who may still answer.
     """
-    return any(out.nack is None and out.expiry > now for out in entry.outs.values())
+    # A generator would cost more than the loop.
+    for out in entry.outs.values():  # noqa: SIM110
+        if out.nack is None and out.expiry > now:
+            return True
+    return False
 
 
 def entrySuppressed(entry: PITEntry, now: float) -> bool:
@@ -29,10 +33,11 @@ def entrySuppressed(entry: PITEntry, now: float) -> bool:
     Whether an Interest that somebody was asked for is not to be sent again yet, to whomever. If it is, the next will
     have to wait longer.
     """
-    last = max(out.sent for out in entry.outs.values())
     interval = entry.interval or INITIAL
-    if now - last < interval:
-        return True
+    earliest = now - interval
+    for out in entry.outs.values():
+        if out.sent > earliest:
+            return True
     entry.interval = min(interval * MULTIPLIER, MOST)
     return False
 

@@ -142,6 +142,20 @@ class ForwardingTests(ASFCase):
         self.pass_(timeout + LATE)
         self.assertEqual(self.path(self.first).timeouts, 1)
 
+    def test_whatIsAnsweredInTimeIsNoTimeout(self) -> None:
+        """
+        The timer runs on from one Interest to the next.
+        """
+        for _ in range(300):
+            self.exchange(self.first, 0.02)
+            self.assertLessEqual(len(self.forwarder._timers), 1)
+        self.assertEqual(self.path(self.first).timeouts, 0)
+        self.asked()
+        name = self.express()
+        self.pass_(0.15)
+        self.assertEqual(self.path(self.first).timeouts, 0)
+        self.first.put(data(name))
+
     def test_aHundredOnTheWayHaveOneTimer(self) -> None:
         for _ in range(100):
             self.express()
@@ -225,8 +239,10 @@ class ForwardingTests(ASFCase):
         self.first.answer = lambda view: self.first.put(data(f"/a/{self.number}"))
         self.express()
         self.assertEqual(self.consumer.took(), [("data", "/a/1")])
-        self.assertEqual((self.path(self.first).waiting, len(self.forwarder._timers)), (None, 0))
+        self.assertIsNone(self.path(self.first).waiting)
         self.assertIdle()
+        self.pass_(1 + LATE)
+        self.assertEqual((len(self.forwarder._timers), self.path(self.first).timeouts), (0, 0))
 
 
 class ProbingTests(ASFCase):
