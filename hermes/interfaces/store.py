@@ -155,7 +155,7 @@ class IStore(Interface):
     def seen(name: str, when: float) -> None:
         """
         A node was heard of. Costs nothing: it is written with others, after a while, and lost where this process is
-        killed before. Of a node that is not stored it is forgotten.
+        killed before. Of a node that is not stored it may be forgotten.
 
         @param when: seconds since the epoch.
         """

@@ -1,0 +1,3 @@
+"""
+Stores: one suite for all, and what each has of its own.
+"""
