@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from threading import Timer
 
@@ -32,8 +33,9 @@ class DemonstrationTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
         self.environment |= {"PYTHONUNBUFFERED": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-        self.temporary = Path(self.mktemp()).absolute()
-        self.temporary.mkdir(parents=True)
+        # Where trial has its directories the paths of Unix sockets would be too long.
+        self.temporary = Path(tempfile.mkdtemp(prefix="demo-"))
+        self.addCleanup(shutil.rmtree, self.temporary)
         self.environment["TMPDIR"] = str(self.temporary)
         self.demonstration = subprocess.Popen(
             [sys.executable, str(DEMONSTRATION), "--stay"],
