@@ -61,7 +61,7 @@ class DemonstrationTests(SynchronousTestCase):
         output = self.demonstration.stdout
         assert output is not None
         text = ""
-        watchdog = Timer(2 * PATIENCE, self.demonstration.terminate)
+        watchdog = Timer(4 * PATIENCE, self.demonstration.terminate)
         watchdog.start()
         try:
             for line in output:
