@@ -8,16 +8,17 @@ from collections.abc import Callable
 from typing import Any
 
 from attrs import field, frozen
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from hermes.control.errors import ControlError
 from hermes.control.plans import Plan, Planner
 from hermes.control.reconciling import Reconciler, Wanted
 from hermes.control.stops import StopAt
 from hermes.control.transaction import Change, Transaction
 from hermes.control.transaction.core import Core
-from hermes.control.transaction.writing import Record
+from hermes.control.transaction.writing import ABORTING, Record
 from hermes.control.values import CONTROLLER, NodeReason, Outcome, Progress, Settings, VersionRecord
 from hermes.interfaces.control import INodeLinks
 from hermes.interfaces.store import IStore
@@ -25,6 +26,11 @@ from hermes.interfaces.store import IStore
 RECENT = 30
 """
 How many of the last versions are looked through for one that nobody has decided.
+"""
+
+CLEAR = 5.0
+"""
+Seconds until the store is asked once more what became of a version.
 """
 
 LEFT = "the controller that made it has gone in the middle"
@@ -74,6 +80,7 @@ class Leading:
         self._decided: dict[int, VersionRecord] = {}
         self._suspect = False
         self._over = False
+        self._one = DeferredLock()
         self.reconciler = Reconciler(
             parts.links, self.wanted, self._taking, self._version, parts.clock, parts.stopAt, parts.settings
         )
@@ -149,14 +156,36 @@ class Leading:
         Versions that nobody has decided are aborted. Those who run them go back by themselves, or are told when they
         are seen.
         """
-        for record in await self._parts.store.versions(RECENT, whole=False):
+        parts = self._parts
+        for record in await parts.store.versions(RECENT, whole=False):
             if record.decided:
                 continue
-            await self._parts.stopAt("recover.abort")
+            await parts.stopAt("recover.abort")
             self.log.warn("version {number} was left undecided: it is aborted", number=record.number)
-            left = Record(self._parts.store, record.number, self._parts.clock, record.phase)
-            await left.abort([NodeReason(CONTROLLER, LEFT, "recover")])
+            left = Record(parts.store, record.number, parts.clock, record.phase)
+            if await left.abort([NodeReason(CONTROLLER, LEFT, "recover")], parts.clock.seconds() + ABORTING) is None:
+                raise ControlError(f"the store did not take it that version {record.number} is aborted")
         self._suspect = False
+
+    def _clear(self) -> None:
+        """
+        The store may have a version that nobody has decided: abort it, unless the next change has seen to it.
+        """
+        if self._over or not self._suspect:
+            return
+
+        async def clear() -> None:
+            await self._one.acquire()
+            try:
+                if self._suspect and not self._over:
+                    await self._recover()
+            except ControlError as error:
+                self.log.error("whether a version is left undecided is not known: {error}", error=error)
+                self._parts.clock.callLater(CLEAR, self._clear)
+            finally:
+                self._one.release()
+
+        Deferred.fromCoroutine(clear()).addErrback(lambda failure: self.log.failure("clearing failed", failure))
 
     def end(self) -> None:
         """
@@ -171,10 +200,17 @@ class Leading:
 
     async def change(self, record: VersionRecord, plan: Plan, progress: Callable[[Progress], object]) -> Outcome:
         """
-        Make a change. One at a time: whoever calls this has seen to it.
+        Make a change, once the one before is over.
         """
-        if self._suspect:
-            await self._recover()
+        await self._one.acquire()
+        try:
+            if self._suspect:
+                await self._recover()
+            return await self._change(record, plan, progress)
+        finally:
+            self._one.release()
+
+    async def _change(self, record: VersionRecord, plan: Plan, progress: Callable[[Progress], object]) -> Outcome:
         base = {} if self.current is None else self.current.digests
         transaction = Transaction(
             Core(
@@ -194,7 +230,9 @@ class Leading:
             outcome = await transaction.run()
         finally:
             self.transaction = None
-            self._suspect = self._suspect or transaction.suspect
+            if transaction.suspect:
+                self._suspect = True
+                self._parts.clock.callLater(CLEAR, self._clear)
         if not self._over:
             self.reconciler.renew([*outcome.changed, *outcome.later])
             self._changed()

@@ -184,7 +184,9 @@ class Probe:
 
     @ivar name: how the operator knows it.
     @ivar target: C{host:port}.
-    @ivar protocol: C{tcp}: a stream can be opened; C{http}: a request is answered, by any status below 500.
+    @ivar protocol: C{tcp}: a stream can be opened; C{udp}: so can a flow of datagrams, which says nothing of the target
+        itself; C{http}: a request is answered, by any status below 500.
+    @ivar listener: as what it comes in, for routes that look at that; empty for none of the node's listeners.
     @ivar user: who asks; empty for nobody.
     @ivar path: of C{http}, the path that is asked for.
     @ivar expect: whether it should come through. Where not, it must be refused by a route: a target that is down proves
@@ -194,11 +196,12 @@ class Probe:
 
     name: str
     target: str
-    protocol: Literal["tcp", "http"] = "tcp"
+    protocol: Literal["tcp", "udp", "http"] = "tcp"
     user: str = ""
     path: str = "/"
     expect: bool = True
     timeout: float = 5.0
+    listener: str = ""
 
 
 @frozen

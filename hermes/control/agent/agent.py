@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from attrs import evolve
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -167,7 +168,7 @@ class Agent:
         return succeed(self._runner.status())
 
     def health(self) -> Deferred[Health]:
-        return succeed(self._runner.health())
+        return succeed(evolve(self._runner.health(), runs=self.state.runs))
 
     def logs(self, count: int) -> Deferred[Sequence[str]]:
         return succeed(self._recentLog.lines(count))

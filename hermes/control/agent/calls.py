@@ -7,7 +7,7 @@ another; it is then what happens next. So whatever is to happen first is asked f
 
 from __future__ import annotations
 
-from hermes.control.agent.core import Core, Order, Reply, reply
+from hermes.control.agent.core import Core, Order, Reply
 from hermes.control.agent.inputs import Inputs, Keeping, Prepared, Preparing, Returning, Swapping, Trial
 from hermes.control.agent.roles import IPreparedConfiguration
 from hermes.control.agent.states import keeping, prepared, preparing, resting, returning, swapping, trial
@@ -81,7 +81,7 @@ def prepareAnother(machine: Inputs, core: Core, data: Preparing, order: Order, a
     before = data.answers
     data.order, data.answers = order, [answer]
     data.work = core.work(core.build(machine, order))
-    reply(before, Answer.refused(f"version {order.version} was to be prepared in its place"))
+    core.reply(before, Answer.refused(f"version {order.version} was to be prepared in its place"))
 
 
 @preparing.upon(Inputs.rollback).loop()
@@ -90,19 +90,28 @@ def rollbackPreparing(machine: Inputs, core: Core, data: Preparing, version: int
     Stop building it.
     """
     if version == data.order.version:
-        machine.forget()
-    answer.callback(READY)
+        machine.forget([answer])
+    else:
+        answer.callback(READY)
 
 
 @preparing.upon(Inputs.forget).to(resting)
-@preparing.upon(Inputs.controllerLost).to(resting)
-def stopPreparing(machine: Inputs, core: Core, data: Preparing) -> None:
+def stopPreparing(machine: Inputs, core: Core, data: Preparing, answers: list[Reply]) -> None:
     """
     Nobody wants it any more.
     """
     data.work.cancel()
     core.settle(machine)
-    reply(data.answers, NOT_WANTED)
+    core.reply(data.answers, NOT_WANTED)
+    core.reply(answers)
+
+
+@preparing.upon(Inputs.controllerLost).to(resting)
+def controllerLostPreparing(machine: Inputs, core: Core, data: Preparing) -> None:
+    """
+    The same.
+    """
+    stopPreparing(machine, core, data, [])
 
 
 # Prepared
@@ -157,18 +166,27 @@ def rollbackPrepared(machine: Inputs, core: Core, data: Prepared, version: int, 
     If it is the one.
     """
     if version == data.order.version:
-        machine.forget()
-    answer.callback(READY)
+        machine.forget([answer])
+    else:
+        answer.callback(READY)
 
 
 @prepared.upon(Inputs.forget).to(resting)
-@prepared.upon(Inputs.controllerLost).to(resting)
-def dropPrepared(machine: Inputs, core: Core, data: Prepared) -> None:
+def dropPrepared(machine: Inputs, core: Core, data: Prepared, answers: list[Reply]) -> None:
     """
     Nobody wants it any more, or nobody has said so in time.
     """
     forgetPrepared(core, data)
     core.settle(machine)
+    core.reply(answers)
+
+
+@prepared.upon(Inputs.controllerLost).to(resting)
+def controllerLostPrepared(machine: Inputs, core: Core, data: Prepared) -> None:
+    """
+    The same.
+    """
+    dropPrepared(machine, core, data, [])
 
 
 def forgetPrepared(core: Core, data: Prepared) -> None:

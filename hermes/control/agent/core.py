@@ -152,10 +152,20 @@ class Core:
 
     def tell(self) -> None:
         """
-        Tell whoever watches, once nothing changes any more.
+        Tell whoever watches, once nothing changes any more, and before anybody is answered.
         """
         if self._telling is None:
             self._telling = self.clock.callLater(0, self._tell)
+
+    def reply(self, answers: Sequence[Reply], answer: Answer = READY) -> None:
+        """
+        Answer each who asked; what has changed by it is told before.
+        """
+        if self._telling is not None:
+            self._telling.cancel()
+            self._tell()
+        for each in answers:
+            each.callback(evolve(answer))
 
     def _tell(self) -> None:
         self._telling = None
@@ -315,11 +325,3 @@ class Core:
             self.problems.pop(about, None)
         else:
             self.problems[about] = "; ".join(reasons)
-
-
-def reply(answers: Sequence[Reply], answer: Answer = READY) -> None:
-    """
-    Answer each who asked.
-    """
-    for each in answers:
-        each.callback(evolve(answer))

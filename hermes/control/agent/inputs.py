@@ -65,7 +65,7 @@ class Inputs(Protocol):
         Another one is wanted in place of what is prepared.
         """
 
-    def forget(self) -> None:
+    def forget(self, answers: list[Reply]) -> None:
         """
         What is prepared is not wanted any more.
         """

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hermes.control.agent import calls
-from hermes.control.agent.core import Core, Order, Reply, reply
+from hermes.control.agent.core import Core, Order, Reply
 from hermes.control.agent.inputs import Inputs, Keeping, Prepared, Preparing, Returning, Swapping, Trial
 from hermes.control.agent.roles import IPreparedConfiguration
 from hermes.control.agent.states import (
@@ -34,7 +34,7 @@ def isBuilt(machine: Inputs, core: Core, data: Preparing, order: Order, prepared
     """
     Ready.
     """
-    reply(data.answers)
+    core.reply(data.answers)
 
 
 @preparing.upon(Inputs.notBuilt).to(resting)
@@ -43,7 +43,7 @@ def isNotBuilt(machine: Inputs, core: Core, data: Preparing, reasons: Sequence[s
     Refused, with reasons.
     """
     core.settle(machine)
-    reply(data.answers, Answer.refused(*reasons))
+    core.reply(data.answers, Answer.refused(*reasons))
 
 
 @swapping.upon(Inputs.swapped).to(trial)
@@ -54,7 +54,7 @@ def isSwapped(machine: Inputs, core: Core, data: Swapping, order: Order) -> None
     core.problem("return", None)
     if data.rollbacks:
         machine.goBack(data.rollbacks)
-    reply(data.answers)
+    core.reply(data.answers)
 
 
 @swapping.upon(Inputs.notSwapped).to(resting)
@@ -63,7 +63,7 @@ def isNotSwapped(machine: Inputs, core: Core, data: Swapping, reasons: Sequence[
     What ran before runs on, as a rule. Going back makes sure of it, and clears the disk.
     """
     machine.goBack(data.rollbacks)
-    reply(data.answers, Answer.refused(*reasons))
+    core.reply(data.answers, Answer.refused(*reasons))
 
 
 @keeping.upon(Inputs.kept).to(resting)
@@ -75,7 +75,7 @@ def isKept(machine: Inputs, core: Core, data: Keeping) -> None:
     for about in "disk", "return", "start":
         core.problem(about, None)
     core.settle(machine)
-    reply(data.answers)
+    core.reply(data.answers)
 
 
 @keeping.upon(Inputs.notKept).to(resting)
@@ -85,7 +85,7 @@ def isNotKept(machine: Inputs, core: Core, data: Keeping, reasons: Sequence[str]
     """
     core.problem("disk", reasons)
     core.settle(machine)
-    reply(data.answers, Answer(True, tuple(reasons)))
+    core.reply(data.answers, Answer(True, tuple(reasons)))
 
 
 @returning.upon(Inputs.back).to(resting)
@@ -95,7 +95,7 @@ def isBack(machine: Inputs, core: Core, data: Returning) -> None:
     """
     core.problem("return", None)
     core.settle(machine)
-    reply(data.answers)
+    core.reply(data.answers)
 
 
 @returning.upon(Inputs.notBack).to(resting)
@@ -105,7 +105,7 @@ def isNotBack(machine: Inputs, core: Core, data: Returning, reasons: Sequence[st
     """
     core.problem("return", reasons)
     core.settle(machine)
-    reply(data.answers, Answer.refused(*reasons))
+    core.reply(data.answers, Answer.refused(*reasons))
 
 
 # The end
@@ -126,7 +126,7 @@ def endPreparing(machine: Inputs, core: Core, data: Preparing) -> None:
     """
     data.work.cancel()
     core.end()
-    reply(data.answers, ENDED)
+    core.reply(data.answers, ENDED)
 
 
 @prepared.upon(Inputs.stop).to(ended)
@@ -144,7 +144,7 @@ def endSwapping(machine: Inputs, core: Core, data: Swapping) -> None:
     Whoever starts the node next begins with the last good one.
     """
     core.end()
-    reply([*data.answers, *data.rollbacks], ENDED)
+    core.reply([*data.answers, *data.rollbacks], ENDED)
 
 
 @trial.upon(Inputs.stop).to(ended)
@@ -162,7 +162,7 @@ def endKeeping(machine: Inputs, core: Core, data: Keeping) -> None:
     It may or may not be on disk.
     """
     core.end()
-    reply(data.answers, ENDED)
+    core.reply(data.answers, ENDED)
 
 
 @returning.upon(Inputs.stop).to(ended)
@@ -172,7 +172,7 @@ def endReturning(machine: Inputs, core: Core, data: Returning) -> None:
     """
     data.work.cancel()
     core.end()
-    reply(data.answers, ENDED)
+    core.reply(data.answers, ENDED)
 
 
 @ended.upon(Inputs.prepare).loop()

@@ -14,12 +14,13 @@ from twisted.python.failure import Failure
 
 from hermes.control.values import Probe, ProbeResult
 from hermes.errors import FlowError, HopRefused, NoRoute, TargetProhibited
+from hermes.interfaces import IDatagramReceiver
 from hermes.messages import Request, RequestRecord, Response
 from hermes.values import Flow, Identity, RequestHead, Target
 
 LISTENER = "(probe)"
 """
-What such flows have come in by, as the access log tells it: no listener can be called so.
+What such flows have come in by where the probe does not say: no listener can be called so.
 """
 
 
@@ -56,20 +57,28 @@ def probe(node: Probed, each: Probe, clock: IReactorTime) -> Deferred[ProbeResul
 
 
 def _stream(node: Probed, each: Probe, startedAt: float) -> Deferred[str]:
-    flow = Flow("tcp", Target.fromText(each.target), None, _identity(each), LISTENER)
-
     def opened(near: IProtocol) -> str:
         near.connectionLost(Failure(ConnectionDone()))
         return f"connected to {each.target}"
 
-    opening: Deferred[Any] = node.flows.openStream(flow)
+    opening: Deferred[Any] = node.flows.openStream(_flow(each, "tcp"))
+    return opening.addCallback(opened)
+
+
+def _datagrams(node: Probed, each: Probe, startedAt: float) -> Deferred[str]:
+    def opened(near: IDatagramReceiver) -> str:
+        near.channelLost(Failure(ConnectionDone()))
+        return f"a flow of datagrams to {each.target} can be opened"
+
+    opening: Deferred[Any] = node.flows.openDatagrams(_flow(each, "udp"))
     return opening.addCallback(opened)
 
 
 def _request(node: Probed, each: Probe, startedAt: float) -> Deferred[str]:
-    target = Target.fromText(each.target, 80)
-    flow = Flow("http", target, None, _identity(each), LISTENER)
-    head = RequestHead(b"GET", b"http", str(target).encode(), each.path.encode(), None, ((b"user-agent", b"hermes"),))
+    flow = _flow(each, "http")
+    head = RequestHead(
+        b"GET", b"http", str(flow.target).encode(), each.path.encode(), None, ((b"user-agent", b"hermes"),)
+    )
 
     def answered(response: Response) -> str:
         if response.body is not None:
@@ -86,11 +95,12 @@ def _request(node: Probed, each: Probe, startedAt: float) -> Deferred[str]:
     return sending.addCallback(answered)
 
 
-_TRIES = {"tcp": _stream, "http": _request}
+_TRIES = {"tcp": _stream, "udp": _datagrams, "http": _request}
 
 
-def _identity(each: Probe) -> Identity:
-    return Identity(user=each.user or None)
+def _flow(each: Probe, protocol: str) -> Flow:
+    target = Target.fromText(each.target, 80 if protocol == "http" else None)
+    return Flow(protocol, target, None, Identity(user=each.user or None), each.listener or LISTENER)
 
 
 def _came(text: str, each: Probe) -> tuple[bool, str]:

@@ -24,7 +24,7 @@ def _preparing(machine: Inputs, core: Core, order: Order, answer: Reply) -> Prep
 def _prepared(machine: Inputs, core: Core, order: Order, prepared: IPreparedConfiguration) -> Prepared:
     core.prepared = order.version
     core.tell()
-    return Prepared(order, prepared, core.clock.callLater(order.decide, machine.forget))
+    return Prepared(order, prepared, core.clock.callLater(order.decide, machine.forget, []))
 
 
 def _swapping(machine: Inputs, core: Core, order: Order, prepared: IPreparedConfiguration, answer: Reply) -> Swapping:

@@ -18,7 +18,7 @@ from hermes.control.plans import Plan
 from hermes.control.stops import StopAt
 from hermes.control.transaction.inputs import Inputs
 from hermes.control.transaction.trial import Watch
-from hermes.control.transaction.writing import Record
+from hermes.control.transaction.writing import ABORTING, Record
 from hermes.control.values import (
     CONTROLLER,
     Answer,
@@ -64,6 +64,7 @@ class Core:
     @ivar record: its record, once it has one.
     @ivar taking: the nodes that take part, with the version that each has confirmed.
     @ivar later: the nodes that it concerns and that are not there.
+    @ivar unwanted: why nobody wants it any more, where that was said before it had a number.
     @ivar missing: those that took part and whose connection was lost during the trial.
     @ivar suspect: whether the store may have a record of it that nobody has decided.
     @ivar finished: fires with what came of it.
@@ -84,6 +85,7 @@ class Core:
     later: set[str] = field(factory=set)
     missing: set[str] = field(factory=set)
     reasons: list[NodeReason] = field(factory=list)
+    unwanted: list[NodeReason] = field(factory=list)
     notes: list[NodeReason] = field(factory=list)
     result: Result = "refused"
     suspect: bool = False
@@ -165,7 +167,7 @@ class Core:
         except (CancelledError, NotLeading):
             raise
         except Exception as error:
-            self.log.failure("the store did not take a version")
+            self.log.error("the store did not take a version: {error}", error=error)
             self.suspect = True
             machine.notRecorded([self.reason("record", f"the store did not take it: {error}")])
         else:
@@ -229,14 +231,16 @@ class Core:
 
     async def abort(self, machine: Inputs) -> None:
         """
-        Write down that it is taken back: for ever, or until this controller does not lead any more.
+        Write down that it is taken back.
         """
         self.tell("abort", "; ".join(map(str, self.reasons)))
         await self.stopAt("apply.abort")
         assert self.record is not None
-        phase = await self.record.abort(self.reasons)
+        phase = await self.record.abort(self.reasons, self.clock.seconds() + ABORTING)
         await self.stopAt("apply.aborted")
-        if phase == "committed":
+        if phase is None:
+            machine.failed([self.reason("abort", "the store did not answer: it is aborted before the next change")])
+        elif phase == "committed":
             # An answer was lost: it was decided before.
             machine.decided()
         else:
@@ -249,6 +253,9 @@ class Core:
         Have all build it.
         """
         plan, number = self.change.plan, self.number
+        if self.unwanted:
+            machine.failed(self.unwanted)
+            return
         self.tell("prepare", total=len(self.taking))
         await self.stopAt("apply.prepare")
         self._watch = Watch(number, plan, self.links, self.clock)

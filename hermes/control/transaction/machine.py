@@ -103,15 +103,12 @@ def notEvenRecorded(machine: Inputs, core: Core, data: Working, reasons: Sequenc
     core.finish()
 
 
-@recording.upon(Inputs.cancel).to(done)
-def cancelEarly(machine: Inputs, core: Core, data: Working, reasons: Sequence[NodeReason]) -> None:
+@recording.upon(Inputs.cancel, nodata=True).loop()
+def cancelEarly(machine: Inputs, core: Core, reasons: Sequence[NodeReason]) -> None:
     """
-    The same.
+    As soon as it is known what the store has.
     """
-    data.work.cancel()
-    core.suspect = True
-    core.reasons += reasons
-    core.finish()
+    core.unwanted += reasons
 
 
 preparing.upon(Inputs.failed, nodata=True).to(aborting).returns(None)

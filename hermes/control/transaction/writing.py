@@ -5,6 +5,7 @@ The record of a version in the store: what it says in the end is what counts.
 from __future__ import annotations
 
 from collections.abc import Sequence
+
 from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
@@ -17,6 +18,12 @@ from hermes.interfaces.store import IStore
 STORE_RETRY = 1.0
 """
 Seconds until the store is asked again, where it has not answered what must be known.
+"""
+
+ABORTING = 120.0
+"""
+Seconds after which it is not asked any more to write down that a version is aborted: by then every node has gone back
+by itself. The record is looked at again before the next change.
 """
 
 
@@ -64,12 +71,15 @@ class Record:
                 return None
             await deferLater(self._clock, STORE_RETRY)
 
-    async def abort(self, reasons: Sequence[NodeReason]) -> Phase:
+    async def abort(self, reasons: Sequence[NodeReason], until: float) -> Phase | None:
         """
         Have it aborted, unless it is decided already.
 
-        @return: C{aborted} or C{committed}.
+        @param until: when to give up.
+        @return: C{aborted} or C{committed}; L{None} where that could not be known in time.
+        @raise NotLeading: where another controller leads.
         """
         while self.phase in ("preparing", "trial"):
-            await self.move(self.phase, "aborted", reasons)
+            if await self.move(self.phase, "aborted", reasons, until) is None:
+                return None
         return self.phase

@@ -4,17 +4,24 @@ killed at any point, a store.
 """
 
 from hermes.testing.control.links import MemoryLink, MemoryLinks
+from hermes.testing.control.overlay import Overlay, SimulatedController, SimulatedNode
+from hermes.testing.control.planner import FakePlanner, documentOf
 from hermes.testing.control.process import ProcessClock, Stops
 from hermes.testing.control.runner import FakeRunner, RunnerRefuses
 from hermes.testing.control.store import MemoryStore, MemoryStoreState
 
 __all__ = [
+    "FakePlanner",
     "FakeRunner",
     "MemoryLink",
     "MemoryLinks",
     "MemoryStore",
     "MemoryStoreState",
+    "Overlay",
     "ProcessClock",
     "RunnerRefuses",
+    "SimulatedController",
+    "SimulatedNode",
     "Stops",
+    "documentOf",
 ]

@@ -29,7 +29,10 @@ class MemoryLink:
     @ivar bytes: of the configurations that were sent to it.
     """
 
-    def __init__(self, agent: IAgentSide, links: MemoryLinks, latency: float) -> None:
+    def __init__(self, agent: IAgentSide, links: MemoryLinks, latency: float, alive: Callable[[], bool]) -> None:
+        """
+        @param alive: whether the agent's process runs.
+        """
         self.name: str = agent.name
         self.latency = latency
         self.silent = False
@@ -37,12 +40,13 @@ class MemoryLink:
         self.bytes = 0
         self.state: NodeState = evolve(agent.state, connected=True)
         self._agent = agent
+        self._alive = alive
         self._links = links
         self._waiting: set[Deferred[Any]] = set()
         self._unwatch = agent.watch(lambda state: links.clock.callLater(latency, self._told, state))
 
     def _told(self, state: NodeState) -> None:
-        if self._links.get(self.name) is self and not self.silent:
+        if self.state.connected and not self.silent and self._links.alive():
             self.state = evolve(state, connected=True)
             self._links.tell(self)
 
@@ -51,44 +55,50 @@ class MemoryLink:
         later = self._links.clock.callLater
         self.asked.append(name)
         self._waiting.add(answer)
-        if not self.state.connected:
-            later(0, self._fire, answer, Failure(NodeLost("there is no connection")))
-            return answer
 
         def arrived() -> None:
-            if self.silent or not self.state.connected:
+            if self.silent or not self.state.connected or not self._alive():
                 return
-            maybeDeferred(getattr(self._agent, name), *arguments).addErrback(failed).addCallback(
-                lambda result: later(self.latency, answered, result)
-            )
+            maybeDeferred(getattr(self._agent, name), *arguments).addCallbacks(done, failed)
 
-        def failed(failure: Failure) -> Failure | Any:
-            return Failure(NodeFailed(failure.getErrorMessage()))
+        def done(result: Any) -> None:
+            later(self.latency, answered, result)
+
+        def failed(failure: Failure) -> None:
+            later(self.latency, answered, Failure(NodeFailed(failure.getErrorMessage())))
 
         def answered(result: Any) -> None:
             if not self.silent:
                 self._fire(answer, result)
 
-        later(self.latency, arrived)
+        if self.state.connected:
+            later(self.latency, arrived)
+        else:
+            later(0, self._fire, answer, Failure(NodeLost("there is no connection")))
         return answer
 
     def _fire(self, answer: Deferred[Any], result: Any) -> None:
-        if answer in self._waiting:
+        if answer in self._waiting and self._links.alive():
             self._waiting.discard(answer)
             answer.callback(result)
 
     def cut(self) -> None:
         """
-        The connection is lost; both ends hear of it.
+        The connection is lost; each end that is still there hears of it.
         """
         if not self.state.connected:
             return
         self.state = evolve(self.state, connected=False)
         self._unwatch()
-        self._links.lost(self)
-        for answer in list(self._waiting):
-            self._fire(answer, Failure(NodeLost("the connection was lost")))
-        self._links.clock.callLater(self.latency, self._agent.controllerLost)
+        if self._links.alive():
+            self._links.lost(self)
+            for answer in list(self._waiting):
+                self._fire(answer, Failure(NodeLost("the connection was lost")))
+        self._links.clock.callLater(self.latency, self._tellAgent)
+
+    def _tellAgent(self) -> None:
+        if self._alive():
+            self._agent.controllerLost()
 
     def prepare(self, version: int, base: int | None, config: bytes, digest: str, decide: float) -> Deferred[Answer]:
         self.bytes += len(config)
@@ -131,10 +141,12 @@ class MemoryLinks:
     The nodes that are connected to one controller.
 
     @ivar clock: what messages take their time by.
+    @ivar alive: whether the controller's process runs.
     """
 
-    def __init__(self, clock: IReactorTime) -> None:
+    def __init__(self, clock: IReactorTime, alive: Callable[[], bool] = lambda: True) -> None:
         self.clock = clock
+        self.alive = alive
         self._links: dict[str, MemoryLink] = {}
         self._watchers: list[Callable[[INodeLink], object]] = []
 
@@ -148,16 +160,25 @@ class MemoryLinks:
         self._watchers.append(callback)
         for link in self:
             callback(link)
-        return lambda: self._watchers.remove(callback)
 
-    def connect(self, agent: IAgentSide, latency: float = 0.001) -> MemoryLink:
+        def stop() -> None:
+            if callback in self._watchers:
+                self._watchers.remove(callback)
+
+        return stop
+
+    def connect(
+        self, agent: IAgentSide, latency: float = 0.001, alive: Callable[[], bool] = lambda: True
+    ) -> MemoryLink:
         """
         An agent connects.
+
+        @param alive: whether its process runs.
         """
         before = self._links.get(agent.name)
         if before is not None:
             before.cut()
-        link = self._links[agent.name] = MemoryLink(agent, self, latency)
+        link = self._links[agent.name] = MemoryLink(agent, self, latency, alive)
         agent.controllerConnected()
         self.tell(link)
         return link

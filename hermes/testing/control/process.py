@@ -62,14 +62,18 @@ class Stops:
     @ivar stopped: the points where it stopped.
     @ivar passed: those that were passed, in order.
     @ivar whenStopped: called with the point.
+    @ivar on: what is called when a point is passed.
     """
 
     at: dict[str, int] = field(factory=dict)
     stopped: list[str] = field(factory=list)
     passed: list[str] = field(factory=list)
     whenStopped: Callable[[str], object] = lambda point: None
+    on: dict[str, Callable[[], object]] = field(factory=dict)
 
     def __call__(self, point: str) -> Deferred[None]:
+        if point in self.on:
+            self.on[point]()
         left = self.at.get(point)
         if left is None or self.stopped:
             self.passed.append(point)

@@ -26,6 +26,7 @@ class MemoryStoreState:
     @ivar current: the version that is committed.
     @ivar decided: how often each version was committed: once, or something is wrong.
     @ivar waiting: who wants to lead, the leader first.
+    @ivar untold: who does not know that it does not lead any more.
     """
 
     versions: dict[int, VersionRecord] = field(factory=dict)
@@ -37,14 +38,25 @@ class MemoryStoreState:
     secrets: dict[str, bytes] = field(factory=dict)
     audited: list[AuditEntry] = field(factory=list)
     waiting: list[MemoryLeadership] = field(factory=list)
+    untold: list[MemoryLeadership] = field(factory=list)
     watchers: dict[Callable[[], object], Watched] = field(factory=dict)
 
-    def expire(self) -> None:
+    def expire(self, told: bool = True) -> None:
         """
         The leader's lease ends: the next one leads.
+
+        @param told: whether the one that led hears of it; where not, it goes on as if it led, until L{tellAll}.
         """
         if self.waiting:
-            self.waiting[0].end()
+            self.waiting[0].end(told)
+
+    def tellAll(self) -> None:
+        """
+        Whoever does not lead any more hears of it.
+        """
+        untold, self.untold = self.untold, []
+        for each in untold:
+            each.tell()
 
     def changed(self, what: Watched) -> None:
         """
@@ -85,20 +97,30 @@ class MemoryLeadership:
         self.store.state.changed("leader")
         self.elected.callback(self)
 
-    def end(self) -> None:
+    def end(self, told: bool = True) -> None:
         """
         It does not lead any more.
+
+        @param told: whether it knows.
         """
         if self.over:
             return
         self.over = True
-        led, self.leads = self.leads, False
-        waiting = self.store.state.waiting
-        waiting.remove(self)
-        if led:
-            self.store.later(lambda: self.lost.callback(None))
-        if waiting:
-            waiting[0].begin()
+        state = self.store.state
+        state.waiting.remove(self)
+        if not told:
+            state.untold.append(self)
+        elif self.leads:
+            self.tell()
+        if state.waiting:
+            state.waiting[0].begin()
+
+    def tell(self) -> None:
+        """
+        It knows now.
+        """
+        self.leads = False
+        self.store.later(lambda: None if self.lost.called else self.lost.callback(None))
 
     def resign(self) -> Deferred[None]:
         self.end()
@@ -123,7 +145,13 @@ class MemoryStore:
         state: MemoryStoreState | None = None,
         latency: float = 0.001,
         fenced: bool = True,
+        network: IReactorTime | None = None,
     ) -> None:
+        """
+        @param clock: the controller's: answers come by it, if it still runs.
+        @param latency: seconds until a call arrives, and until its answer does.
+        @param network: what calls arrive by; C{clock} where not given.
+        """
         self.state = MemoryStoreState() if state is None else state
         self.reachable = True
         self.forgets = 0
@@ -131,6 +159,7 @@ class MemoryStore:
         self.fenced = fenced
         self.asked: dict[str, int] = {}
         self._clock = clock
+        self._network = network or clock
         self._latency = latency
         self._leadership: MemoryLeadership | None = None
 
@@ -140,6 +169,8 @@ class MemoryStore:
     def close(self) -> Deferred[None]:
         if self._leadership is not None:
             self._leadership.end()
+            if self._leadership in self.state.untold:
+                self.state.untold.remove(self._leadership)
         return self.done(lambda: None)
 
     def later(self, call: Callable[[], object]) -> None:
@@ -175,11 +206,13 @@ class MemoryStore:
         def answered(fire: Callable[[], None]) -> None:
             self.later(lambda: None if answer.called else fire())
 
-        self.later(arrived)
+        # Whatever becomes of the controller meanwhile.
+        self._network.callLater(self._latency, arrived)
         return answer
 
     def _led(self) -> None:
-        if self.fenced and (self._leadership is None or not self._leadership.leads):
+        leadership = self._leadership
+        if self.fenced and (leadership is None or leadership.over or not leadership.leads):
             raise NotLeading("another controller leads")
 
     # Versions

@@ -94,7 +94,7 @@ class OrderTests(AgentCase):
         self.prepare(1, b"one")
         self.assertEqual(self.successResultOf(self.agent.rollback(1)), READY)
         self.assertEqual((self.agent.state.prepared, self.runner.open), (None, 0))
-        self.assertEqual(self.clock.getDelayedCalls(), [self.agent._core._telling])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_oneVersionIsPreparedAtMost(self) -> None:
         self.prepare(1, b"one")
@@ -258,7 +258,7 @@ class SlowTests(AgentCase):
         asked = self.prepare(2, b"two", 1)
         self.agent.stop()
         self.assertRefused(asked, "the node is shutting down")
-        self.assertEqual(self.clock.getDelayedCalls(), [self.agent._core._telling])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_aSwapThatComesTooLateIsNotRun(self) -> None:
         self.runner.slow = []
@@ -277,19 +277,28 @@ class ToldTests(AgentCase):
     What whoever watches is told.
     """
 
-    def test_eachNewStateIsToldOnce(self) -> None:
+    def test_eachNewStateIsToldBeforeTheAnswer(self) -> None:
         self.start()
         self.run_(1, b"one")
-        self.clock.advance(0)
+        told: list[int] = []
+        for ask in lambda: self.prepare(2, b"two", 1), lambda: self.agent.commit(2), lambda: self.agent.confirm(2):
+            ask().addCallback(lambda answer: told.append(len(self.states)))
+        self.assertEqual(
+            [(state.runs, state.confirmed, state.prepared) for state in self.states[-3:]],
+            [(1, 1, 2), (2, 1, None), (2, 2, None)],
+        )
+        self.assertEqual(told, [len(self.states) - 2, len(self.states) - 1, len(self.states)])
+        self.assertEqual((self.states[0].name, self.states[0].software), ("edge", "1.0"))
+
+    def test_whatChangesByItselfIsToldOnce(self) -> None:
+        self.start()
+        self.run_(1, b"one")
         self.trial(2, b"two", 1)
         self.clock.advance(0)
+        self.states.clear()
         self.clock.advance(DECIDE)
         self.clock.advance(0)
-        self.assertEqual(
-            [(state.runs, state.confirmed, state.trial) for state in self.states],
-            [(1, 1, False), (2, 1, True), (1, 1, False)],
-        )
-        self.assertEqual((self.states[0].name, self.states[0].software), ("edge", "1.0"))
+        self.assertEqual([(state.runs, state.confirmed, state.trial) for state in self.states], [(1, 1, False)])
 
     def test_whoDoesNotWatchAnyMoreIsNotTold(self) -> None:
         stop = self.agent.watch(lambda state: self.fail("told"))

@@ -1,0 +1,491 @@
+"""
+Tests for L{hermes.control.controller}, and for how nodes come to what is committed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import evolve
+from twisted.internet.defer import Deferred, succeed
+
+from hermes.config import ConfigError
+from hermes.control.errors import Busy, ControlError, NotLeading, Superseded, UnknownNode, UnknownVersion
+from hermes.control.reconciling import RETRY_FIRST
+from hermes.control.values import NodeEntry, VersionRecord
+from hermes.test.control.overlays import SETTINGS, OverlayCase
+from hermes.testing.control import documentOf
+from hermes.testing.control.overlay import LEASE
+
+
+class ApplyTests(OverlayCase):
+    """
+    Who may make a change, and when.
+    """
+
+    def failed(self, asked: Deferred[Any], error: type[Exception]) -> str:
+        """
+        Wait for an error.
+        """
+        failure = self.overlay.wait(asked)
+        self.assertIsInstance(failure.value, error)
+        return str(failure.value)
+
+    def test_whatIsNoDocumentIsRefused(self) -> None:
+        self.assertIn("Expecting value", self.failed(self.applying("?"), ConfigError))
+        self.assertEqual(self.overlay.state.versions, {})
+        self.assertEqual(self.apply(self.all("one")).result, "committed")
+
+    def test_oneChangeAtATime(self) -> None:
+        first = self.applying(documentOf(self.all("one")))
+        self.failed(self.applying(documentOf(self.all("two"))), Busy)
+        self.assertEqual(self.overlay.wait(first).result, "committed")
+
+    def test_aChangeToSomethingElseIsRefused(self) -> None:
+        self.apply(self.all("one"))
+        self.apply(
+            self.all("two"),
+        )
+        text = self.failed(self.applying(documentOf(self.all("three")), expect=1), Superseded)
+        self.assertEqual(text, "the overlay is at version 2, and this was made for 1")
+        self.assertEqual(self.overlay.wait(self.applying(documentOf(self.all("three")), expect=2)).number, 3)
+
+    def test_whatWasCommittedBeforeCanBeHadAgain(self) -> None:
+        self.apply(self.all("one"))
+        self.apply(self.all("two"))
+        outcome = self.overlay.wait(self.controller.rollback(1, "ops"))
+        self.assertEqual((outcome.result, outcome.number), ("committed", 3))
+        self.assertRun("one")
+        record = self.overlay.state.versions[3]
+        self.assertEqual((record.comment, record.parent), ("back to version 1", 2))
+
+    def test_whatWasNeverCommittedCanNot(self) -> None:
+        self.apply(self.all("one"))
+        self.apply({**self.all("two"), "b": "refuse b"})
+        for number in 2, 7:
+            text = self.failed(self.controller.rollback(number, "ops"), UnknownVersion)
+            self.assertEqual(text, f"version {number} was never committed")
+
+    def test_whatTheNetworkCostsIsKeptWithTheVersion(self) -> None:
+        self.overlay.wait(self.applying(documentOf(self.all("one")), measurements=" 5"))
+        self.assertEqual(self.overlay.nodes["a"].runner.config, b"one a 5")
+        self.apply(self.all("two"))
+        self.overlay.wait(self.controller.rollback(1, "ops"))
+        self.assertEqual(self.overlay.nodes["a"].runner.config, b"one a 5")
+
+    def test_whoDidWhatIsWrittenDown(self) -> None:
+        self.overlay.wait(self.applying(documentOf(self.all("one")), comment="first", origin="unix"))
+        self.apply({**self.all("two"), "b": "refuse b"})
+        self.failed(self.applying("?"), ConfigError)
+        self.overlay.wait(self.controller.rollback(1, "alice"))
+        entries = self.overlay.wait(self.controller.audits())
+        self.assertEqual(
+            [(entry.actor, entry.action, entry.subject, entry.text.partition(":")[0]) for entry in entries],
+            [
+                ("alice", "rollback", "version 1", "unchanged (to version 1)"),
+                ("ops", "apply", "", "refused"),
+                ("ops", "apply", "version 2", "aborted"),
+                ("ops", "apply", "version 1", "committed (first)"),
+            ],
+        )
+        self.assertEqual(entries[-1].origin, "unix")
+
+    def test_aStoreThatDoesNotAnswerRefusesIt(self) -> None:
+        leader = self.overlay.leader
+        assert leader is not None
+        leader.store.reachable = False
+        outcome = self.overlay.wait(self.applying(documentOf(self.all("one"))))
+        self.assertEqual(outcome.result, "refused")
+        self.assertIn("the store does not answer", self.reasons(outcome)[0])
+        self.flushLoggedErrors()
+
+    def test_aVersionThatNobodyKnowsOfIsAbortedBeforeTheNext(self) -> None:
+        leader = self.overlay.leader
+        assert leader is not None
+        leader.stops.on["apply.record"] = lambda: setattr(leader.store, "forgets", 1)
+        outcome = self.overlay.wait(self.applying(documentOf(self.all("one"))))
+        self.assertEqual(outcome.result, "refused")
+        self.assertEqual(self.overlay.state.versions[1].phase, "preparing")
+        leader.stops.on.clear()
+        self.assertEqual(self.apply(self.all("two")).number, 2)
+        self.assertEqual(self.overlay.state.versions[1].phase, "aborted")
+        self.flushLoggedErrors()
+
+    def test_anAnswerOfTheStoreThatIsLostDecidesAllTheSame(self) -> None:
+        leader = self.overlay.leader
+        assert leader is not None
+        for text, point in (("one", "apply.trial"), ("two", "apply.decide")):
+            leader.stops.on = {point: lambda: setattr(leader.store, "forgets", 1)}
+            self.assertEqual(self.apply(self.all(text)).result, "committed")
+            self.assertRun(text)
+        leader.stops.on = {"apply.abort": lambda: setattr(leader.store, "forgets", 1)}
+        self.assertEqual(self.apply({**self.all("three"), "b": "refuse b"}).result, "aborted")
+        self.assertRun("two")
+        self.assertEqual(self.overlay.state.decided, {1: 1, 2: 1})
+
+    def test_aStoreThatFailsForAWhileIsAskedAgain(self) -> None:
+        leader = self.overlay.leader
+        assert leader is not None
+        for text, point in (("one", "apply.trial"), ("two", "apply.decide")):
+            leader.stops.on = {point: lambda: setattr(leader.store, "fails", 3)}
+            self.assertEqual(self.apply(self.all(text)).result, "committed")
+            self.assertRun(text)
+
+    def test_aStoreThatIsGoneForTooLongTakesItBack(self) -> None:
+        self.apply(self.all("one"))
+        leader = self.overlay.leader
+        assert leader is not None
+        leader.stops.on = {"apply.decide": lambda: setattr(leader.store, "reachable", False)}
+        applying = self.applying(documentOf(self.all("two")))
+        self.overlay.run(SETTINGS.decide + 10)
+        self.assertRun("one")
+        leader.store.reachable = True
+        outcome = self.overlay.wait(applying)
+        self.assertEqual((outcome.result, self.reasons(outcome)), ("aborted", [NO_ANSWER]))
+        self.assertRun("one")
+
+    def test_anotherVersionMeanwhileTakesItBack(self) -> None:
+        self.apply(self.all("one"))
+        leader = self.overlay.leader
+        assert leader is not None
+
+        def another() -> None:
+            state = self.overlay.state
+            state.versions[3] = VersionRecord(3, 1, "x", 0.0, "", state.versions[1].document, "committed")
+            state.current = 3
+
+        leader.stops.on = {"apply.decide": another}
+        outcome = self.apply(self.all("two"))
+        self.assertEqual(self.reasons(outcome), ["(controller): the overlay has got another version meanwhile"])
+        self.overlay.run(3)
+        self.assertRun("one")
+
+    def test_whoWatchesIsTold(self) -> None:
+        told: list[int | None] = []
+        stop = self.controller.watch(lambda: told.append(self.overlay.state.current))
+        self.apply(self.all("one"))
+        self.assertEqual((told[0], told[-1]), (None, 1))
+        stop()
+        stop()
+        del told[:]
+        self.apply(self.all("two"))
+        self.assertEqual(told, [])
+
+
+NO_ANSWER = "(controller): the store did not answer in time"
+
+
+class LeadingTests(OverlayCase):
+    """
+    Several controllers.
+    """
+
+    controllers = 2
+
+    def test_oneLeads(self) -> None:
+        first, second = self.overlay.controllers
+        self.assertEqual((first.leads, second.leads), (True, False))
+        failure = self.overlay.wait(second.controller.apply(documentOf(self.all("one")), "ops"))
+        self.assertIsInstance(failure.value, NotLeading)
+        self.assertRaises(NotLeading, second.controller.cancel, "ops")
+
+    def test_theOtherLeadsWhereItStops(self) -> None:
+        first, second = self.overlay.controllers
+        self.apply(self.all("one"))
+        self.overlay.wait(first.controller.stop())
+        self.overlay.run(3)
+        self.assertEqual((first.leads, second.leads), (False, True))
+        self.assertEqual(self.apply(self.all("two")).number, 2)
+        self.assertRun("two")
+
+    def test_aLeaderThatLosesItStandsAgain(self) -> None:
+        first, second = self.overlay.controllers
+        self.overlay.state.expire()
+        self.overlay.run(3)
+        self.assertTrue(second.leads)
+        self.overlay.state.expire()
+        self.overlay.run(3)
+        self.assertTrue(first.leads)
+        self.assertEqual(self.apply(self.all("one")).result, "committed")
+
+    def test_whatCanNotBeReadAtFirstIsReadAgain(self) -> None:
+        first, second = self.overlay.controllers
+        self.apply(self.all("one"))
+        second.store.fails = 3
+        first.kill()
+        self.overlay.run(LEASE + 5)
+        self.assertTrue(second.leads)
+        self.assertEqual(self.overlay.wait(second.controller.status()).version, 1)
+
+    def test_anyOfThemAnswersQuestions(self) -> None:
+        self.apply(self.all("one"))
+        second = self.overlay.controllers[1].controller
+        status = self.overlay.wait(second.status())
+        self.assertEqual((status.leading, status.leader, status.version), (False, "controller0", 1))
+        (record,) = self.overlay.wait(second.history())
+        self.assertEqual((record.number, record.document), (1, ""))
+        self.assertEqual(self.overlay.wait(second.version(1)).document, documentOf(self.all("one")))
+        self.assertIsInstance(self.overlay.wait(second.version(2)).value, UnknownVersion)
+
+    def test_whatIsUnderWayIsAnothersWhereItStops(self) -> None:
+        self.apply(self.all("one"))
+        first = self.overlay.controllers[0]
+        applying = self.applying(documentOf(self.all("two")))
+        self.overlay.run(2)
+        first.controller.stop()
+        self.assertEqual(self.overlay.wait(applying).result, "unknown")
+        self.overlay.run(SETTINGS.decide + 5)
+        self.assertRun("one")
+
+
+class StatusTests(OverlayCase):
+    """
+    What a controller says of the overlay.
+    """
+
+    def status(self) -> Any:
+        """
+        It, now.
+        """
+        return self.overlay.wait(self.controller.status())
+
+    def node(self, name: str) -> Any:
+        """
+        What it says of a node.
+        """
+        return {node.name: node for node in self.status().nodes}[name]
+
+    def test_beforeTheFirstVersion(self) -> None:
+        status = self.status()
+        self.assertEqual((status.leading, status.version, status.change), (True, None, None))
+        self.assertEqual([node.name for node in status.nodes], ["a", "b", "c"])
+        self.assertEqual([node.problem for node in status.nodes], [None] * 3)
+
+    def test_nodesThatRunWhatTheyShould(self) -> None:
+        self.apply(
+            self.all("one"),
+        )
+        self.apply({**self.all("one"), "b": "two b"})
+        status = self.status()
+        self.assertEqual((status.version, status.author), (2, "ops"))
+        self.assertEqual(
+            [(node.name, node.wanted, node.state.runs, node.current) for node in status.nodes],
+            [("a", 2, 1, True), ("b", 2, 2, True), ("c", 2, 1, True)],
+        )
+
+    def test_aChangeThatIsUnderWay(self) -> None:
+        applying = self.applying(documentOf(self.all("one")))
+        self.overlay.run(1)
+        status = self.status()
+        self.assertEqual((status.change, status.progress.step), (1, "probe"))
+        self.overlay.wait(applying)
+        self.assertIsNone(self.status().change)
+
+    def test_nodesThatAreNotThere(self) -> None:
+        self.overlay.state.nodes["d"] = NodeEntry("d", "1f", 5.0, 9.0, False, 7.0)
+        self.overlay.nodes["c"].kill()
+        self.apply(self.all("one"))
+        c, d = self.node("c"), self.node("d")
+        self.assertEqual((c.state.connected, c.wanted, c.current, c.enrolled), (False, 1, False, False))
+        self.assertEqual((d.state.seen, d.wanted, d.enrolled, d.expires), (7.0, None, True, 9.0))
+
+    def test_aNodeThatTheDocumentDoesNotName(self) -> None:
+        self.apply({"a": "one a"})
+        self.assertEqual(self.node("b").problem, "the overlay document does not name it")
+
+    def test_whatANodeSaysIsWrong(self) -> None:
+        self.apply(self.all("one"))
+        node = self.overlay.nodes["b"]
+        for name in node.files.names():
+            with open(node.files.path(name), "ab") as file:
+                file.write(b"!")
+        node.kill()
+        node.start()
+        self.overlay.nodes["b"].refusing.add(b"one")
+        self.overlay.run(3)
+        self.assertIn("is corrupt", self.node("b").problem)
+        self.flushLoggedErrors()
+
+
+class CatchUpTests(OverlayCase):
+    """
+    Nodes that come back, or that could not take what is committed.
+    """
+
+    def test_aNodeThatRefusesWhatIsCommittedIsAskedAgain(self) -> None:
+        self.apply(self.all("one"))
+        node = self.overlay.nodes["b"]
+        node.kill()
+        self.apply(self.all("two"))
+        node.refusing.add(b"two")
+        node.start()
+        self.overlay.run(2)
+        self.assertRun("one", "b")
+        status = {each.name: each for each in self.overlay.wait(self.controller.status()).nodes}["b"]
+        self.assertEqual((status.current, status.problem), (False, "version 2: listener apps: address already in use"))
+        asked = len(self.overlay.nodes["b"].link.asked)  # type: ignore[union-attr]
+        self.overlay.run(2)
+        self.assertEqual(len(self.overlay.nodes["b"].link.asked), asked)  # type: ignore[union-attr]
+        node.refusing.clear()
+        self.overlay.run(RETRY_FIRST)
+        self.assertRun("two")
+        status = {each.name: each for each in self.overlay.wait(self.controller.status()).nodes}["b"]
+        self.assertEqual((status.current, status.problem), (True, None))
+
+    def test_theNextVersionIsGivenAtOnce(self) -> None:
+        self.apply(self.all("one"))
+        node = self.overlay.nodes["b"]
+        node.kill()
+        self.apply(self.all("two"))
+        node.refusing.add(b"two")
+        node.start()
+        self.overlay.run(100)
+        self.assertEqual(self.apply(self.all("three")).changed, ("a", "b", "c"))
+        self.assertRun("three")
+
+    def test_aNodeThatIsUpToDateIsAskedNothing(self) -> None:
+        self.apply(self.all("one"))
+        for node in self.overlay.nodes.values():
+            node.kill()
+            node.start()
+        self.overlay.run(100)
+        for node in self.overlay.nodes.values():
+            assert node.link is not None
+            self.assertEqual(node.link.asked, [])
+
+    def test_anotherCompilerChangesNothingByItself(self) -> None:
+        self.apply(self.all("one"))
+        (controller,) = self.overlay.controllers
+        controller.kill()
+        controller.start()
+        controller.planner.suffix = " as of 2.0"
+        self.overlay.run(LEASE + 3)
+        self.assertRun("one")
+        # Who lacks it gets it as it is compiled now.
+        node = self.overlay.nodes["b"]
+        node.kill()
+        for name in node.files.names():
+            node.files.remove(name)
+        node.start()
+        self.overlay.run(3)
+        self.assertEqual(node.runner.config, b"one b as of 2.0")
+        self.overlay.run(100)
+        self.assertEqual(node.runner.history, [b"one b as of 2.0"])
+        # The next change has all nodes.
+        self.assertEqual(self.apply(self.all("one")).changed, ("a", "c"))
+
+    def test_whatCanNotBeCompiledAnyMoreIsTold(self) -> None:
+        self.apply(self.all("one"))
+        (controller,) = self.overlay.controllers
+        controller.kill()
+        controller.start()
+        controller.planner.broken = True
+        self.overlay.run(LEASE + 3)
+        status = self.overlay.wait(controller.controller.status())
+        self.assertIn("version 1 can't be compiled any more", status.problem)
+        self.assertEqual([node.current for node in status.nodes], [True] * 3)
+        controller.planner.broken = False
+        self.assertEqual(self.apply(self.all("two")).result, "committed")
+        self.assertIsNone(self.overlay.wait(controller.controller.status()).problem)
+        self.assertRun("two")
+
+    def test_aStoreFromABackupHasTheLastWord(self) -> None:
+        for text in "one", "two", "three":
+            self.apply(self.all(text))
+        state = self.overlay.state
+        del state.versions[3], state.versions[2]
+        state.current = 1
+        (controller,) = self.overlay.controllers
+        controller.kill()
+        controller.start()
+        self.overlay.run(LEASE + 5)
+        self.assertRun("one")
+        self.assertEqual(self.apply(self.all("four")).number, 2)
+        self.assertRun("four")
+
+    def test_aNodeThatCarriesSomethingOfAnotherTimeIsCleared(self) -> None:
+        self.apply(self.all("one"))
+        node = self.overlay.nodes["b"]
+        assert node.agent is not None and node.link is not None
+        node.unreachable = True
+        self.overlay.run(2)
+        config = b"stray b"
+        from hermes.control.values import digestOf
+
+        node.agent.prepare(9, 1, config, digestOf(config), 1000.0)
+        node.agent.commit(9)
+        node.unreachable = False
+        self.overlay.run(3)
+        self.assertRun("one")
+        self.assertEqual(node.runner.history, [b"one b", b"stray b", b"one b"])
+
+    def test_twoNodesOfOneNameAreOne(self) -> None:
+        self.apply(self.all("one"))
+        node = self.overlay.nodes["b"]
+        before = node.link
+        assert before is not None and node.agent is not None
+        leader = self.overlay.leader
+        assert leader is not None
+        node.link = leader.links.connect(node.agent)
+        self.assertFalse(before.state.connected)
+        self.overlay.run(3)
+        self.assertRun("one")
+
+
+class FakeEnrolment:
+    """
+    Lets everybody in.
+    """
+
+    def __init__(self) -> None:
+        self.revoked: list[str] = []
+
+    def enrol(self, node: str) -> Deferred[str]:
+        """
+        A token.
+        """
+        return succeed(f"token of {node}")
+
+    def revoke(self, node: str) -> Deferred[Any]:
+        """
+        Write it down.
+        """
+        self.revoked.append(node)
+        return succeed(None)
+
+
+class NodeTests(OverlayCase):
+    """
+    What is asked of one node, or about one.
+    """
+
+    def test_drainingLogsAndStatus(self) -> None:
+        self.apply(self.all("one"))
+        self.assertEqual(self.overlay.wait(self.controller.nodeStatus("a")), {"config": "one a"})
+        self.assertEqual(self.overlay.wait(self.controller.logs("a", 10)), [])
+        self.assertTrue(self.overlay.wait(self.controller.drain("a", 5.0, "ops")))
+        self.assertIsNone(self.overlay.nodes["a"].runner.config)
+        self.overlay.run(60)
+        # It is not given anything any more.
+        self.assertIsNone(self.overlay.nodes["a"].runner.config)
+        (entry, *_) = self.overlay.wait(self.controller.audits())
+        self.assertEqual((entry.actor, entry.action, entry.subject), ("ops", "drain", "a"))
+
+    def test_aNodeThatIsNotThereIsToldApart(self) -> None:
+        for asked in (
+            self.controller.nodeStatus("x"),
+            self.controller.logs("x", 1),
+            self.controller.drain("x", 1.0),
+        ):
+            self.assertIsInstance(self.overlay.wait(asked).value, UnknownNode)
+
+    def test_whoIsLetInIsAnothersToSay(self) -> None:
+        for asked in self.controller.enrol("d"), self.controller.revoke("d"):
+            self.assertIsInstance(self.overlay.wait(asked).value, ControlError)
+        enrolment = self.controller.enrolment = FakeEnrolment()
+        self.assertEqual(self.overlay.wait(self.controller.enrol("d", "ops")), "token of d")
+        self.overlay.wait(self.controller.revoke("d", "ops"))
+        self.assertEqual(enrolment.revoked, ["d"])
+        entries = self.overlay.wait(self.controller.audits())
+        self.assertEqual([(each.action, each.subject) for each in entries], [("revoke", "d"), ("enrol", "d")])
+        self.assertEqual([evolve(each, number=0, time=0.0).text for each in entries], ["", ""])
