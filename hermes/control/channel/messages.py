@@ -4,7 +4,6 @@ What is in the messages of Perspective Broker: the objects among arguments and r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from twisted.spread import pb
@@ -76,7 +75,7 @@ def errorExpression(error: CallError) -> Expression:
     state: dict[str, Any] = {
         "type": name.encode(),
         "value": str(error)[:MAX_TEXT],
-        "parents": _parents(name),
+        "parents": [name, "twisted.spread.pb.Error"],
         "traceback": "Traceback unavailable\n",
         "tb": None,
         "frames": [],
@@ -86,10 +85,6 @@ def errorExpression(error: CallError) -> Expression:
         "count": 0,
     }
     return [_FAILURE, toJelly(state)]
-
-
-def _parents(name: str) -> Sequence[bytes]:
-    return [name.encode(), b"twisted.spread.pb.Error"]
 
 
 def readError(expression: Expression) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from hermes.control.errors import NodeCallFailed
+from hermes.control.errors import NodeCallFailed, NodeFailed
 from hermes.interfaces.control import INodeLink, INodeLinks
 from hermes.interfaces.store import IStore
 from hermes.net.revocation import RevokedCertificates
@@ -137,8 +137,11 @@ class RevocationList:
 
     def _notTold(self, failure: Failure, link: INodeLink) -> None:
         failure.trap(NodeCallFailed)
-        # It connects again, and is told again.
-        link.disconnect("it was not told who is shut out")
+        if failure.check(NodeFailed):
+            self.log.error("{error}: it does not know who is shut out", error=failure.getErrorMessage())
+        else:
+            # It connects again, and is told again.
+            link.disconnect("it was not told who is shut out")
 
     def _hasTold(self, result: Any, link: INodeLink) -> None:
         self._telling.discard(link)
