@@ -82,7 +82,7 @@ class GraphTests(SynchronousTestCase):
         flows = Flows.toward(found, (f"n{end}",), found.nodes)
         broken = {frozenset((f"n{a}", f"n{b}")) for a, b in down}
         start = data.draw(st.sampled_from(found.nodes))
-        way = [start]
+        way: list[str] = [start]
         while way[-1] != f"n{end}":
             hops = flows.hops[way[-1]]
             following = (hops if len(way) == 1 else hops.onward).all
