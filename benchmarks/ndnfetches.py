@@ -179,18 +179,96 @@ class Direct(Side):
         self.prefix = "/bench"
 
 
+class HermesLossy(HermesChain):
+    """
+    Two nodes, with a UDP face between them over a link that loses 2 % of all datagrams, in fragments of 1,400 bytes
+    and with reliability.
+    """
+
+    hops = 2
+    tls = False
+
+    def startFetch(self, core: int) -> None:
+        self.udp = freePort(socket.SOCK_DGRAM)
+        self.link = lossyLink(self, core, self.udp)
+        super().startFetch(core)
+
+    def node(self, names: list[str], number: int, ports: dict[str, int]) -> dict[str, Any]:
+        path = f"unix:{self.directory}/{names[number]}.sock"
+        far = {"to": f"udp:127.0.0.1:{self.link}", "direct": True, "mtu": 1400, "reliability": True}
+        listener: dict[str, Any] = {"type": "ndn", "bind": [path], "mtu": 1400}
+        if number:
+            listener["bind"].append(f"udp:127.0.0.1:{self.udp}")
+        else:
+            listener |= {"faces": {"far": far}, "prefixes": [{"prefix": "/bench", "face": "far"}]}
+        overlay = {"type": "tunnel", "bind": f"127.0.0.1:{ports[names[number]]}", "tls": False, "anonymous": True}
+        return {
+            "node": names[number],
+            "listeners": {"names": listener, "overlay": overlay},
+            "routes": [{"match": {"any": True}, "deny": "no"}],
+        }
+
+
+class LossyUDP(Side):
+    """
+    The consumer's UDP face over the same link to the producer's: who loses a packet asks again.
+    """
+
+    name = "python-ndn"
+
+    def startFetch(self, core: int) -> None:
+        """
+        Start the link.
+        """
+        target = freePort(socket.SOCK_DGRAM)
+        self.consumerFace = f"udp:127.0.0.1:{lossyLink(self, core, target)}"
+        self.producerFace = f"udp-listen:127.0.0.1:{target}"
+        self.prefix = "/bench"
+
+
+def lossyLink(side: Side, core: int, port: int) -> int:
+    """
+    A link to a port.
+
+    @return: where it is.
+    """
+    here = freePort(socket.SOCK_DGRAM)
+    link = ["--to", f"127.0.0.1:{port}", "--bind", f"127.0.0.1:{here}", "--loss", "0.02", "--delay", "2ms"]
+    side.spawn(core, sys.executable, "-m", "hermes.testing.links", "datagram", *link)
+    side.awaitPort(here, socket.SOCK_DGRAM)
+    return here
+
+
 def fetch(make: Callable[..., Any], cores: tuple[int, int], seconds: float) -> Outcome:
     """
     Megabytes (10^6 bytes) of the object a second.
     """
+    return fetched(make, cores, SIZE, ROUNDS)
+
+
+def fetchLarge(make: Callable[..., Any], cores: tuple[int, int], seconds: float) -> Outcome:
+    """
+    The same for 50 MB, once.
+    """
+    return fetched(make, cores, 2 * SIZE, 1)
+
+
+def fetchLossy(make: Callable[..., Any], cores: tuple[int, int], seconds: float) -> Outcome:
+    """
+    The same for 25 MB, once.
+    """
+    return fetched(make, cores, SIZE, 1)
+
+
+def fetched(make: Callable[..., Any], cores: tuple[int, int], size: int, rounds: int) -> Outcome:
     with TemporaryDirectory() as directory:
         side = make(Path(directory), 0, cores)
         try:
             side.startFetch(cores[0])
-            with load(1, "producer", face=side.producerFace, prefix=side.prefix, size=SIZE, rounds=ROUNDS) as producer:
+            with load(1, "producer", face=side.producerFace, prefix=side.prefix, size=size, rounds=rounds) as producer:
                 producer.answer()
                 before = side.cpu()
-                with load(0, "consumer", face=side.consumerFace, prefix=side.prefix, size=SIZE, rounds=ROUNDS) as one:
+                with load(0, "consumer", face=side.consumerFace, prefix=side.prefix, size=size, rounds=rounds) as one:
                     results = one.answer()["rounds"]
                 used = side.cpu() - before
         except Exception:
@@ -201,17 +279,19 @@ def fetch(make: Callable[..., Any], cores: tuple[int, int], seconds: float) -> O
     best = min(results, key=lambda result: result["seconds"])
     details = {
         "asked again": sum(result["again"] for result in results),
-        "proxies' CPU, s": used / ROUNDS,
-        "slowest round": SIZE / 1e6 / max(result["seconds"] for result in results),
+        "proxies' CPU, s": used / rounds,
+        "slowest round": size / 1e6 / max(result["seconds"] for result in results),
     }
-    return Outcome(SIZE / 1e6 / best["seconds"], details)
+    return Outcome(size / 1e6 / best["seconds"], details)
 
 
 MEASURES = [
     Measure("ndn-fetch-25mb", "MB/s", "more", fetch, (HermesChain, EnvoyUDP), unfit),
+    Measure("ndn-fetch-50mb", "MB/s", "more", fetchLarge, (HermesChain, EnvoyUDP), unfit),
     Measure("ndn-fetch-25mb-clear", "MB/s", "more", fetch, (HermesClear, EnvoyUDP), unfit),
     Measure("ndn-fetch-25mb-one", "MB/s", "more", fetch, (HermesOne, Direct), unfit),
+    Measure("ndn-fetch-25mb-lossy", "MB/s", "more", fetchLossy, (HermesLossy, LossyUDP), unfit),
 ]
 """
-Three nodes beside the prototype's way, with mutual TLS and without; and one node beside none.
+Three nodes beside the prototype's way, with mutual TLS and without; one node beside none; a link that loses.
 """
