@@ -49,17 +49,13 @@ def commands() -> dict[str, Command]:
     return {name: cast(Command, import_module(f"hermes.commands.{name}")) for name in names if not name.startswith("_")}
 
 
-def main(arguments: Sequence[str] | None = None, console: Console | None = None) -> int:
+def makeParser() -> ArgumentParser:
     """
-    Run one command.
-
-    @param arguments: without the program's name; those of the process where not given.
-    @param console: where to write; standard output where not given.
-    @return: the exit status: 0, 1 where the command failed or what it checked is wrong, 2 where it was called wrongly.
+    The parser of all commands.
     """
     parser = ArgumentParser(
         prog="hermes",
-        description="Look after Hermes proxies. To run one: twistd -n hermes-proxy --config FILE",
+        description="Look after an overlay and its nodes. To run a node: twistd -n hermes-proxy --config FILE",
         formatter_class=RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"hermes {hermes.__version__}")
@@ -68,7 +64,18 @@ def main(arguments: Sequence[str] | None = None, console: Console | None = None)
         subparser = subparsers.add_parser(name, help=command.SUMMARY, description=command.SUMMARY)
         command.arguments(subparser)
         subparser.set_defaults(run=command.run)
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None, console: Console | None = None) -> int:
+    """
+    Run one command.
+
+    @param arguments: without the program's name; those of the process where not given.
+    @param console: where to write; standard output where not given.
+    @return: the exit status: 0, 1 where the command failed or what it checked is wrong, 2 where it was called wrongly.
+    """
+    options = makeParser().parse_args(arguments)
     if console is None:
         # Not a terminal: whoever reads it, a file or grep, wants lines as they are.
         console = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=160)

@@ -60,9 +60,7 @@ def adminArguments(parser: ArgumentParser) -> None:
     Where the node is.
     """
     where = parser.add_mutually_exclusive_group()
-    where.add_argument(
-        "--admin", metavar="ADDRESS", default=DEFAULT, help=f"HOST:PORT or unix:PATH (default {DEFAULT})"
-    )
+    where.add_argument("--admin", metavar="ADDRESS", help=f"HOST:PORT or unix:PATH (default {DEFAULT})")
     where.add_argument("--config", "-c", metavar="FILE", help="the node's YAML file, which names its admin listener")
 
 
@@ -74,7 +72,7 @@ def adminAddress(options: Namespace, console: Console) -> str | int:
     from hermes.config import ConfigError, loadNode
 
     if not options.config:
-        return str(options.admin)
+        return str(options.admin or DEFAULT)
     try:
         config = loadNode(options.config)
     except ConfigError as error:

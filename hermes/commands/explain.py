@@ -1,5 +1,6 @@
 """
-C{hermes explain FILE METHOD URL} and C{hermes explain FILE PROTOCOL TARGET}.
+C{hermes explain FILE METHOD URL} and C{hermes explain FILE PROTOCOL TARGET}, of a node's file; and of an overlay, asked
+of its controller, C{hermes explain DESTINATION}.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from rich.console import Console
 
 from hermes.commands.check import loadOrTell
 from hermes.config import DirectUpstream, NodeConfig
+from hermes.control.operator.explained import OF_THE_OVERLAY, explainOverlay, overlayArguments
 from hermes.errors import FlowError, HermesError
 from hermes.fabric.router import Decision, Router
 from hermes.http.actions import RequestActions, redirectResponse, rewriteRequest
@@ -21,7 +23,7 @@ from hermes.messages import Request, RequestRecord
 from hermes.routing import makeRouter
 from hermes.values import Address, Flow, Headers, Identity, RequestHead, Target
 
-SUMMARY = "say which route takes a request or a flow, and why those before it do not"
+SUMMARY = "say which route takes a request or a flow, and why; or who may reach what over the overlay"
 
 PROTOCOLS = ("tcp", "udp", "http", "listen")
 SCHEMES = {"http": (b"http", 80), "https": (b"https", 443), "ws": (b"http", 80), "wss": (b"https", 443)}
@@ -31,9 +33,15 @@ def arguments(parser: ArgumentParser) -> None:
     """
     The file and the request or flow.
     """
-    parser.add_argument("file", metavar="FILE", help="the node's YAML file")
-    parser.add_argument("kind", metavar="METHOD", help="a method, or for a flow tcp, udp, http or listen")
-    parser.add_argument("target", metavar="URL", help="what is asked for; for a flow where it wants to go, HOST:PORT")
+    parser.add_argument(
+        "file",
+        metavar="FILE",
+        help="the node's YAML file; alone, and of a controller: a destination, HOST:PORT or a URL",
+    )
+    parser.add_argument("kind", metavar="METHOD", nargs="?", help="a method, or for a flow tcp, udp, http or listen")
+    parser.add_argument(
+        "target", metavar="URL", nargs="?", help="what is asked for; for a flow where it wants to go, HOST:PORT"
+    )
     parser.add_argument("--user", help="the user who sends it")
     parser.add_argument("--node", help="the proxy that sends it")
     parser.add_argument("--source", metavar="IP", help="the client's address")
@@ -41,6 +49,7 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "-H", "--header", action="append", default=[], metavar="NAME: VALUE", help="a header field of the request"
     )
+    overlayArguments(parser)
 
 
 def run(options: Namespace, console: Console) -> int:
@@ -49,6 +58,18 @@ def run(options: Namespace, console: Console) -> int:
 
     @return: 0 where a route takes it, 1 where it is denied or the file is wrong, 2 where the call is.
     """
+    if options.kind is None:
+        return explainOverlay(options, console)
+    if options.target is None:
+        print("hermes explain: after a method comes a URL, after a protocol HOST:PORT", file=console.file)
+        return 2
+    given = [name for name in OF_THE_OVERLAY if getattr(options, name)]
+    if given:
+        print(
+            f"hermes explain: --{given[0].replace('_', '-')} is asked of a controller, and not of a file",
+            file=console.file,
+        )
+        return 2
     config = loadOrTell(options.file, console)
     if isinstance(config, int):
         return config

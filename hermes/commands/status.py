@@ -1,5 +1,5 @@
 """
-C{hermes status}: what a running node does, from its admin listener.
+C{hermes status}: what a running node does, from its admin listener; or the overlay, from its controller.
 """
 
 from __future__ import annotations
@@ -14,15 +14,17 @@ from rich.table import Table
 from rich.text import Text
 
 from hermes.admin.client import adminAddress, adminArguments, ask
+from hermes.control.operator.client import WrongCall, controllerArguments, controllerOf, controllerThere
 
-SUMMARY = "show what a running node does"
+SUMMARY = "show what a running node does, or the overlay where there is a controller"
 
 
 def arguments(parser: ArgumentParser) -> None:
     """
-    Where the node is.
+    Where the node is, or the controller.
     """
     adminArguments(parser)
+    controllerArguments(parser)
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--flows", action="store_true", help="list the open flows, newest first")
     what.add_argument("--requests", action="store_true", help="list the HTTP exchanges that go on, newest first")
@@ -31,8 +33,12 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace, console: Console) -> int:
     """
-    @return: 0; 1 where the node can't be asked; 2 where its file is wrong or names no admin listener.
+    @return: 0; 1 where the node or the controller can't be asked; 2 where the node's file is wrong or names no admin
+        listener.
     """
+    ofNode = bool(options.admin or options.config or options.flows or options.requests)
+    if (options.controller and ofNode) or (not ofNode and controllerThere(options)):
+        return _overlay(options, console, ofNode)
     address = adminAddress(options, console)
     if isinstance(address, int):
         return address
@@ -48,11 +54,52 @@ def run(options: Namespace, console: Console) -> int:
     elif options.requests:
         console.print(_requests(answer))
     else:
-        _show(answer, console)
+        show(answer, console)
     return 0
 
 
-def _show(status: dict[str, Any], console: Console) -> None:
+def _overlay(options: Namespace, console: Console, ofNode: bool) -> int:
+    from hermes.commands import nodes
+    from hermes.control.operator.showing import answered, say, when
+
+    def asked() -> int:
+        if ofNode:
+            raise WrongCall(
+                "hermes status: --admin, --config, --flows and --requests ask a node, --controller does not"
+            )
+        status = controllerOf(options).get("status")
+        if options.json:
+            print(json.dumps(status, indent=2), file=console.file)
+            return 0
+        if status["version"] is None:
+            say(console, "no version yet: hermes apply FILE")
+        else:
+            comment = f": {status['comment']}" if status["comment"] else ""
+            about = f"version {status['version']}, by {status['author']}, {when(status['time'])}{comment}"
+            say(console, about)
+        if not status["leading"]:
+            say(console, f"this controller does not lead: {status['leader'] or 'nobody'} does", "yellow")
+        if status["problem"]:
+            say(console, status["problem"], "red")
+        if status["change"] is not None:
+            progress = status["progress"] or {}
+            number = f" (version {status['change']})" if status["change"] else ""
+            say(
+                console,
+                f"a change is under way{number}: {progress.get('step', '')} {progress.get('text', '')}",
+                "yellow",
+            )
+        if status["nodes"]:
+            nodes.show(status["nodes"], console)
+        return 0
+
+    return answered(console, asked)
+
+
+def show(status: dict[str, Any], console: Console) -> None:
+    """
+    Write what a node's status says.
+    """
     flows, requests = status.get("flows", {}), status.get("requests", {})
     state = "[yellow]draining[/yellow]" if status.get("draining") else "[green]running[/green]"
     workers = f", {status['workers']} workers" if status.get("workers") else ""

@@ -9,51 +9,27 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from attrs import frozen
-from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.resource import Resource
-from twisted.web.server import NOT_DONE_YET, Request
+from twisted.web.server import NOT_DONE_YET
 
-from hermes.config import ConfigError
 from hermes.control.controller import Controller
-from hermes.control.errors import (
-    Busy,
-    ControlError,
-    NodeCallFailed,
-    NotLeading,
-    Superseded,
-    UnknownNode,
-    UnknownVersion,
-)
-from hermes.control.explaining import Question, Unasked
+from hermes.control.errors import ControlError, UnknownVersion
+from hermes.control.explaining import Question
 from hermes.control.operator import plain
-from hermes.control.operator.access import Access, Actor
+from hermes.control.operator.access import Actor, TooMany, Unauthorized
+from hermes.control.operator.metrics import OperatorMetrics
+from hermes.control.operator.questions import Questioners
+from hermes.control.operator.refusing import statusOf
+from hermes.control.operator.request import OperatorRequest
 from hermes.control.values import Progress
 
-MAX_DOCUMENT: Final = 16 << 20
+_FORMS: Final = (b"application/x-www-form-urlencoded", b"multipart/form-data", b"text/plain")
 """
-The longest overlay document, bytes.
+What any web page may have a browser send, wherever to.
 """
-
-_STATUS: Final[tuple[tuple[type[Exception], int], ...]] = (
-    (ConfigError, 422),
-    (Unasked, 422),
-    (Busy, 409),
-    (Superseded, 409),
-    (NotLeading, 503),
-    (UnknownNode, 404),
-    (UnknownVersion, 404),
-    (NodeCallFailed, 504),
-    (ControlError, 400),
-    (ValueError, 400),
-)
-
-
-class Refused(ControlError):
-    """
-    Who asks may not.
-    """
 
 
 @frozen
@@ -66,7 +42,7 @@ class Call:
     @ivar names: what of the path is a name, in order.
     """
 
-    request: Request
+    request: OperatorRequest
     actor: Actor
     names: tuple[str, ...] = ()
 
@@ -98,15 +74,11 @@ class Call:
         """
         What was sent.
 
-        @raise ValueError: where it is too long, or no text.
+        @raise ValueError: where it is no text.
         """
-        content: Any = self.request.content
-        data = content.read(MAX_DOCUMENT + 1)
-        if len(data) > MAX_DOCUMENT:
-            raise ValueError(f"a document has at most {MAX_DOCUMENT >> 20} MiB")
+        content = self.request.content
         try:
-            text: str = data.decode()
-            return text
+            return str(content.read().decode())
         except UnicodeDecodeError as error:
             raise ValueError(f"the document is not UTF-8 text: byte {error.start} is wrong") from None
 
@@ -123,18 +95,24 @@ class API(Resource):
     log = Logger()
 
     def __init__(
-        self, controller: Controller, access: Access, local: bool, graph: Callable[[], Deferred[Any]], openapi: Any
+        self,
+        controller: Controller,
+        graph: Callable[[], Deferred[Any]],
+        openapi: Any,
+        metrics: OperatorMetrics,
+        asked: Questioners,
     ) -> None:
         """
-        @param local: whether it is served on the Unix socket.
         @param graph: what the page draws.
         @param openapi: the description of all this.
+        @param metrics: counts.
+        @param asked: how often somebody without a token may ask what costs something.
         """
         Resource.__init__(self)
         self._controller = controller
-        self._access = access
-        self._local = local
         self._graph = graph
+        self._metrics = metrics
+        self._asked = asked
         # By method and path, where C{*} is a name: what answers, and whether it changes anything.
         self.calls: dict[tuple[str, tuple[str, ...]], tuple[Answering, bool]] = {
             ("GET", ("openapi.json",)): (lambda call: openapi, False),
@@ -147,7 +125,7 @@ class API(Resource):
             ("POST", ("nodes", "*", "drain")): (self._drain, True),
             ("GET", ("versions",)): (self._versions, False),
             ("GET", ("versions", "*")): (self._version, False),
-            ("POST", ("diff",)): (self._diff, False),
+            ("POST", ("diff",)): (self._diff, True),
             ("POST", ("apply",)): (self._apply, True),
             ("POST", ("rollback", "*")): (self._rollback, True),
             ("POST", ("cancel",)): (self._cancel, True),
@@ -155,64 +133,62 @@ class API(Resource):
             ("GET", ("audit",)): (self._audit, False),
         }
 
-    def render(self, request: Request) -> Any:
+    def render(self, request: OperatorRequest) -> Any:
         path = tuple(part.decode("utf-8", "replace") for part in request.postpath or () if part)
         method = request.method.decode("ascii", "replace")
         method = "GET" if method == "HEAD" else method
         found = self._find(method, path)
-        actor = self._access.actor(request, self._local)
         if found is None:
             allowed = [each for each in ("GET", "POST") if self._find(each, path) is not None]
             if not allowed:
                 return self._refuse(request, 404, "there is nothing here: see openapi.json")
             request.setHeader(b"allow", ", ".join(allowed).encode())
             return self._refuse(request, 405, f"{method} is nothing that this takes")
-        answer, changes, names = found
-        if changes and not actor.mayChange:
-            request.setHeader(b"www-authenticate", b"Bearer")
-            return self._refuse(request, 401, "this needs an operator's token")
-        answering: Deferred[Any] = maybeDeferred(answer, Call(request, actor, names))
+        pattern, names = found
+        answer, changes = self.calls[method, pattern]
         gone: list[Failure] = []
-
-        def finished(reason: Failure) -> None:
-            gone.append(reason)
-            # What is under way goes on: whoever began it may come back and look.
-
-        request.notifyFinish().addErrback(finished)
+        # What is under way goes on without whoever began it, who may come back and look.
+        request.notifyFinish().addErrback(gone.append)
+        counted = "/".join("{}" if part == "*" else part for part in pattern)
+        request.notifyFinish().addBoth(lambda _: self._metrics.called(method, counted, request.code))
+        try:
+            actor = request.actor()
+        except ControlError as error:
+            return self._failed(request, Failure(error))
+        if changes and not actor.mayChange:
+            return self._failed(request, Failure(Unauthorized("this needs an operator's token")))
+        if request.tooLong:
+            return self._refuse(request, 413, f"at most {request.limit} bytes are taken here")
+        kind = (request.getHeader(b"content-type") or b"").partition(b";")[0].strip().lower()
+        if method == "POST" and kind in _FORMS:
+            return self._refuse(request, 415, "a document is sent as application/yaml, and not as a form")
+        answering: Deferred[Any] = maybeDeferred(answer, Call(request, actor, names))
         answering.addCallback(lambda value: None if gone or value is NOT_DONE_YET else self._tell(request, value))
         answering.addErrback(lambda failure: None if gone else self._failed(request, failure))
         return NOT_DONE_YET
 
-    def _find(self, method: str, path: tuple[str, ...]) -> tuple[Answering, bool, tuple[str, ...]] | None:
-        for (each, pattern), (answer, changes) in self.calls.items():
+    def _find(self, method: str, path: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+        for each, pattern in self.calls:
             if each == method and len(pattern) == len(path):
                 pairs = list(zip(pattern, path, strict=True))
                 if all(one in ("*", other) for one, other in pairs):
-                    return answer, changes, tuple(other for one, other in pairs if one == "*")
+                    return pattern, tuple(other for one, other in pairs if one == "*")
         return None
 
-    def _tell(self, request: Request, value: Any, status: int = 200) -> None:
-        body = json.dumps(value, indent=2).encode() + b"\n"
-        request.setResponseCode(status)
-        request.setHeader(b"content-type", b"application/json")
-        request.setHeader(b"cache-control", b"no-store")
-        request.setHeader(b"content-length", b"%d" % len(body))
-        request.write(body)
-        request.finish()
+    def _tell(self, request: OperatorRequest, value: Any, status: int = 200) -> None:
+        request.tell(status, json.dumps(value, indent=2).encode() + b"\n", "application/json")
 
-    def _refuse(self, request: Request, status: int, text: str) -> Any:
+    def _refuse(self, request: OperatorRequest, status: int, text: str) -> Any:
         self._tell(request, {"error": text}, status)
         return NOT_DONE_YET
 
-    def _failed(self, request: Request, failure: Failure) -> None:
-        error = failure.value
-        for kind, status in _STATUS:
-            if isinstance(error, kind):
-                self._tell(request, {"error": str(error)}, status)
-                return
-        if not isinstance(error, CancelledError):
-            self.log.failure("{method} {uri} failed", failure, method=request.method, uri=request.uri)
-        self._tell(request, {"error": "internal error: the controller's log says more"}, 500)
+    def _failed(self, request: OperatorRequest, failure: Failure) -> Any:
+        status, text = statusOf(failure)
+        if status == 401:
+            request.setHeader(b"www-authenticate", b"Bearer")
+        if isinstance(failure.value, TooMany):
+            request.setHeader(b"retry-after", b"%d" % failure.value.wait)
+        return self._refuse(request, status, text)
 
     # Answers
 
@@ -248,7 +224,8 @@ class API(Resource):
         if not call.names[0].isdigit():
             raise UnknownVersion(f"{call.names[0]!r} is no number of a version")
         found = self._controller.version(int(call.names[0]))
-        return found.addCallback(lambda record: plain.version(record, whole=True))
+        known = call.actor.known
+        return found.addCallback(lambda record: plain.version(record, whole=True, redact=not known))
 
     def _diff(self, call: Call) -> Any:
         return self._controller.diff(call.body()).addCallback(plain.plain)
@@ -274,37 +251,39 @@ class API(Resource):
         Make a change. Who asks for C{application/x-ndjson} hears how it goes on, a line each, and the outcome last.
         """
         request = call.request
+
+        def counted(outcome: Any) -> Any:
+            self._metrics.changed(outcome.result)
+            return outcome
+
         if b"application/x-ndjson" not in (request.getHeader(b"accept") or b""):
-            return change(lambda progress: None).addCallback(plain.plain)
+            return change(lambda progress: None).addCallback(counted).addCallback(plain.plain)
         gone: list[Failure] = []
         request.notifyFinish().addErrback(gone.append)
         request.setHeader(b"content-type", b"application/x-ndjson")
-        request.setHeader(b"cache-control", b"no-store")
 
-        def line(kind: str, value: Any) -> None:
+        def line(**values: Any) -> None:
             if not gone:
-                request.write(json.dumps({kind: value}).encode() + b"\n")
+                request.write(json.dumps(values).encode() + b"\n")
 
         def failed(failure: Failure) -> None:
-            if failure.check(*(kind for kind, _ in _STATUS)) is None:
-                self.log.failure("a change failed", failure)
-                line("error", "internal error: the controller's log says more")
-            else:
-                line("error", failure.getErrorMessage())
+            status, text = statusOf(failure)
+            line(error=text, status=status)
 
         def done(_: object) -> Any:
             if not gone:
                 request.finish()
             return NOT_DONE_YET
 
-        changing = change(lambda progress: line("progress", plain.plain(progress)))
-        return changing.addCallbacks(lambda outcome: line("outcome", plain.plain(outcome)), failed).addCallback(done)
+        changing = change(lambda progress: line(progress=plain.plain(progress))).addCallback(counted)
+        return changing.addCallbacks(lambda outcome: line(outcome=plain.plain(outcome)), failed).addCallback(done)
 
     def _cancel(self, call: Call) -> Any:
         self._controller.cancel(call.actor.name)
         return {"cancelled": True}
 
     def _explain(self, call: Call) -> Any:
+        self._asked.ask(call.actor)
         question = Question(
             call.text("destination"),
             call.text("user", "") or None,

@@ -7,8 +7,8 @@ from __future__ import annotations
 import json
 import os
 import socket
-import ssl
-from argparse import ArgumentParser, Namespace
+import stat
+from argparse import ArgumentParser, Namespace, _ArgumentGroup
 from collections.abc import Callable, Iterator, Mapping
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from pathlib import Path
@@ -20,6 +20,9 @@ from hermes.errors import HermesError
 DEFAULT_SOCKET: Final = "/run/hermes/controller.sock"
 ADDRESS: Final = "HERMES_CONTROLLER"
 TOKEN: Final = "HERMES_TOKEN"
+
+
+BROKEN_OFF: Final = "the controller broke off. Nodes decide by themselves; what came of it, hermes history tells"
 
 
 class ControllerError(HermesError):
@@ -34,7 +37,13 @@ class ControllerError(HermesError):
         self.status = status
 
 
-def controllerArguments(parser: ArgumentParser) -> None:
+class WrongCall(ControllerError):
+    """
+    The command was called wrongly.
+    """
+
+
+def controllerArguments(parser: ArgumentParser | _ArgumentGroup) -> None:
     """
     Where the controller is.
     """
@@ -49,11 +58,23 @@ def controllerArguments(parser: ArgumentParser) -> None:
     parser.add_argument("--trust", metavar="FILE", help="the authorities that an https controller is checked against")
 
 
-def controllerOf(options: Namespace) -> Controller:
+def controllerThere(options: Namespace) -> bool:
+    """
+    Whether a controller is named, or one runs on this machine: for commands that nodes answer too.
+    """
+    if options.controller or options.token_file or options.trust or os.environ.get(ADDRESS):
+        return True
+    try:
+        return stat.S_ISSOCK(os.stat(DEFAULT_SOCKET).st_mode)
+    except OSError:
+        return False
+
+
+def controllerOf(options: Namespace, timeout: float = 30) -> Controller:
     """
     The controller that the arguments name.
 
-    @raise ControllerError: where they are wrong.
+    @raise WrongCall: where they are wrong.
     """
     address = options.controller or os.environ.get(ADDRESS) or f"unix:{DEFAULT_SOCKET}"
     token = os.environ.get(TOKEN)
@@ -61,8 +82,8 @@ def controllerOf(options: Namespace) -> Controller:
         try:
             token = Path(options.token_file).read_text().strip()
         except OSError as error:
-            raise ControllerError(f"{options.token_file}: {error.strerror}") from None
-    return Controller(address, token, options.trust)
+            raise WrongCall(f"{options.token_file}: {error.strerror}") from None
+    return Controller(address, token, options.trust, timeout)
 
 
 class _Unix(HTTPConnection):
@@ -92,13 +113,18 @@ class Controller:
             self._connect = lambda: _Unix(address.removeprefix("unix:"), timeout)
             return
         parts = urlsplit(address)
-        if parts.scheme != "https" or not parts.hostname:
-            raise ControllerError(f"{address!r} is no controller: write unix:PATH or https://HOST:PORT")
+        try:
+            host, port = parts.hostname, parts.port or 443
+        except ValueError:
+            host, port = None, 0
+        if parts.scheme != "https" or not host or parts.path not in ("", "/"):
+            raise WrongCall(f"{address!r} is no controller: write unix:PATH or https://HOST:PORT")
+        import ssl
+
         try:
             context = ssl.create_default_context(cafile=trust)
-        except (OSError, ssl.SSLError) as error:
-            raise ControllerError(f"{trust}: {error}") from None
-        host, port = parts.hostname, parts.port or 443
+        except OSError as error:
+            raise WrongCall(f"{trust}: {error}") from None
         self._connect = lambda: HTTPSConnection(host, port, timeout=timeout, context=context)
 
     def get(self, path: str, **parameters: Any) -> Any:
@@ -107,11 +133,13 @@ class Controller:
         """
         return self._call("GET", path, parameters)
 
-    def post(self, path: str, body: str = "", **parameters: Any) -> Any:
+    def post(self, path: str, body: str = "", wait: float = 0, **parameters: Any) -> Any:
         """
         The same for what is sent.
+
+        @param wait: seconds that what is asked takes by itself.
         """
-        return self._call("POST", path, parameters, body)
+        return self._call("POST", path, parameters, body, wait)
 
     def follow(self, path: str, body: str = "", **parameters: Any) -> Iterator[Mapping[str, Any]]:
         """
@@ -122,17 +150,20 @@ class Controller:
             for line in response:
                 found = json.loads(line)
                 if "error" in found:
-                    raise ControllerError(found["error"], 400)
+                    raise ControllerError(found["error"], found.get("status", 400))
                 yield found
+                if "outcome" in found:
+                    return
         except (OSError, HTTPException, ValueError) as error:
-            raise ControllerError(
-                f"{self.address}: the controller broke off: {error}. What came of it: hermes history"
-            ) from error
+            raise ControllerError(f"{self.address}: {BROKEN_OFF} ({error})") from error
+        else:
+            raise ControllerError(f"{self.address}: {BROKEN_OFF}")
         finally:
             connection.close()
 
-    def _call(self, method: str, path: str, parameters: Mapping[str, Any], body: str = "") -> Any:
-        connection, response = self._open(method, path, parameters, body, "application/json", self._timeout)
+    def _call(self, method: str, path: str, parameters: Mapping[str, Any], body: str = "", wait: float = 0) -> Any:
+        timeout = self._timeout + wait
+        connection, response = self._open(method, path, parameters, body, "application/json", timeout)
         try:
             return json.loads(response.read())
         except (OSError, HTTPException, ValueError) as error:
@@ -146,6 +177,8 @@ class Controller:
         given = {name: value for name, value in parameters.items() if value is not None}
         url = "/api/v1/" + quote(path) + (f"?{urlencode(given)}" if given else "")
         headers = {"accept": accept}
+        if body:
+            headers["content-type"] = "application/yaml"
         if self._token:
             headers["authorization"] = f"Bearer {self._token}"
         connection = self._connect()

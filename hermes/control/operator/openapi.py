@@ -12,10 +12,13 @@ _NAME: Final = {"name": "node", "in": "path", "required": True, "schema": {"type
 _NUMBER: Final = {"name": "number", "in": "path", "required": True, "schema": {"type": "integer", "minimum": 1}}
 _ERRORS: Final = {
     "400": "The call is wrong.",
-    "401": "It needs an operator's token.",
+    "401": "It needs an operator's token, or the token is wrong.",
     "404": "There is no such node or version.",
     "409": "Another change is under way, or the overlay is at another version than was expected.",
-    "422": "The document is none, or the question can't be asked; each problem with its line.",
+    "413": "It is too long: 16 MiB is the most.",
+    "415": "It came as a form; a document is application/yaml.",
+    "422": "What was sent is no overlay document, or the question can't be asked; each problem with its line.",
+    "429": "Too many wrong tokens, or too many questions without one; Retry-After says how long to wait.",
     "503": "This controller does not lead.",
     "504": "The node did not answer.",
 }
@@ -57,8 +60,15 @@ OPERATIONS: Final[tuple[tuple[str, str, str, list[dict[str, Any]], bool, bool], 
         False,
     ),
     ("get", "/versions", "The history.", [_LIMIT, _BEFORE], False, False),
-    ("get", "/versions/{number}", "One version with its document.", [_NUMBER], False, False),
-    ("post", "/diff", "What a document would change, node by node.", [], False, True),
+    (
+        "get",
+        "/versions/{number}",
+        "One version with its document; without a token, passwords and the like are hidden in it.",
+        [_NUMBER],
+        False,
+        False,
+    ),
+    ("post", "/diff", "What a document would change, node by node.", [], True, True),
     ("post", "/apply", "Make a document the overlay's.", _CHANGE, True, True),
     ("post", "/rollback/{number}", "Make what a version said the overlay's again.", [_NUMBER, *_CHANGE], True, False),
     ("post", "/cancel", "Take back the change that is under way.", [], True, False),
@@ -95,7 +105,11 @@ def openapi() -> dict[str, Any]:
             "operationId": f"{method}{path.replace('/', '_').replace('{', '').replace('}', '').replace('.', '_')}",
             "responses": {
                 "200": {"description": "Done.", "content": {"application/json": {"schema": {"type": "object"}}}},
-                **{status: _error(text) for status, text in _ERRORS.items() if status != "401" or changes},
+                **{
+                    status: _error(text)
+                    for status, text in _ERRORS.items()
+                    if status not in ("413", "415") or method == "post"
+                },
             },
         }
         if parameters:

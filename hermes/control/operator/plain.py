@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 
 from hermes.control.explaining import Explanation
+from hermes.control.operator.redacting import redacted
 from hermes.control.values import VersionRecord
 
 
@@ -26,16 +27,18 @@ def plain(value: Any) -> Any:
     return value
 
 
-def version(record: VersionRecord, whole: bool = False) -> dict[str, Any]:
+def version(record: VersionRecord, whole: bool = False, redact: bool = False) -> dict[str, Any]:
     """
     A version.
 
     @param whole: with its document.
+    @param redact: whether that is without passwords and the like.
     """
     found: dict[str, Any] = plain(record)
+    if redact:
+        found["document"] = redacted(found["document"])
     if not whole:
-        del found["document"], found["measurements"]
-        found["nodes"] = len(found.pop("digests"))
+        del found["document"], found["measurements"], found["digests"]
     return found
 
 
