@@ -203,6 +203,7 @@ class FakeAssembly:
 
     @ivar refuses: what L{generation} raises next.
     @ivar closing: fires once all that is discarded is closed.
+    @ivar starting: what listeners that are made from now on wait for when they start.
     """
 
     clock: Clock = field(factory=Clock)
@@ -215,6 +216,7 @@ class FakeAssembly:
     direct: FakeDialer = field(factory=FakeDialer)
     network: Any = None
     closing: Deferred[None] = field(factory=lambda: succeed(None))
+    starting: Deferred[None] | None = None
 
     def credentials(self) -> IServerCredentials | None:
         """
@@ -308,6 +310,6 @@ class FakeAssembly:
         return self._made(name, options, context)
 
     def _made(self, name: str, options: FakeOptions, context: ListenerContext | None) -> FakeListener:
-        listener = FakeListener(name, options, context, self.taken)
+        listener = FakeListener(name, options, context, self.taken, waits=self.starting)
         self.made.append(listener)
         return listener
