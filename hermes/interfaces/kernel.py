@@ -93,8 +93,8 @@ class Link:
     @ivar kind: C{"tun"}, for one; C{""} for hardware.
     @ivar alias: what somebody has written on it.
     @ivar queue: how many packets wait for it at most.
-    @ivar promotes: whether, of several IPv4 addresses of a prefix, the others stay when the first is removed. Where not,
-        its routes go with them, and it can't be helped by adding before removing.
+    @ivar promotes: whether, of several IPv4 addresses of a prefix, the others stay when the first is removed. Where
+        not, its routes go with them, and it can't be helped by adding before removing.
     """
 
     index: int

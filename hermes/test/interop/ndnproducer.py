@@ -1,6 +1,6 @@
 """
 A producer on python-ndn, a program of its own: it registers a prefix and serves an object in segments under each name
-there that says how large it is, C{PREFIX/SIZE/seg=N}. Who asks for whatever there is under C{PREFIX/SIZE} gets the first.
+there that says how large it is, C{PREFIX/SIZE/seg=N}. Who asks for whatever is under C{PREFIX/SIZE} gets the first.
 
     python -m hermes.test.interop.ndnproducer FACE PREFIX [SIZE...]
 

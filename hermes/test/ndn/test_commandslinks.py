@@ -84,7 +84,8 @@ class LinkTests(NodeCase):
         rotation = Rotation(reactor, links, 1.5)
         rotation.start()
         self.addCleanup(rotation.stop)
-        await self.get(f"/onl/file/{size}", "-o", "got", "-p", "fixed", "-s", 20, "--discover", "none", "-l", 1000, "-r", -1)
+        options = ("-p", "fixed", "-s", 20, "--discover", "none", "-l", 1000, "-r", -1)
+        await self.get(f"/onl/file/{size}", "-o", "got", *options)
         self.same("got", size)
         self.assertGreater(links[0].connections, 2)
 
