@@ -183,7 +183,8 @@ def consumer(face: str, prefix: str, size: int, rounds: int) -> None:
                             [*name, Component.from_segment(part)], verified, lifetime=LIFETIME
                         )
                         segments[part] = bytes(found)
-                    except (InterestTimeout, InterestNack):
+                    except (InterestTimeout, InterestNack, KeyError):
+                        # python-ndn raises the last where Data comes just as it gives up.
                         again += 1
                         await asyncio.sleep(0.01)
 

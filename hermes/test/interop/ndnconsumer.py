@@ -61,7 +61,8 @@ class Fetch:
             try:
                 _, content, _ = await self._app.express(name, verified, lifetime=self._lifetime)
                 return bytes(content)
-            except InterestTimeout:
+            except (InterestTimeout, KeyError):
+                # python-ndn raises the latter where Data comes just as it gives up.
                 self.timeouts += 1
             except InterestNack:
                 self.nacks += 1
