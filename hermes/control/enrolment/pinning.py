@@ -68,7 +68,7 @@ class Looking(Protocol):
 
     def connectionMade(self) -> None:
         self.shown = self.transport.getPeerCertificates()
-        self.transport.abortConnection()
+        self.transport.loseConnection()
 
 
 async def findAuthority(endpoint: Any, fingerprint: bytes) -> x509.Certificate:

@@ -126,7 +126,9 @@ class Renewer:
         self._renewing = None
         self.problem = None
         if self._running:
-            self._look()
+            # Where the two clocks differ, a new certificate may be due at once: not at once again.
+            begin = self.identity.certificate.not_valid_before_utc.timestamp()
+            self._later(min(LOOK, (self.identity.expires - begin) / 12))
 
     def _notRenewed(self, failure: Failure) -> None:
         self._renewing = None

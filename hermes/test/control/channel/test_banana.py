@@ -4,7 +4,7 @@ Banana: against Twisted's own, cut anywhere, and what is no Banana.
 
 from __future__ import annotations
 
-from contextlib import suppress
+import contextlib
 from typing import Any
 
 from hypothesis import given, settings
@@ -184,7 +184,7 @@ class Invalid(SynchronousTestCase):
     @given(st.binary(max_size=200))
     @settings(max_examples=300)
     def test_noise_is_refused_or_read_and_nothing_else(self, noise: bytes) -> None:
-        with suppress(MalformedBanana):
+        with contextlib.suppress(MalformedBanana):
             decode(noise)
 
     def test_many_small_items_take_no_longer_than_their_bytes(self) -> None:
