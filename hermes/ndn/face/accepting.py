@@ -111,6 +111,8 @@ class WebSocketFaces(StreamFaces):
 
     def isLocal(self, channel: StreamChannel, peer: Any) -> bool:
         """
-        A browser on this host runs programs of anybody whose page is open: they are not of this host.
+        A browser on this host runs programs of anybody whose page is open: they are not of this host. Nor is whoever
+        comes by a proxy here.
         """
-        return isLoopback(peer) and getattr(channel, "origin", None) is None
+        assert isinstance(channel, WebSocketChannel)
+        return isLoopback(peer) and channel.origin is None and not channel.forwarded

@@ -42,6 +42,9 @@ Seconds of silence after which the peer is asked whether it is there; if it says
 """
 
 
+_FORWARDED = frozenset((b"via", b"forwarded", b"x-forwarded-for"))
+
+
 class WebSocketRefused(FlowError):
     """
     The opening handshake failed. The text says why.
@@ -56,6 +59,7 @@ class WebSocketChannel(StreamChannel):
     One end of a WebSocket: make it the protocol of a stream.
 
     @ivar origin: the C{Origin} that a browser names, as the server; L{None} where it is no browser.
+    @ivar forwarded: whether the request came by a proxy that says so, as the server: the peer's address is the proxy's.
     """
 
     def __init__(
@@ -70,6 +74,7 @@ class WebSocketChannel(StreamChannel):
         """
         super().__init__()
         self.origin: str | None = None
+        self.forwarded = False
         self._clock = clock
         self._opened = opened
         self._origins = origins
@@ -177,6 +182,7 @@ class WebSocketChannel(StreamChannel):
 
     def _accept(self, request: Request) -> None:
         headers = dict(request.extra_headers)
+        self.forwarded = not _FORWARDED.isdisjoint(headers)
         origin = headers.get(b"origin")
         if origin is not None:
             self.origin = origin.decode("ascii", "replace")

@@ -141,6 +141,17 @@ class ServerTests(TableCase):
         self.connect("https://app.example")
         self.assertEqual([face.local for face in self.table], [True, False])
 
+    def test_whoComesByAProxyIsNotLocal(self) -> None:
+        for field in ("Via", "Forwarded", "X-Forwarded-For"):
+            stream = FakeStream(self.clock)
+            stream.attach(self.faces.buildProtocol(None))
+            protocol = ClientProtocol(parse_uri("ws://127.0.0.1:9696/"))
+            request = protocol.connect()
+            request.headers[field] = "1.1 edge"
+            protocol.send_request(request)
+            Peer(stream, protocol).pump()
+        self.assertEqual([face.local for face in self.table], [False, False, False])
+
     def test_garbageIsCounted(self) -> None:
         peer = self.connect()
         (face,) = self.table
