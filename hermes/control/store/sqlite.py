@@ -77,13 +77,14 @@ class SQLiteStore:
         opened = deferToThreadPool(self._reactor, self._reactor.getThreadPool(), self._file.open)
         return opened.addCallback(self._opened)
 
-    def _opened(self, _: object) -> None:
+    def _opened(self, _: object) -> Deferred[None]:
         if self._closed:
             self._file.release()
             raise StoreUnavailable(f"{self._file.path} was closed")
         self._pool = ConnectionPool(
             "sqlite3",
-            self._file.path,
+            self._file.uri,
+            uri=True,
             cp_reactor=self._reactor,
             cp_min=1,
             cp_max=1,
@@ -94,19 +95,25 @@ class SQLiteStore:
             check_same_thread=False,
         )
         self._pool.start()
+        # The connection is made now, to the file that was looked at.
+        return self._read(sqliterows.current).addCallbacks(lambda _: None, self._notOpened)
+
+    def _notOpened(self, failure: Failure) -> Failure:
+        self._letGo()
+        return failure
+
+    def _letGo(self) -> None:
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.close()
+        self._file.release()
 
     def close(self) -> Deferred[None]:
         self._closed = True
         self._election.end()
         self._watchers.end()
 
-        def end(_: object) -> None:
-            pool, self._pool = self._pool, None
-            if pool is not None:
-                pool.close()
-            self._file.release()
-
-        return self._seen.stop().addBoth(end)
+        return self._seen.stop().addBoth(lambda _: self._letGo())
 
     def _run(self, operation: Callable[..., _T]) -> Deferred[_T]:
         if self._pool is None:

@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from typing import Final
+from urllib.parse import quote
 
 from hermes.control.store.errors import (
     StoreCorrupt,
@@ -148,11 +149,18 @@ class SQLiteFile:
         # Text that is not UTF-8 is ours to find wrong.
         connection.text_factory = bytes
 
-    def connect(self) -> sqlite3.Connection:
+    @property
+    def uri(self) -> str:
         """
-        A connection to it.
+        The file, as SQLite names it where it is not to be made.
         """
-        made = sqlite3.connect(self.path, timeout=BUSY_TIME, isolation_level=None)
+        return self._uri("rw")
+
+    def _uri(self, mode: str) -> str:
+        return f"file:{quote(self.path)}?mode={mode}"
+
+    def _connect(self, mode: str) -> sqlite3.Connection:
+        made = sqlite3.connect(self._uri(mode), timeout=BUSY_TIME, isolation_level=None, uri=True)
         self.prepare(made)
         return made
 
@@ -209,25 +217,36 @@ class SQLiteFile:
     def _check(self) -> None:
         if not os.path.getsize(self.path):
             raise corrupt(self.path, "the file is empty")
-        with closing(self.connect()) as connection:
-            # The first thing that reads it: what is no database is found here.
-            application = connection.execute("PRAGMA application_id").fetchone()[0]
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-            if application != APPLICATION:
-                raise StoreCorrupt(self.path, "this is a database, and no store of a controller; it was left as it is")
-            if version > len(self._migrations):
-                raise StoreTooNew(
-                    f"{self.path}: a newer Hermes has made it (form {version}, and this one knows up to "
-                    f"{len(self._migrations)}); it was left as it is. Install that Hermes, or a backup from before."
-                )
-            wrong = [bytes(row[0]).decode("utf-8", "replace") for row in connection.execute("PRAGMA quick_check(3)")]
-            if wrong != ["ok"]:
-                raise corrupt(self.path, "; ".join(wrong))
+        # For reading only: the last one to close a file writes what is in its log to it, corrupt or not.
+        with closing(self._connect("ro")) as connection:
+            version = self._whole(connection)
+        with closing(self._connect("rw")) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
             if version < len(self._migrations):
                 self._keep(connection, version)
                 self._migrate(connection, version)
                 self._settle()
+
+    def _whole(self, connection: sqlite3.Connection) -> int:
+        """
+        Its form.
+
+        @raise StoreError: it is not whole, or not ours.
+        """
+        # The first thing that reads it: what is no database is found here.
+        application = connection.execute("PRAGMA application_id").fetchone()[0]
+        version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+        if application != APPLICATION:
+            raise StoreCorrupt(self.path, "this is a database, and no store of a controller; it was left as it is")
+        if version > len(self._migrations):
+            raise StoreTooNew(
+                f"{self.path}: a newer Hermes has made it (form {version}, and this one knows up to "
+                f"{len(self._migrations)}); it was left as it is. Install that Hermes, or a backup from before."
+            )
+        wrong = [bytes(row[0]).decode("utf-8", "replace") for row in connection.execute("PRAGMA quick_check(3)")]
+        if wrong != ["ok"]:
+            raise corrupt(self.path, "; ".join(wrong))
+        return version
 
     def _keep(self, connection: sqlite3.Connection, version: int) -> None:
         """

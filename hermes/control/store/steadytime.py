@@ -137,7 +137,7 @@ class SteadyTime:
         while self._calls and self._calls[0][0] <= now:
             due.append(heapq.heappop(self._calls)[2])
         for call in due:
-            # One that was called before may have cancelled or moved this one; and one that was put off says so only now.
+            # One that was called before may have cancelled this one; and one that was put off says so only now.
             if not call.active():
                 continue
             if call.getTime() > now:

@@ -10,10 +10,14 @@ from typing import Any
 from attrs import define, evolve, field
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 from zope.interface import implementer
 
 from hermes.control.errors import NotLeading
+from hermes.control.store.bounds import VALUE, boundedAudit, boundedReasons, checked
+from hermes.control.store.codec import Body, checkedPhases, checkedRecord
 from hermes.control.store.errors import StoreUnavailable
+from hermes.control.store.sqlite import KEEP_AUDITS, KEEP_VERSIONS
 from hermes.control.values import AuditEntry, NodeEntry, NodeReason, Phase, VersionRecord
 from hermes.interfaces.store import ILeadership, IStore, Watched
 
@@ -108,6 +112,8 @@ class MemoryLeadership:
         self.over = True
         state = self.store.state
         state.waiting.remove(self)
+        if self.leads:
+            state.changed("leader")
         if not told:
             state.untold.append(self)
         elif self.leads:
@@ -132,12 +138,16 @@ class MemoryStore:
     """
     One controller's connection to what is stored. Every answer comes in a later turn of the clock.
 
+    A version and a secret are as large as a real one takes, and as many are kept.
+
     @ivar reachable: whether the store is; where not, calls fail after a while.
     @ivar forgets: the answers to the next calls, so many, are lost: they were done, and fail.
     @ivar fails: the next calls, so many, fail and were not done.
     @ivar fenced: whether what a leader writes is refused where it does not lead.
     @ivar asked: how often each call was made.
     """
+
+    log = Logger()
 
     def __init__(
         self,
@@ -146,6 +156,8 @@ class MemoryStore:
         latency: float = 0.001,
         fenced: bool = True,
         network: IReactorTime | None = None,
+        keepVersions: int = KEEP_VERSIONS,
+        keepAudits: int = KEEP_AUDITS,
     ) -> None:
         """
         @param clock: the controller's: answers come by it, if it still runs.
@@ -161,6 +173,8 @@ class MemoryStore:
         self._clock = clock
         self._network = network or clock
         self._latency = latency
+        self._keepVersions = keepVersions
+        self._keepAudits = keepAudits
         self._leadership: MemoryLeadership | None = None
 
     def start(self) -> Deferred[None]:
@@ -219,11 +233,14 @@ class MemoryStore:
 
     def appendVersion(self, record: VersionRecord) -> Deferred[int]:
         def append() -> int:
+            checkedRecord(record)
             self._led()
-            if record.phase != "preparing":
-                raise ValueError("a version begins in its phase 'preparing'")
+            Body.of(record)
             number = max(self.state.versions, default=0) + 1
             self.state.versions[number] = evolve(record, number=number)
+            for old in [each for each in self.state.versions if each <= number - self._keepVersions]:
+                if old != self.state.current:
+                    del self.state.versions[old]
             self.state.changed("versions")
             return number
 
@@ -247,9 +264,8 @@ class MemoryStore:
         self, number: int, expected: Phase, phase: Phase, reasons: Sequence[NodeReason] = ()
     ) -> Deferred[bool]:
         def swap() -> bool:
+            checkedPhases(expected, phase)
             self._led()
-            if expected in ("committed", "aborted") or phase == "preparing":
-                raise ValueError("what is decided stays")
             record = self.state.versions.get(number)
             if record is None or record.phase != expected:
                 return False
@@ -258,7 +274,7 @@ class MemoryStore:
                     return False
                 self.state.current = number
                 self.state.decided[number] = self.state.decided.get(number, 0) + 1
-            self.state.versions[number] = evolve(record, phase=phase, reasons=tuple(reasons))
+            self.state.versions[number] = evolve(record, phase=phase, reasons=boundedReasons(reasons))
             self.state.changed("versions")
             return True
 
@@ -305,7 +321,8 @@ class MemoryStore:
 
     def putRevocations(self, serials: Mapping[str, float]) -> Deferred[None]:
         def put() -> None:
-            self.state.revoked |= serials
+            for serial, until in serials.items():
+                self.state.revoked[serial] = max(until, self.state.revoked.get(serial, until))
             self.state.changed("nodes")
 
         return self.done(put, "putRevocations")
@@ -322,8 +339,11 @@ class MemoryStore:
 
     def takeToken(self, hashed: str, now: float) -> Deferred[str | None]:
         def take() -> str | None:
-            node, expires = self.state.tokens.pop(hashed, ("", 0.0))
-            return node if node and now < expires else None
+            node, expires = self.state.tokens.get(hashed, ("", 0.0))
+            if not node or now >= expires:
+                return None
+            del self.state.tokens[hashed]
+            return node
 
         return self.done(take, "takeToken")
 
@@ -341,6 +361,7 @@ class MemoryStore:
 
     def putSecret(self, name: str, value: bytes, expectedAbsent: bool = True) -> Deferred[bool]:
         def put() -> bool:
+            checked(f"secret {name}", len(value), VALUE)
             if expectedAbsent and name in self.state.secrets:
                 return False
             self.state.secrets[name] = value
@@ -350,8 +371,10 @@ class MemoryStore:
 
     def audit(self, entry: AuditEntry) -> Deferred[int]:
         def add() -> int:
-            self.state.audited.append(evolve(entry, number=len(self.state.audited) + 1))
-            return len(self.state.audited)
+            number = self.state.audited[-1].number + 1 if self.state.audited else 1
+            self.state.audited.append(evolve(boundedAudit(entry), number=number))
+            del self.state.audited[: -self._keepAudits]
+            return number
 
         return self.done(add, "audit")
 
@@ -365,8 +388,16 @@ class MemoryStore:
     # Changes, and who leads
 
     def watch(self, callback: Callable[[], object], what: Watched = "versions") -> Callable[[], None]:
+        def called() -> None:
+            # Not after its end.
+            if told in self.state.watchers:
+                try:
+                    callback()
+                except Exception:
+                    self.log.failure("who watches {what} has failed", what=what)
+
         def told() -> None:
-            self.later(callback)
+            self.later(called)
 
         self.state.watchers[told] = what
         return lambda: self.state.watchers.pop(told, None) and None

@@ -8,131 +8,20 @@ import random
 from typing import Any
 
 from attrs import evolve
-from twisted.internet.defer import CancelledError, Deferred, DeferredList, gatherResults, succeed
-from twisted.internet.task import deferLater
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, gatherResults
 from zope.interface.verify import verifyObject
 
 from hermes.control.errors import NotLeading
 from hermes.control.store.errors import StoreError
-from hermes.control.values import CONTROLLER, AuditEntry, NodeEntry, NodeReason, Phase, VersionRecord
-from hermes.interfaces.store import ILeadership, IStore, Watched
-
-PATIENCE = 30.0
-"""
-Seconds after which a test that waits for an event fails.
-"""
+from hermes.control.values import CONTROLLER, AuditEntry, NodeEntry, NodeReason, Phase
+from hermes.interfaces.store import ILeadership, IStore
+from hermes.test.control.store.user import PATIENCE, StoreUser, record
 
 
-def record(document: str = "overlay: example\n", parent: int | None = None, **more: Any) -> VersionRecord:
-    """
-    A version to append.
-    """
-    values = {"author": "alice", "time": 1700000000.25, "comment": "as it was before", **more}
-    return VersionRecord(number=0, parent=parent, document=document, **values)
-
-
-class StoreContract:
+class StoreContract(StoreUser):
     """
     A mixin for a C{TestCase}.
-
-    @cvar shared: whether several controllers may have the same store.
     """
-
-    shared = True
-    reactor: Any
-    addCleanup: Any
-    assertEqual: Any
-    assertTrue: Any
-    assertFalse: Any
-    assertIsNone: Any
-    assertIn: Any
-    assertRaises: Any
-    assertLess: Any
-    fail: Any
-
-    def makeStore(self, **options: Any) -> IStore:
-        """
-        A store that is not started. Those of one test have the same content.
-
-        @param options: C{keepVersions}, C{keepAudits}, C{interval}.
-        """
-        raise NotImplementedError
-
-    async def opened(self, **options: Any) -> Any:
-        """
-        A store that is started, and closed when the test ends.
-        """
-        store = self.makeStore(**options)
-        await store.start()
-        self.addCleanup(self.closed, store)
-        return store
-
-    def closed(self, store: IStore) -> Deferred[None]:
-        """
-        Close it, unless that was done.
-        """
-        known: set[int] = self.__dict__.setdefault("_closedStores", set())
-        if id(store) in known:
-            return succeed(None)
-        known.add(id(store))
-        return store.close()
-
-    async def two(self) -> tuple[Any, Any]:
-        """
-        The stores of two controllers; the same one twice where only one may have it.
-        """
-        first = await self.opened()
-        return first, (await self.opened()) if self.shared else first
-
-    async def leading(self, **options: Any) -> Any:
-        """
-        A store whose controller leads.
-        """
-        store = await self.opened(**options)
-        await store.campaign("here")
-        return store
-
-    async def failing(self, kind: type[Exception], waiting: Deferred[Any]) -> Exception:
-        """
-        The error that it fails with.
-        """
-        try:
-            result = await waiting
-        except kind as error:
-            return error
-        raise AssertionError(f"it fired with {result!r}")
-
-    def until(self, waiting: Deferred[Any]) -> Deferred[Any]:
-        """
-        The same, but that it fails when it takes too long.
-        """
-        return waiting.addTimeout(PATIENCE, self.reactor)
-
-    def turn(self, seconds: float = 0.0) -> Deferred[None]:
-        """
-        Let others run.
-        """
-        return deferLater(self.reactor, seconds, lambda: None)
-
-    def told(self, store: IStore, what: Watched) -> tuple[list[int], Any]:
-        """
-        A list that grows with each change that is told, and a function that waits for the next one.
-        """
-        times: list[int] = []
-        waiting: list[Deferred[None]] = []
-
-        def callback() -> None:
-            times.append(len(times))
-            for each in [waiting.pop() for _ in list(waiting)]:
-                each.callback(None)
-
-        def following() -> Deferred[None]:
-            following: Deferred[None] = Deferred()
-            waiting.append(following)
-            return self.until(following)
-
-        self.addCleanup(store.watch(callback, what))
-        return times, following
 
     async def test_it_is_a_store(self) -> None:
         store = await self.opened()
@@ -598,7 +487,7 @@ class StoreContract:
         first, second = await self.two()
         versions, nextVersion = self.told(second, "versions")
         nodes, nextNode = self.told(second, "nodes")
-        leaders, nextLeader = self.told(second, "leader")
+        _, nextLeader = self.told(second, "leader")
         waiting = nextLeader()
         leadership = await first.campaign("first")
         await waiting
@@ -649,8 +538,6 @@ class StoreContract:
         await store.putNode(NodeEntry("edge"))
         await waiting
         self.assertEqual(len(self.flushLoggedErrors(LookupError)), 1)
-
-    flushLoggedErrors: Any
 
     async def test_who_watches_can_read_what_has_changed(self) -> None:
         first, second = await self.two()

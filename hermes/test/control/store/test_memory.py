@@ -27,5 +27,7 @@ class MemoryStoreTests(TestCase, StoreContract):
         """
         On the same state.
         """
+        # What is seen is written at once.
+        options.pop("interval", None)
         store: IStore = MemoryStore(self.reactor, self.state, **options)
         return store
