@@ -193,22 +193,24 @@ class FaceTests(NDNCase):
 
     async def test_everyKindOfFace(self) -> None:
         tcp, udp, ws = freePort(), freePort(), freePort()
-        await self.node(
+        names = self.names("unix:one.sock", f"tcp:127.0.0.1:{tcp}", f"udp:127.0.0.1:{udp}", f"ws:127.0.0.1:{ws}")
+        # Pages come by way of a web server, as a rule.
+        node = await self.node(
             "one",
-            listeners={
-                "names": self.names(
-                    "unix:one.sock", f"tcp:127.0.0.1:{tcp}", f"udp:127.0.0.1:{udp}", f"ws:127.0.0.1:{ws}"
-                )
-            },
+            listeners={"names": names, "web": {"type": "http", "bind": "127.0.0.1:0"}},
+            upstreams={"names-ws": {"type": "direct", "endpoints": [f"127.0.0.1:{ws}"]}},
+            routes=[{"match": {"listener": "web", "path": "/ndn"}, "to": "names-ws"}],
         )
         await self.producer(f"tcp:127.0.0.1:{tcp}", "/a/file")
         for face in ("unix:one.sock", f"tcp:127.0.0.1:{tcp}", f"udp:127.0.0.1:{udp}"):
             await self.fetch(face, "/a/file", MEGABYTE)
         name = "/a/file/100000/seg=12"
-        for origin in ((), ("https://app.example",)):
-            said = await self.output(
-                sys.executable, "-m", "hermes.test.interop.ndnbrowser", f"ws://127.0.0.1:{ws}/", name, *origin
-            )
+        for url, *origin in (
+            (f"ws://127.0.0.1:{ws}/",),
+            (f"ws://127.0.0.1:{ws}/", "https://app.example"),
+            (f"ws://{node.address('web')}/ndn", "https://app.example"),
+        ):
+            said = await self.output(sys.executable, "-m", "hermes.test.interop.ndnbrowser", url, name, *origin)
             self.assertEqual(said, f"{name}: 4000 bytes\n")
 
     async def test_hermesIsTheLinkBetweenForwarders(self) -> None:
