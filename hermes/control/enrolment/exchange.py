@@ -149,7 +149,7 @@ class EnrolmentServer:
         except (Unconvertible, ValueError, RecursionError):
             return self._refuse("malformed", "the request can't be read")
         try:
-            enrolled = await self.registrar.enrol(request.token, request.request, origin, request.software[:64])
+            enrolled = await self.registrar.join(request.token, request.request, origin, request.software[:64])
         except EnrolmentRefused as error:
             self.log.warn("a node at {origin} was not enrolled: {error}", origin=origin, error=error)
             return self._refuse("token", str(error))

@@ -17,7 +17,7 @@ from hermes.control.channel.credentials import IDirectory
 from hermes.control.channel.errors import NotAllowed, Refused
 from hermes.control.channel.methods import Renewed
 from hermes.control.enrolment.authority import Authority, Issued
-from hermes.control.enrolment.errors import BadRequest, EnrolmentRefused
+from hermes.control.enrolment.errors import BadRequest, BadToken, EnrolmentRefused
 from hermes.control.enrolment.requests import requestedKey
 from hermes.control.enrolment.tokens import Token
 from hermes.control.errors import UnknownNode
@@ -83,26 +83,27 @@ class Registrar:
 
     # Joining
 
-    def makeToken(self, node: str, actor: str, lifetime: float = TOKEN_SECONDS, origin: str = "") -> Deferred[str]:
+    def enrol(self, node: str, lifetime: float = TOKEN_SECONDS) -> Deferred[str]:
         """
         A token by which one node can join, once. A node that has joined already can so be set up anew: what it had is
         not valid any more then. The token is not stored: it is lost where nobody keeps it.
 
         @param node: its name.
-        @param actor: who asks, for the audit log; likewise C{origin}.
         @param lifetime: in seconds.
-        @raise ValueError: where the name can't be a node's.
+        @return: errback with L{EnrolmentRefused} where the name can't be a node's.
         """
-        checkNodeName(node)
-        return Deferred.fromCoroutine(self._makeToken(node.lower(), actor, lifetime, origin))
+        return Deferred.fromCoroutine(self._enrol(node.lower(), lifetime))
 
-    async def _makeToken(self, node: str, actor: str, lifetime: float, origin: str) -> str:
+    async def _enrol(self, node: str, lifetime: float) -> str:
+        try:
+            checkNodeName(node)
+        except ValueError as error:
+            raise EnrolmentRefused(str(error)) from error
         token = Token.make(self.authority.fingerprint)
         await self._store.putToken(token.hashed, node, self._seconds() + lifetime)
-        await self._audit(actor, "token", node, f"good for {lifetime:g} s", origin)
         return token.toText()
 
-    def enrol(self, token: str, request: str, origin: str, software: str = "") -> Deferred[Enrolled]:
+    def join(self, token: str, request: str, origin: str, software: str = "") -> Deferred[Enrolled]:
         """
         Take a token, and sign a certificate for the node that it was made for.
 
@@ -112,13 +113,13 @@ class Registrar:
         @return: errback with L{EnrolmentRefused}, the same for a token that was taken, has expired or never was;
             L{BadRequest}, and then the token is still good.
         """
-        return Deferred.fromCoroutine(self._enrol(token, request, origin, software))
+        return Deferred.fromCoroutine(self._join(token, request, origin, software))
 
-    async def _enrol(self, text: str, request: str, origin: str, software: str) -> Enrolled:
+    async def _join(self, text: str, request: str, origin: str, software: str) -> Enrolled:
         key = requestedKey(request)
         try:
             token = Token.fromText(text)
-        except Exception as error:
+        except BadToken as error:
             raise EnrolmentRefused("the token is not valid") from error
         now = self._seconds()
         node = await self._store.takeToken(token.hashed, now)
@@ -126,13 +127,14 @@ class Registrar:
             raise EnrolmentRefused("the token is not valid: it has expired, was used before, or never was")
         issued = self._issue(node, key, now)
 
-        def join(entry: NodeEntry | None) -> NodeEntry:
+        def enrolled(entry: NodeEntry | None) -> NodeEntry:
             seen = 0.0 if entry is None else entry.lastSeen
             return NodeEntry(node, issued.serial, now, issued.expires, lastSeen=seen, software=software)
 
-        if await self._revokeAll(node, join):
+        if await self._revokeAll(node, enrolled):
             self.changed()
-        await self._audit(node, "enrol", node, f"certificate {issued.serial}", origin)
+        said = f"certificate {issued.serial}"
+        await self._store.audit(AuditEntry(now, node, "join", node, said, origin))
         self.log.info("node {node} has enrolled from {origin}", node=node, origin=origin)
         return Enrolled(node, issued.text, self.authority.trust)
 
@@ -189,15 +191,15 @@ class Registrar:
 
     # Leaving
 
-    def revoke(self, node: str, actor: str, origin: str = "") -> Deferred[None]:
+    def revoke(self, node: str) -> Deferred[None]:
         """
         Shut a node out: its certificates and its tokens are not valid any more. It may join again with a new token.
 
         @raise UnknownNode: (by the Deferred) there is no such node.
         """
-        return Deferred.fromCoroutine(self._revoke(node.lower(), actor, origin))
+        return Deferred.fromCoroutine(self._revoke(node.lower()))
 
-    async def _revoke(self, node: str, actor: str, origin: str) -> None:
+    async def _revoke(self, node: str) -> None:
         def shutOut(entry: NodeEntry | None) -> NodeEntry | None:
             return None if entry is None else evolve(entry, revoked=True)
 
@@ -206,7 +208,6 @@ class Registrar:
             raise UnknownNode(f"there is no node {node}")
         await self._revokeAll(node, shutOut)
         self.changed()
-        await self._audit(actor, "revoke", node, "", origin)
         self.log.warn("node {node} is shut out", node=node)
 
     async def _revokeAll(self, node: str, change: Callable[[NodeEntry | None], NodeEntry | None]) -> bool:
@@ -231,6 +232,3 @@ class Registrar:
             if step == 0:
                 await self._store.changeNode(node, remember)
         return bool(revoked)
-
-    def _audit(self, actor: str, action: str, subject: str, text: str, origin: str) -> Deferred[int]:
-        return self._store.audit(AuditEntry(self._seconds(), actor, action, subject, text, origin))

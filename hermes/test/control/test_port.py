@@ -18,7 +18,7 @@ class Joining(PortCase):
     """
 
     def test_a_token_is_all_that_a_node_needs(self) -> None:
-        token = self.wait(self.port.registrar.makeToken("edge", "alice"))
+        token = self.wait(self.port.registrar.enrol("edge"))
         member, agents = self.member(token)
         self.wait(member.start())
         link = self.port.links.get("edge")
@@ -27,7 +27,7 @@ class Joining(PortCase):
         self.assertEqual(agents[0].asked, [("controllerConnected",), ("revoked", ()), ("commit", 3)])
 
     def test_it_joins_once(self) -> None:
-        token = self.wait(self.port.registrar.makeToken("edge", "alice"))
+        token = self.wait(self.port.registrar.enrol("edge"))
         files = Files(self.mktemp())
         self.wait(self.member(token, files=files)[0].start())
         again, agents = self.member(None, files=files)
@@ -35,19 +35,19 @@ class Joining(PortCase):
         self.assertEqual(agents[0].name, "edge")
 
     def test_a_token_is_good_once(self) -> None:
-        token = self.wait(self.port.registrar.makeToken("edge", "alice"))
+        token = self.wait(self.port.registrar.enrol("edge"))
         self.wait(self.member(token)[0].start())
         self.fails(self.member(token)[0].start(), EnrolmentRefused)
         self.assertEqual(self.port.refusals.counts["token"], 1)
 
     def test_a_node_that_is_shut_out_loses_its_connection_and_gets_no_other(self) -> None:
-        token = self.wait(self.port.registrar.makeToken("edge", "alice"))
+        token = self.wait(self.port.registrar.enrol("edge"))
         member, _ = self.member(token)
         self.wait(member.start())
         link = self.port.links.get("edge")
         assert link is not None
         waiting = link.status()
-        self.wait(self.port.registrar.revoke("edge", "alice"))
+        self.wait(self.port.registrar.revoke("edge"))
         self.assertIsNone(self.port.links.get("edge"))
         self.fails(waiting, NodeLost)
         self.wires.advance(60.0)
@@ -56,10 +56,10 @@ class Joining(PortCase):
 
     def test_the_others_are_told_who_is_shut_out(self) -> None:
         _, agent = self.connected("relay")
-        token = self.wait(self.port.registrar.makeToken("edge", "alice"))
+        token = self.wait(self.port.registrar.enrol("edge"))
         self.wait(self.member(token)[0].start())
         entry = self.wait(self.store.node("edge"))
-        self.wait(self.port.registrar.revoke("edge", "alice"))
+        self.wait(self.port.registrar.revoke("edge"))
         self.assertEqual(agent.asked, [("controllerConnected",), ("revoked", ()), ("revoked", (entry.serial,))])
 
 

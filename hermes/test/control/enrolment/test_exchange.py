@@ -55,7 +55,7 @@ class Raws(PortCase):
         return found
 
     def test_as_the_wire_specification_has_it(self) -> None:
-        token = self.wait(self.port.registrar.makeToken("edge", "alice"))
+        token = self.wait(self.port.registrar.enrol("edge"))
         request = {"token": token, "request": makeRequest(makeKey()), "later": "something"}
         answer = self.ask(json.dumps(request).encode() + b"\n")
         self.assertEqual(answer.keys(), {"error", "node", "certificate", "trust", "controllers"})
@@ -83,7 +83,7 @@ class Raws(PortCase):
         self.assertEqual(self.port.refusals.counts, {"slow": 1})
 
     def test_the_controllers_mistakes_are_not_told(self) -> None:
-        token = self.wait(self.port.registrar.makeToken("edge", "alice"))
+        token = self.wait(self.port.registrar.enrol("edge"))
         raw = self.raw()
         self.store.fails = 1
         raw.transport.write(json.dumps({"token": token, "request": makeRequest(makeKey())}).encode() + b"\n")
@@ -108,7 +108,7 @@ class Nodes(PortCase):
     """
 
     def token(self, node: str = "edge") -> str:
-        found: str = self.wait(self.port.registrar.makeToken(node, "alice"))
+        found: str = self.wait(self.port.registrar.enrol(node))
         return found
 
     def makeOther(self) -> NodePort:
@@ -139,7 +139,7 @@ class Nodes(PortCase):
         other = self.makeOther()
         self.addCleanup(other.stop)
         asked: list[bytes] = []
-        self.patch(other.registrar, "enrol", lambda *arguments: asked.append(arguments[0]))
+        self.patch(other.registrar, "join", lambda *arguments: asked.append(arguments[0]))
         member, _ = self.member(self.token(), addresses=[OTHER])
         self.fails(member.start(), NotTheController)
         self.assertEqual(asked, [])
@@ -155,7 +155,7 @@ class Nodes(PortCase):
         for each in other.certificate._credentials:
             each.reload()
         asked: list[object] = []
-        self.patch(other.registrar, "enrol", lambda *arguments: asked.append(arguments))
+        self.patch(other.registrar, "join", lambda *arguments: asked.append(arguments))
         member, _ = self.member(self.token(), addresses=[OTHER])
         starting = member.start()
         self.wires.advance(5.0)
@@ -184,7 +184,7 @@ class Nodes(PortCase):
         self.assertIsNotNone(self.port.links.get("edge"))
 
     def test_an_answer_that_does_not_come(self) -> None:
-        self.patch(self.port.registrar, "enrol", lambda *arguments: Deferred())
+        self.patch(self.port.registrar, "join", lambda *arguments: Deferred())
         files = Files(self.mktemp())
         member, _ = self.member(self.token(), files=files)
         starting = member.start()
@@ -204,13 +204,13 @@ class Nodes(PortCase):
 
     def test_the_key_does_not_leave_it(self) -> None:
         sent: list[bytes] = []
-        enrol = self.port.registrar.enrol
+        join = self.port.registrar.join
 
         def listen(token: str, request: str, *arguments: Any) -> Any:
             sent.append(request.encode())
-            return enrol(token, request, *arguments)
+            return join(token, request, *arguments)
 
-        self.patch(self.port.registrar, "enrol", listen)
+        self.patch(self.port.registrar, "join", listen)
         files = Files(self.mktemp())
         self.wait(self.member(self.token(), files=files)[0].start())
         self.assertNotIn(b"PRIVATE", sent[0])

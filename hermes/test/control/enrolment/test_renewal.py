@@ -172,7 +172,7 @@ class OverTheChannel(PortCase):
     def test_it_goes_on_with_the_new_one(self) -> None:
         self.port.stop()
         self.port = self.makePort(days=2.0 / 24)
-        token = self.wait(self.port.registrar.makeToken("edge", "alice"))
+        token = self.wait(self.port.registrar.enrol("edge"))
         changed: list[NodeIdentity] = []
         member, _ = self.member(token, renewed=changed.append)
         self.wait(member.start())
