@@ -25,7 +25,7 @@ class CommandCase(ControllerCase):
     Runs C{hermes} against a controller.
     """
 
-    def setUp(self) -> Deferred[Any]:
+    def setUp(self) -> Any:
         starting = super().setUp()
         self.address = self.onSocket()
         self.file = self.mktemp() + ".yaml"

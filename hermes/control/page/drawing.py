@@ -150,7 +150,7 @@ def draw(nodes: Sequence[Mapping[str, Any]], links: Sequence[Mapping[str, Any]])
         )
         # Not in the middle: there others cross.
         share = 0.5 if number % 2 else 0.42
-        x, y = round(ax + (bx - ax) * share, 1), round(ay + (by - ay) * share - 5, 1)
+        x, y = round(ax + (bx - ax) * share, 1), round(ay + (by - ay) * share + 4, 1)
         labels.append(tag("text", linkLabel(link), id=f"label-{number}", class_="label", x=x, y=y))
     for number, node in enumerate(nodes):
         x, y = point(node["name"])
@@ -171,14 +171,14 @@ def draw(nodes: Sequence[Mapping[str, Any]], links: Sequence[Mapping[str, Any]])
 def _box(number: int, node: Mapping[str, Any], x: float, y: float) -> Markup:
     name = node["name"]
     short = name if len(name) <= _LONGEST else name[: _LONGEST - 1] + "\u2026"
-    width = max(84, 8 * len(short) + 28)
+    width = max(92, 8 * len(short) + 46)
     runs = "" if node["runs"] is None else f"version {node['runs']}"
     return tag(
         "g",
         tag("title", f"{name}: {node['state']}{', ' + node['problem'] if node['problem'] else ''}"),
         tag("rect", x=round(x - width / 2, 1), y=y - 21, width=width, height=42, rx=9),
         tag("circle", cx=round(x - width / 2 + 12, 1), cy=y - 5, r=4),
-        tag("text", short, x=x + 5, y=y - 1, class_="name"),
+        tag("text", short, x=x + 6, y=y - 1, class_="name"),
         tag("text", runs or node["state"], x=x, y=y + 14, class_="runs"),
         id=f"node-{number}",
         class_=f"node {node['state']}",

@@ -106,12 +106,11 @@ def _nodes(status: Mapping[str, Any], graph: Mapping[str, Any], now: float) -> M
             _number(said["runs"]),
             _number(node["wanted"]),
             more.get("address") or "-",
-            ago(more.get("uptimeSeconds")),
+            tag("td", ago(more.get("uptimeSeconds")), class_="when"),
             _number(more.get("flowsOpen")),
             _number(more.get("requestsOpen")),
-            said["software"] or "-",
-            seen,
-            when(node["expires"]),
+            tag("td", seen, class_="when"),
+            tag("td", when(node["expires"])[:10], class_="when"),
             tag("td", node["problem"] or "", class_="wide problem-text"),
         ]
 
@@ -124,7 +123,6 @@ def _nodes(status: Mapping[str, Any], graph: Mapping[str, Any], now: float) -> M
         "Up for",
         "Flows",
         "Requests",
-        "Software",
         "Heard of",
         "Certificate until",
         "",

@@ -84,7 +84,7 @@ class ControllerCase(TestCase):
 
     timeout = 60
 
-    def setUp(self) -> Deferred[Any]:
+    def setUp(self) -> Any:
         directory = mkdtemp()
         self.addCleanup(rmtree, directory)
         self.clock = Clock()
@@ -104,7 +104,7 @@ class ControllerCase(TestCase):
         self.interface = OperatorInterface(
             self.controller, self.clock, lambda: self.tokens, maybeDeferred, lambda: 1.8e9 + self.clock.seconds()
         )
-        passing = LoopingCall(self.pass_)
+        passing = LoopingCall(lambda: self.pass_())
         passing.start(0.002)
         self.addCleanup(passing.stop)
         return Deferred.fromCoroutine(self._start())
@@ -167,8 +167,10 @@ class ControllerCase(TestCase):
         """
         return deferToThread(call, *arguments, **named)
 
-    def audited(self) -> list[AuditEntry]:
+    async def audited(self) -> list[AuditEntry]:
         """
-        The audit log.
+        The audit log, once it has something.
         """
+        while not self.store.state.audited:
+            await deferLater(reactor, 0.001)
         return self.store.state.audited
