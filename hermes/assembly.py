@@ -112,8 +112,16 @@ class RealGeneration(Generation):
     watching: Watching
 
     def checkFiles(self) -> None:
+        if self.credentials is not None:
+            evolve(self.credentials)
         for upstream in self.made.values():
             upstream.checkFiles()
+
+    def readFiles(self) -> None:
+        if self.credentials is not None:
+            self.credentials.reload()
+        for upstream in self.made.values():
+            upstream.readFiles()
 
 
 class Assembly:
@@ -218,6 +226,7 @@ class Assembly:
 
     def commit(self, generation: Generation) -> None:
         assert isinstance(generation, RealGeneration)
+        generation.readFiles()
         if generation.credentials is not None:
             if self._credentials is None:
                 self._credentials = CurrentCredentials(generation.credentials)
@@ -225,7 +234,6 @@ class Assembly:
                 self._credentials.credentials = generation.credentials
         straight = reachedStraight(generation.config)
         for name, upstream in generation.made.items():
-            upstream.readFiles()
             upstream.start(name in straight)
         self._watchers.commit(generation.watching)
         self._upstreams = generation.upstreams

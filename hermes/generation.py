@@ -129,6 +129,13 @@ class Generation:
         @raise HermesError: where it can't.
         """
 
+    def readFiles(self) -> None:
+        """
+        Read certificates once more: connections that begin from now on have those.
+
+        @raise HermesError: where that can't be done.
+        """
+
 
 class Assembly(Protocol):
     """

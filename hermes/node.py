@@ -150,6 +150,16 @@ class Node:
     async def _reload(self, config: NodeConfig) -> Reloaded:
         return await self._commit(self._prepare(config))
 
+    def readCertificates(self) -> None:
+        """
+        Read the files of certificates once more: connections that begin from now on have those. Nothing else changes.
+
+        @raise HermesError: where they can't be used.
+        """
+        self._generation.readFiles()
+        for bound in self._bound.bound.values():
+            bound.call("readFiles")
+
     def prepare(self, config: NodeConfig) -> Deferred[Prepared]:
         """
         Build a configuration beside the one that runs: everything that can fail is done now, and nothing that runs

@@ -17,12 +17,13 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from twisted.web.client import Agent, readBody
 
-from hermes.assembly import Assembly, RealGeneration
+from hermes.assembly import Assembly, CurrentCredentials, RealGeneration
 from hermes.config import NodeConfig, loadNodeText
 from hermes.errors import HermesError
 from hermes.interfaces import IHop
 from hermes.net.authority import OverlayAuthority
 from hermes.net.network import Network
+from hermes.net.revocation import RevokedCertificates
 from hermes.node import Node, NodeError
 from hermes.test.test_plugins import Collected, Echo
 
@@ -106,6 +107,37 @@ class GenerationTests(SynchronousTestCase):
             file.write("cut off")
         self.assertRaises(HermesError, self.make, config, before)
         self.assertIs(credentials.context(), first)
+
+    def test_aCertificateThatIsRenewedIsUsedAndNothingElseChanges(self) -> None:
+        before = self.make(self.config('upstreams: {relay: {type: hermes, endpoints: "127.0.0.1:1"}}'))
+        self.assembly.commit(before)
+        credentials = self.assembly.credentials()
+        assert isinstance(credentials, CurrentCredentials)
+        context = credentials.context()
+        self.authority.issue("edge")
+        before.readFiles()
+        self.assertIsNot(credentials.context(), context)
+
+    def test_aConfigurationThatWasPreparedBeforeHasTheRenewedCertificate(self) -> None:
+        first = self.make(self.config(""))
+        self.assembly.commit(first)
+        prepared = self.make(self.config("drain: 3s"), first)
+        assert prepared.credentials is not None
+        context = prepared.credentials.context()
+        self.authority.issue("edge")
+        prepared.checkFiles()
+        self.assembly.commit(prepared)
+        self.assertIsNot(prepared.credentials.context(), context)
+
+    def test_whoIsShutOutIsRefusedByListenersAndByHops(self) -> None:
+        revoked = RevokedCertificates()
+        self.assembly = Assembly(self.clock, Network(self.clock), {}, revoked=revoked)
+        made = self.make(self.config('upstreams: {relay: {type: hermes, endpoints: "127.0.0.1:1"}}'))
+        self.assembly.commit(made)
+        credentials = self.assembly.credentials()
+        assert isinstance(credentials, CurrentCredentials)
+        self.assertIs(credentials.revoked, revoked)
+        self.assertEqual([each.revoked for each in made.made["relay"].credentials], [revoked])
 
     def test_usersThatDidNotChangeAreKept(self) -> None:
         before = self.make(self.config("users: {alice: {password: a}}"))
