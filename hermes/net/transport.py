@@ -29,6 +29,7 @@ from zope.interface import implementer
 
 from hermes.interfaces import IAttachable, IBorrowingProtocol
 from hermes.net.sending import SendingSide
+from hermes.net.tcpinfo import TCPInfo, tcpInfo
 from hermes.net.tuning import tune
 
 RECEIVE_SIZE = 1024 * 1024
@@ -343,6 +344,12 @@ class StreamTransport(SendingSide):
         The socket.
         """
         return self.socket
+
+    def tcpInfo(self) -> TCPInfo | None:
+        """
+        What the kernel knows of the connection; L{None} where there is none any more.
+        """
+        return tcpInfo(self.socket) if self.connected else None
 
     def getTcpNoDelay(self) -> bool:
         # A Unix socket delays nothing, and knows no such option.

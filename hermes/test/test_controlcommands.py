@@ -249,7 +249,7 @@ class StatusTests(CommandCase):
 
         def moving() -> dict[str, Any]:
             carried[0] += 125_000
-            hop = {"connections": 2, "streams": 7, "roundTripSeconds": 0.0123, "loss": 0.02}
+            hop = {"connections": 2, "streams": 7, "roundTripSeconds": 0.0123, "segmentsSent": 100, "segmentsResent": 2}
             refusal = {"time": "2026-11-29T13:00:00.000+00:00", "listener": "apps", "user": "bob\x1b[2J"}
             return {
                 "node": "edge",
@@ -257,7 +257,7 @@ class StatusTests(CommandCase):
                 "flows": {"open": 3},
                 "requests": {"open": 4},
                 "upstreams": [{"name": "relay", "type": "hop", "endpoints": [hop]}],
-                "carried": {"relay": {"bytesIn": carried[0], "bytesOut": 0}},
+                "carried": {"relay": {"bytesSent": carried[0], "bytesReceived": 0}},
                 "refusals": [refusal | {"target": "[red]db.hermes:3306", "error": "no route"}],
             }
 

@@ -44,6 +44,7 @@ from hermes.interfaces import (
     IReadyExchangeClient,
 )
 from hermes.tunnel.client import TunnelDialer, TunnelOptions
+from hermes.tunnel.reachstatus import reachStatus
 from hermes.tunnel.remote import PENDING, RemoteServerEndpoint
 from hermes.values import Flow, RequestHead, Target
 
@@ -302,14 +303,7 @@ class _Reaches:
 
     def _reachStatus(self, address: str) -> dict[str, Any]:
         reach = self._reaches.get(address)
-        connections = () if reach is None else tuple(getattr(reach.client, "connections", ()))
-        trips = [each.roundTrip for each in connections if each.roundTrip is not None]
-        return {
-            "address": address,
-            "connections": len(connections),
-            "streams": sum(each.openExchanges for each in connections),
-            "roundTripSeconds": min(trips, default=None),
-        }
+        return reachStatus(address, () if reach is None else tuple(getattr(reach.client, "connections", ())))
 
     def close(self) -> Deferred[None]:
         """

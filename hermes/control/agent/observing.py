@@ -5,7 +5,7 @@ What an agent sees of its node's traffic: how much of it fails, and who was refu
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from zope.interface import implementer
@@ -32,6 +32,7 @@ class TrafficObserver:
 
     @ivar opened: flows and exchanges that came to be.
     @ivar failed: those that should have and did not.
+    @ivar carried: of those that have ended, bytes to and from each next hop, by its name.
     """
 
     def __init__(self, time: Callable[[], float]) -> None:
@@ -40,6 +41,7 @@ class TrafficObserver:
         """
         self.opened = 0
         self.failed = 0
+        self.carried: dict[str, list[int]] = {}
         self._time = time
         self._refusals: deque[tuple[str, Any, float]] = deque(maxlen=REFUSALS)
 
@@ -54,7 +56,7 @@ class TrafficObserver:
         self.opened += 1
 
     def flowClosed(self, record: Any) -> None:
-        pass
+        self._carried(self.carried, record)
 
     def flowRefused(self, record: Any) -> None:
         self._refused("flow", record)
@@ -63,10 +65,35 @@ class TrafficObserver:
         pass
 
     def requestEnded(self, record: Any) -> None:
+        self._carried(self.carried, record)
         if record.error is None:
             self.opened += 1
         else:
             self._refused("request", record)
+
+    @staticmethod
+    def _carried(carried: dict[str, list[int]], record: Any) -> None:
+        if record.hops:
+            counts = carried.setdefault(record.hops[0], [0, 0])
+            counts[0] += record.bytesIn
+            counts[1] += record.bytesOut
+
+    def carrying(self, records: Iterable[Any], ports: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
+        """
+        Bytes to and from each next hop, by its name, since the process started.
+
+        @param records: of the flows and exchanges that go on.
+        @param ports: those of IP packets, as the node's status has them.
+        """
+        found = {hop: list(counts) for hop, counts in self.carried.items()}
+        for record in records:
+            self._carried(found, record)
+        for port in ports:
+            if port["kind"] == "hop":
+                counts = found.setdefault(port["name"], [0, 0])
+                counts[0] += port["bytesOut"]
+                counts[1] += port["bytesIn"]
+        return {hop: {"bytesSent": sent, "bytesReceived": received} for hop, (sent, received) in sorted(found.items())}
 
     def _refused(self, kind: str, record: Any) -> None:
         if record.proxyStatus not in DENIED:

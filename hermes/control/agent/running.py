@@ -116,9 +116,13 @@ class NodeRunner:
         return node.drain(timeout).addCallback(drained)
 
     def status(self) -> Mapping[str, Any]:
-        if self._status is None:
+        node = self.node
+        if self._status is None or node is None:
             return {"node": self._name, "version": hermes.__version__}
-        return {**self._status.summary(), "refusals": list(self._observer.refusals())}
+        found = self._status.summary()
+        going = [*node.flows.openFlows(), *node.requests.openRequests()]
+        carried = self._observer.carrying(going, found["packets"].get("ports", ()))
+        return {**found, "carried": carried, "refusals": list(self._observer.refusals())}
 
     def health(self) -> Health:
         problem = None

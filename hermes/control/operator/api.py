@@ -57,7 +57,7 @@ class Call:
             if default is None:
                 raise ValueError(f"the parameter {name!r} is missing")
             return default
-        return values[0].decode("utf-8", "replace")
+        return str(values[0].decode("utf-8", "replace"))
 
     def number(self, name: str, default: int | None = None) -> int | None:
         """

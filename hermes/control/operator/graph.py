@@ -46,6 +46,11 @@ Of a document without links, everybody may connect to everybody. With more nodes
 shown.
 """
 
+FEW: Final = 20
+"""
+Fewer segments than this say nothing of how many are lost.
+"""
+
 REFUSALS: Final = 50
 MAX_TEXT: Final = 300
 
@@ -166,7 +171,7 @@ class GraphReader:
             (a, b): {"between": [a, b], "weight": weight, "ends": []} for (a, b), weight in sorted(shape.links.items())
         }
         refusals: list[dict[str, Any]] = []
-        current: dict[tuple[str, str], tuple[float, float, float]] = {}
+        current: dict[tuple[str, str], tuple[float, Counts]] = {}
         for name, answer in told.items():
             if answer is None:
                 continue
@@ -179,7 +184,7 @@ class GraphReader:
                     if not shape.full or not end["connections"]:
                         continue
                     link = links[a, b] = {"between": [a, b], "weight": None, "ends": []}
-                current[name, end["to"]] = at, end.pop("bytesOut"), end.pop("bytesIn")
+                current[name, end["to"]] = at, end.pop("counts")
                 link["ends"].append(end)
         for link in links.values():
             for end in link["ends"]:
@@ -200,30 +205,48 @@ class GraphReader:
         }
 
 
+@frozen
+class Counts:
+    """
+    How much a node has carried to a neighbour and from it since it started: bytes; and segments of TCP, those that were
+    sent once more among them.
+    """
+
+    sent: float
+    received: float
+    segments: float
+    resent: float
+
+
 class Rates:
     """
     From how much was carried to how much is.
     """
 
     def __init__(self) -> None:
-        self._before: Mapping[tuple[str, str], tuple[float, float, float]] = {}
+        self._before: Mapping[tuple[str, str], tuple[float, Counts]] = {}
 
-    def rate(self, node: str, to: str, now: tuple[float, float, float]) -> dict[str, float | None]:
+    def rate(self, node: str, to: str, now: tuple[float, Counts]) -> dict[str, float | None]:
         """
-        Bytes a second to and from the other end; L{None} the first time, and where a node counts anew.
-
-        @param now: when, and how much was sent and received.
+        Bytes a second to and from the other end; L{None} the first time, and where a node counts anew. The share of
+        segments that were lost: of those since the last time, or where they are few, of all; L{None} where there are
+        none.
         """
-        before = self._before.get((node, to))
-        if before is None or now[0] <= before[0] or now[1] < before[1] or now[2] < before[2]:
-            return {"sentPerSecond": None, "receivedPerSecond": None}
-        elapsed = now[0] - before[0]
+        at, counts = now
+        since, before = self._before.get((node, to), (at, counts))
+        elapsed = at - since
+        moved = [counts.sent - before.sent, counts.received - before.received]
+        segments, resent = counts.segments - before.segments, counts.resent - before.resent
+        if segments < FEW or not 0 <= resent <= segments:
+            segments, resent = counts.segments, min(counts.resent, counts.segments)
+        known = elapsed > 0 and min(moved) >= 0
         return {
-            "sentPerSecond": round((now[1] - before[1]) / elapsed, 1),
-            "receivedPerSecond": round((now[2] - before[2]) / elapsed, 1),
+            "sentPerSecond": round(moved[0] / elapsed, 1) if known else None,
+            "receivedPerSecond": round(moved[1] / elapsed, 1) if known else None,
+            "loss": round(resent / segments, 5) if segments else None,
         }
 
-    def keep(self, now: Mapping[tuple[str, str], tuple[float, float, float]]) -> None:
+    def keep(self, now: Mapping[tuple[str, str], tuple[float, Counts]]) -> None:
         """
         What the next are compared with.
         """
@@ -275,7 +298,6 @@ def _ends(name: str, found: Mapping[str, Any], known: set[str]) -> list[dict[str
             continue
         endpoints = _each(upstream.get("endpoints"))
         trips = [trip for each in endpoints if (trip := number(each.get("roundTripSeconds"))) is not None]
-        losses = [loss for each in endpoints if (loss := number(each.get("loss"))) is not None]
         moved = _inner(carried, to)
         ends.append(
             {
@@ -284,10 +306,12 @@ def _ends(name: str, found: Mapping[str, Any], known: set[str]) -> list[dict[str
                 "connections": sum(int(number(each.get("connections")) or 0) for each in endpoints),
                 "streams": sum(int(number(each.get("streams")) or 0) for each in endpoints),
                 "roundTripSeconds": min(trips, default=None),
-                "loss": max(losses, default=None),
-                # As a client of the other end: what comes from its own clients goes out to that.
-                "bytesOut": number(moved.get("bytesIn")) or 0.0,
-                "bytesIn": number(moved.get("bytesOut")) or 0.0,
+                "counts": Counts(
+                    number(moved.get("bytesSent")) or 0.0,
+                    number(moved.get("bytesReceived")) or 0.0,
+                    sum(number(each.get("segmentsSent")) or 0.0 for each in endpoints),
+                    sum(number(each.get("segmentsResent")) or 0.0 for each in endpoints),
+                ),
             }
         )
     return ends

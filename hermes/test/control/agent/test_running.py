@@ -319,3 +319,32 @@ class ProbeTests(RunnerCase):
         self.successResultOf(self.runner.stop())
         (result,) = self.successResultOf(self.probe(Probe("db", "db.example:3306")))
         self.assertEqual((result.passed, result.text), (False, "the node runs nothing"))
+
+
+class CarriedTests(RunnerCase):
+    """
+    How much goes over each link.
+    """
+
+    def test_flowsThatEndedAndThoseThatGoOnCount(self) -> None:
+        ended = FlowRecord(FLOW, 0.0, hops=("relay", "exit"), bytesIn=10, bytesOut=20)
+        here = FlowRecord(FLOW, 0.0, bytesIn=1000)
+        going = FlowRecord(FLOW, 0.0, hops=("relay",), bytesIn=1, bytesOut=2)
+        other = FlowRecord(FLOW, 0.0, hops=("other",), bytesIn=5, bytesOut=6)
+        for record in (ended, here):
+            self.observer.flowClosed(record)
+        ports = [
+            {"kind": "hop", "name": "other", "bytesIn": 100, "bytesOut": 200},
+            {"kind": "device", "name": "lan", "bytesIn": 9, "bytesOut": 9},
+        ]
+        expected = {
+            "other": {"bytesSent": 205, "bytesReceived": 106},
+            "relay": {"bytesSent": 11, "bytesReceived": 22},
+        }
+        for _ in range(2):
+            self.assertEqual(self.observer.carrying([going, other], ports), expected)
+
+    def test_theStatusHasIt(self) -> None:
+        self.run_(b"edge a=h:1")
+        self.observer.flowClosed(FlowRecord(FLOW, 0.0, hops=("relay",), bytesIn=10, bytesOut=20))
+        self.assertEqual(self.runner.status()["carried"], {"relay": {"bytesSent": 10, "bytesReceived": 20}})

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
-from twisted.internet.task import Clock, LoopingCall, deferLater
+from twisted.internet.task import LoopingCall, deferLater
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
@@ -25,6 +25,7 @@ from hermes.control.planning import OverlayPlanner
 from hermes.control.values import AuditEntry, NodeEntry, Settings
 from hermes.testing.control import MemoryLinks, MemoryStore, SimulatedNode, Stops
 from hermes.testing.control.overlay import FullFiles
+from hermes.testing.control.process import HeapClock
 
 reactor = cast(Any, _reactor)
 
@@ -87,7 +88,7 @@ class ControllerCase(TestCase):
     def setUp(self) -> Any:
         directory = mkdtemp()
         self.addCleanup(rmtree, directory)
-        self.clock = Clock()
+        self.clock = HeapClock()
         self.store = MemoryStore(self.clock)
         self.links = MemoryLinks(self.clock)
         self.enrolment = FakeEnrolment()

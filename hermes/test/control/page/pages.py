@@ -43,11 +43,11 @@ def saying(name: str, trips: Mapping[str, float], carried: int = 0, **more: Any)
                 {
                     "name": to,
                     "type": "hop",
-                    "endpoints": [{"connections": 2, "streams": 9, "roundTripSeconds": trip, "loss": 0.0}],
+                    "endpoints": [{"connections": 2, "streams": 9, "roundTripSeconds": trip, "segmentsSent": 900}],
                 }
                 for to, trip in trips.items()
             ],
-            "carried": {to: {"bytesIn": total[0], "bytesOut": total[0] * 3} for to in trips},
+            "carried": {to: {"bytesSent": total[0], "bytesReceived": total[0] * 3} for to in trips},
             **more,
         }
 
