@@ -4,15 +4,15 @@ A controller's time as the leader: what is committed, the change that is under w
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
 from attrs import field, frozen
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from hermes.control.errors import ControlError
+from hermes.control.errors import ControlError, Superseded
 from hermes.control.plans import Plan, Planner
 from hermes.control.reconciling import Reconciler, Wanted
 from hermes.control.stops import StopAt
@@ -22,6 +22,8 @@ from hermes.control.transaction.writing import ABORTING, Record
 from hermes.control.values import CONTROLLER, NodeReason, Outcome, Progress, Settings, VersionRecord
 from hermes.interfaces.control import INodeLinks
 from hermes.interfaces.store import IStore
+
+_T = TypeVar("_T")
 
 RECENT = 30
 """
@@ -81,6 +83,8 @@ class Leading:
         self._suspect = False
         self._over = False
         self._one = DeferredLock()
+        self._looking = False
+        self._unwatch: Callable[[], None] = lambda: None
         self.reconciler = Reconciler(
             parts.links, self.wanted, self._taking, self._version, parts.clock, parts.stopAt, parts.settings
         )
@@ -131,14 +135,58 @@ class Leading:
         parts = self._parts
         await parts.stopAt("recover")
         await self._recover()
-        number = await parts.store.current()
-        if number is not None:
-            self.current = await self._read(number)
-            await self._compile()
+        await self._load()
         if self._over:
             return
+        self._unwatch = parts.store.watch(self._lookAgain)
         self.reconciler.start()
         self._changed()
+
+    async def _load(self) -> bool:
+        """
+        See what is committed.
+
+        @return: whether it is another than was known.
+        """
+        number = await self._parts.store.current()
+        if number == (None if self.current is None else self.current.number):
+            return False
+        self.current = None if number is None else await self._read(number)
+        self._plan, self.problem = None, None
+        await self._compile()
+        return True
+
+    def _lookAgain(self) -> None:
+        """
+        A version was written; as a rule by this controller.
+        """
+        if self._over or self._looking:
+            return
+        self._looking = True
+
+        async def look() -> None:
+            self._looking = False
+            if not self._over and await self._load():
+                self.log.warn("somebody else has changed what is committed")
+                self._changed()
+                self.reconciler.renew([link.name for link in self._parts.links])
+
+        self._alone(look)
+
+    def _alone(self, activity: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """
+        Do something while there is no change under way; once more after a while, where the store does not answer.
+        """
+
+        async def alone() -> None:
+            try:
+                await self._exclusively(activity)
+            except ControlError as error:
+                self.log.error("the store is asked again: {error}", error=error)
+                if not self._over:
+                    self._parts.clock.callLater(CLEAR, self._alone, activity)
+
+        Deferred.fromCoroutine(alone()).addErrback(lambda failure: self.log.failure("looking again failed", failure))
 
     async def _compile(self) -> None:
         record = self.current
@@ -171,27 +219,19 @@ class Leading:
         """
         The store may have a version that nobody has decided: abort it, unless the next change has seen to it.
         """
-        if self._over or not self._suspect:
-            return
 
         async def clear() -> None:
-            await self._one.acquire()
-            try:
-                if self._suspect and not self._over:
-                    await self._recover()
-            except ControlError as error:
-                self.log.error("whether a version is left undecided is not known: {error}", error=error)
-                self._parts.clock.callLater(CLEAR, self._clear)
-            finally:
-                self._one.release()
+            if self._suspect and not self._over:
+                await self._recover()
 
-        Deferred.fromCoroutine(clear()).addErrback(lambda failure: self.log.failure("clearing failed", failure))
+        self._alone(clear)
 
     def end(self) -> None:
         """
         Another controller leads, or none.
         """
         self._over = True
+        self._unwatch()
         self.reconciler.stop()
         if self.transaction is not None:
             self.transaction.abandon()
@@ -202,13 +242,29 @@ class Leading:
         """
         Make a change, once the one before is over.
         """
+
+        async def change() -> Outcome:
+            # What another controller has written that did not know yet that it does not lead, too.
+            await self._recover()
+            if record.parent != (None if self.current is None else self.current.number):
+                raise Superseded("the overlay has got another version meanwhile")
+            return await self._change(record, plan, progress)
+
+        return await self._exclusively(change)
+
+    async def _exclusively(self, activity: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
+        """
+        Do one thing after the other.
+        """
         await self._one.acquire()
         try:
-            if self._suspect:
-                await self._recover()
-            return await self._change(record, plan, progress)
-        finally:
+            result = await activity()
+        except Exception:
             self._one.release()
+            raise
+        # Not where Python clears away what nobody waits for any more.
+        self._one.release()
+        return result
 
     async def _change(self, record: VersionRecord, plan: Plan, progress: Callable[[Progress], object]) -> Outcome:
         base = {} if self.current is None else self.current.digests

@@ -14,7 +14,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from hermes.control.errors import NodeCallFailed
+from hermes.control.errors import ControlError, NodeCallFailed
 from hermes.control.stops import StopAt
 from hermes.control.values import Answer, NodeState, Settings, VersionRecord
 from hermes.interfaces.control import INodeLink, INodeLinks
@@ -190,7 +190,7 @@ class Reconciler:
         return by is not link or digest not in wanted.digests or self._clock.seconds() > at + STALE
 
     def _failed(self, failure: Failure, name: str) -> tuple[str, ...]:
-        if failure.check(NodeCallFailed) is None:
+        if failure.check(ControlError) is None:
             self.log.failure("bringing {node} to what is committed failed", failure, node=name)
         return (failure.getErrorMessage() or "internal error",)
 

@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred, succeed
 from hermes.config import ConfigError
 from hermes.control.errors import Busy, ControlError, NotLeading, Superseded, UnknownNode, UnknownVersion
 from hermes.control.reconciling import RETRY_FIRST
+from hermes.control.store.errors import StoreUnavailable
 from hermes.control.values import NodeEntry, VersionRecord
 from hermes.test.control.overlays import SETTINGS, OverlayCase
 from hermes.testing.control import documentOf
@@ -94,10 +95,12 @@ class ApplyTests(OverlayCase):
         leader = self.overlay.leader
         assert leader is not None
         leader.store.reachable = False
+        self.failed(self.applying(documentOf(self.all("one"))), StoreUnavailable)
+        leader.store.reachable = True
+        leader.stops.on["apply.record"] = lambda: setattr(leader.store, "fails", 1)
         outcome = self.overlay.wait(self.applying(documentOf(self.all("one"))))
         self.assertEqual(outcome.result, "refused")
         self.assertIn("the store does not answer", self.reasons(outcome)[0])
-        self.flushLoggedErrors()
 
     def test_aVersionThatNobodyKnowsOfIsAbortedBeforeTheNext(self) -> None:
         leader = self.overlay.leader

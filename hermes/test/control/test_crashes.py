@@ -5,7 +5,6 @@ Controllers and nodes that are killed at each step of a change: old or new, and 
 from __future__ import annotations
 
 from hermes.control.stops import AGENT_POINTS, CONTROLLER_POINTS
-from hermes.control.store.errors import StoreUnavailable
 from hermes.test.control.overlays import SETTINGS, OverlayCase
 from hermes.testing.control import documentOf
 from hermes.testing.control.overlay import LEASE
@@ -134,7 +133,6 @@ class ControllerCrashTests(OverlayCase):
         self.overlay.run(SETTINGS.decide + 5)
         self.assertIsNot(self.overlay.leader, first)
         self.check("cut off", False)
-        # The audit log could not be written.
         self.assertEqual(self.flushLoggedErrors(), [])
 
 

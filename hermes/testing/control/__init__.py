@@ -6,13 +6,14 @@ killed at any point, a store.
 from hermes.testing.control.links import MemoryLink, MemoryLinks
 from hermes.testing.control.overlay import Overlay, SimulatedController, SimulatedNode
 from hermes.testing.control.planner import FakePlanner, documentOf
-from hermes.testing.control.process import ProcessClock, Stops
+from hermes.testing.control.process import HeapClock, ProcessClock, Stops
 from hermes.testing.control.runner import FakeRunner, RunnerRefuses
 from hermes.testing.control.store import MemoryStore, MemoryStoreState
 
 __all__ = [
     "FakePlanner",
     "FakeRunner",
+    "HeapClock",
     "MemoryLink",
     "MemoryLinks",
     "MemoryStore",

@@ -52,6 +52,8 @@ class MemoryLink:
 
     def _call(self, name: str, *arguments: Any) -> Deferred[Any]:
         answer: Deferred[Any] = Deferred(self._waiting.discard)
+        if not self._links.alive():
+            return answer
         later = self._links.clock.callLater
         self.asked.append(name)
         self._waiting.add(answer)

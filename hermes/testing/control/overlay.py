@@ -11,7 +11,6 @@ from typing import Any
 
 from attrs import define, field
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.task import Clock
 
 from hermes.control.agent.agent import Agent
 from hermes.control.agent.disk import ConfigurationDisk
@@ -23,7 +22,7 @@ from hermes.control.leading import Parts
 from hermes.control.values import Settings
 from hermes.testing.control.links import MemoryLink, MemoryLinks
 from hermes.testing.control.planner import FakePlanner
-from hermes.testing.control.process import ProcessClock, Stops
+from hermes.testing.control.process import HeapClock, ProcessClock, Stops
 from hermes.testing.control.runner import FakeRunner
 from hermes.testing.control.store import MemoryStore, MemoryStoreState
 
@@ -71,7 +70,7 @@ class SimulatedNode:
     """
 
     name: str
-    clock: Clock
+    clock: HeapClock
     files: FullFiles
     process: ProcessClock | None = None
     agent: Agent | None = None
@@ -203,7 +202,7 @@ class Overlay:
         @param directory: where nodes have their disks.
         @param fenced: whether the store refuses what somebody writes who does not lead.
         """
-        self.clock = Clock()
+        self.clock = HeapClock()
         self.wall = 1e9
         self.state = MemoryStoreState()
         self.settings = settings or Settings()
@@ -247,7 +246,7 @@ class Overlay:
             if leader is not None and not node.connected and not node.unreachable:
                 node.link = leader.links.connect(node.agent, node.latency, _running(process))
 
-    def run(self, seconds: float, step: float = 0.05) -> None:
+    def run(self, seconds: float) -> None:
         """
         Let time pass.
         """
@@ -257,9 +256,8 @@ class Overlay:
             if self.clock.seconds() >= connectAt:
                 self.connect()
                 connectAt += RECONNECT
-            calls = self.clock.getDelayedCalls()
-            following = min((call.getTime() for call in calls), default=end)
-            self.clock.advance(max(min(following, end, connectAt) - self.clock.seconds(), 0.000001))
+            until = min(self.clock.following(end), end, connectAt)
+            self.clock.advance(max(until - self.clock.seconds(), 0.000001))
 
     def wait(self, result: Deferred[Any], most: float = 600) -> Any:
         """

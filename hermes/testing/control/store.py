@@ -199,6 +199,8 @@ class MemoryStore:
         """
         self.asked[name] = self.asked.get(name, 0) + 1
         answer: Deferred[Any] = Deferred(lambda _: None)
+        if getattr(self._clock, "killed", False):
+            return answer
 
         def arrived() -> None:
             if not self.reachable or self.fails:
