@@ -49,6 +49,7 @@ class Membership:
         makeAgent: Callable[[NodeIdentity], Deferred[IAgentSide]],
         renewed: Callable[[NodeIdentity], object] = lambda identity: None,
         token: Token | None = None,
+        told: Callable[[str | None], object] = lambda problem: None,
         limits: Limits = DEFAULT,
         backoff: Callable[[], Backoff] = Backoff,
     ) -> None:
@@ -64,6 +65,8 @@ class Membership:
         @param renewed: called when the node has a new certificate: connections that are made from now on are to show
             it.
         @param token: with which it joins where it has not yet.
+        @param told: called with what is wrong with the node's certificate, for the operator; with L{None} once it is
+            well again.
         """
         self.client: ControllerClient | None = None
         self.renewer: Renewer | None = None
@@ -77,6 +80,7 @@ class Membership:
         self._makeAgent = makeAgent
         self._renewed = renewed
         self._token = token
+        self._told = told
         self._limits = limits
         self._backoff = backoff
         self._starting: Deferred[None] | None = None
@@ -113,7 +117,7 @@ class Membership:
             self._clock, agent, self._addresses, self._endpoint, self.refusals, self._limits, self._backoff()
         )
         renewer = self.renewer = Renewer(
-            self._clock, self._seconds, self._identity, identity, lambda: client.session, self._renewed
+            self._clock, self._seconds, self._identity, identity, lambda: client.session, self._renewed, self._told
         )
         client.watch(lambda session: renewer.connected())
         client.start()

@@ -1,5 +1,5 @@
 """
-What Twisted finds: C{twistd hermes-proxy}, and C{hermes:} endpoints.
+What Twisted finds: C{twistd hermes-proxy}, C{twistd hermes-controller}, and C{hermes:} endpoints.
 """
 
 from twisted.application.service import ServiceMaker
@@ -11,6 +11,12 @@ hermesProxy = ServiceMaker(
     "hermes.tap",
     "A programmable proxy of a Hermes overlay: TCP and UDP over HTTP/2.",
     "hermes-proxy",
+)
+hermesController = ServiceMaker(
+    "Hermes controller",
+    "hermes.control.tap",
+    "The controller of a Hermes overlay: nodes join it and are configured by it.",
+    "hermes-controller",
 )
 hermesClient = HermesClientParser()
 hermesServer = HermesServerParser()

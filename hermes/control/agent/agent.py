@@ -76,6 +76,16 @@ class Agent:
 
         return stop
 
+    def tellProblem(self, about: str, reasons: Sequence[str] | None) -> None:
+        """
+        Tell the controller what is wrong, for as long as it is.
+
+        @param about: what it is about: a word.
+        @param reasons: sentences for the operator; with L{None} it is well again.
+        """
+        self._core.problem(about, reasons)
+        self._core.tell()
+
     # From start to end
 
     def start(self) -> Deferred[Answer]:

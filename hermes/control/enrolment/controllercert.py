@@ -84,13 +84,16 @@ class ControllerCertificate:
             self._timer.cancel()
             self._timer = None
 
-    def credentials(self, protocols: Sequence[bytes], revoked: RevokedCertificates | None = None) -> ServerCredentials:
+    def credentials(
+        self, protocols: Sequence[bytes], revoked: RevokedCertificates | None = None, clients: bool = True
+    ) -> ServerCredentials:
         """
         Credentials with it, for one port; they always have the last one.
+
+        @param clients: whether clients are asked for a certificate of the authority.
         """
-        made = ServerCredentials(
-            self._files.path(CERTIFICATE), self._files.path(KEY), self._files.path(TRUST), protocols, revoked
-        )
+        trust = self._files.path(TRUST) if clients else None
+        made = ServerCredentials(self._files.path(CERTIFICATE), self._files.path(KEY), trust, protocols, revoked)
         self._credentials.append(made)
         return made
 

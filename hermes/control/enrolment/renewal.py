@@ -59,12 +59,14 @@ class Renewer:
         identity: NodeIdentity,
         session: Callable[[], Session | None],
         renewed: Callable[[NodeIdentity], object],
+        told: Callable[[str | None], object] = lambda problem: None,
     ) -> None:
         """
         @param clock: tells time that never jumps.
         @param seconds: the time, since the epoch.
         @param session: the connection to a controller, if there is one.
         @param renewed: called when a new certificate is in use.
+        @param told: called with C{problem} when that has changed.
         """
         self.identity = identity
         self.problem: str | None = None
@@ -73,6 +75,7 @@ class Renewer:
         self._files = files
         self._session = session
         self._renewed = renewed
+        self._told = told
         self._timer: IDelayedCall | None = None
         self._renewing: Deferred[None] | None = None
         self._running = False
@@ -124,7 +127,7 @@ class Renewer:
 
     def _done(self, _: None) -> None:
         self._renewing = None
-        self.problem = None
+        self._tell(None)
         if self._running:
             # Where the two clocks differ, a new certificate may be due at once: not at once again.
             begin = self.identity.certificate.not_valid_before_utc.timestamp()
@@ -138,11 +141,17 @@ class Renewer:
     def _failed(self, text: str) -> None:
         left = self.identity.expires - self._seconds()
         if left < WARN:
-            self.problem = f"the certificate ends in {max(left, 0) / 86400:.1f} days and could not be renewed: {text}"
-            self.log.warn("{problem}", problem=self.problem)
+            problem = f"the certificate ends in {max(left, 0) / 86400:.1f} days and could not be renewed: {text}"
+            self.log.warn("{problem}", problem=problem)
+            self._tell(problem)
         else:
             self.log.info("the certificate could not be renewed yet: {text}", text=text)
         self._later(TRY_AGAIN)
+
+    def _tell(self, problem: str | None) -> None:
+        if problem != self.problem:
+            self.problem = problem
+            self._told(problem)
 
     def _later(self, delay: float) -> None:
         self._timer = self._clock.callLater(delay, self._look)
