@@ -19,12 +19,14 @@ from zope.interface import implementer
 class HeapClock:
     """
     A clock that is advanced by hand, for thousands of calls that wait at once.
+
+    @ivar made: how many calls it was ever asked for.
     """
 
     def __init__(self) -> None:
         self._now = 0.0
         self._heap: list[tuple[float, int, DelayedCall]] = []
-        self._count = 0
+        self.made = 0
 
     def seconds(self) -> float:
         return self._now
@@ -37,8 +39,8 @@ class HeapClock:
         return call
 
     def _push(self, call: DelayedCall) -> None:
-        self._count += 1
-        heappush(self._heap, (call.getTime(), self._count, call))
+        self.made += 1
+        heappush(self._heap, (call.getTime(), self.made, call))
 
     def _moved(self, call: DelayedCall) -> None:
         # The old place in the heap is passed over.
