@@ -53,7 +53,7 @@ def show(nodes: list[Mapping[str, Any]], console: Console) -> None:
         seen = "now" if said["connected"] else f"{ago(now - said['seen'])} ago" if said["seen"] else "never"
         found.add_row(
             cell(node["name"]),
-            state(word(node)),
+            state(node["word"]),
             version(said["runs"]),
             version(node["wanted"]),
             cell(said["software"]),
@@ -62,21 +62,3 @@ def show(nodes: list[Mapping[str, Any]], console: Console) -> None:
             cell(node["problem"], "red"),
         )
     console.print(found)
-
-
-def word(node: Mapping[str, Any]) -> str:
-    """
-    What a node is, in a word.
-    """
-    said = node["state"]
-    if node["revoked"]:
-        return "revoked"
-    if not said["connected"]:
-        return "away"
-    if said["draining"]:
-        return "draining"
-    if said["trial"]:
-        return "trial"
-    if node["problem"]:
-        return "problem"
-    return "current" if node["current"] else "behind"

@@ -47,8 +47,7 @@ def _run(options: Namespace, console: Console) -> int:
     controller = controllerOf(options)
     if options.once:
         # Rates are differences.
-        controller.get("graph")
-        time.sleep(min(options.interval, 2.5))
+        time.sleep(controller.get("graph")["interval"] + 0.1)
     if options.json:
         while True:
             print(json.dumps(controller.get("graph")), file=console.file, flush=True)

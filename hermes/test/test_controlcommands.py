@@ -283,7 +283,7 @@ class NodeTests(CommandCase):
         self.assertEqual(status, 0)
         self.assertRegex(
             text,
-            r"twistd -n hermes-proxy --controller \S+ --token token-of-laptop --state /var/lib/hermes/laptop",
+            r"twistd -n hermes-proxy --controller controller --token token-of-laptop --state /var/lib/hermes/laptop",
         )
         status, text = await self.call("enrol", "laptop", "--token-only")
         self.assertEqual((status, text), (0, "token-of-laptop"))

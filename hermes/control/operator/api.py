@@ -193,7 +193,7 @@ class API(Resource):
     # Answers
 
     def _status(self, call: Call) -> Any:
-        return self._controller.status().addCallback(plain.plain)
+        return self._controller.status().addCallback(plain.status)
 
     def _node(self, call: Call) -> Any:
         return self._controller.nodeStatus(call.names[0]).addCallback(plain.plain)
@@ -203,8 +203,13 @@ class API(Resource):
         return self._controller.logs(call.names[0], count).addCallback(lambda lines: {"lines": list(lines)})
 
     def _enrol(self, call: Call) -> Any:
-        enrolling = self._controller.enrol(call.names[0], call.actor.name, call.actor.origin)
-        return enrolling.addCallback(lambda token: {"node": call.names[0], "token": token})
+        return Deferred.fromCoroutine(self._enrolled(call))
+
+    async def _enrolled(self, call: Call) -> dict[str, Any]:
+        (node,), actor = call.names, call.actor
+        token = await self._controller.enrol(node, actor.name, actor.origin)
+        # A controller is called as it is reached.
+        return {"node": node, "token": token, "controller": (await self._controller.status()).leader}
 
     def _revoke(self, call: Call) -> Any:
         revoking = self._controller.revoke(call.names[0], call.actor.name, call.actor.origin)

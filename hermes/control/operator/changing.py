@@ -76,6 +76,8 @@ def _outcome(outcome: Mapping[str, Any], console: Console) -> None:
 def _more(outcome: Mapping[str, Any]) -> str:
     result, changed = outcome["result"], outcome["changed"]
     if result == "committed":
+        if not changed and not outcome["later"]:
+            return ": no node's configuration is another"
         nodes = f"{len(changed)} node{'' if len(changed) == 1 else 's'}"
         return f" on {nodes} after {outcome['seconds']:.1f} s"
     if result == "unchanged":

@@ -22,6 +22,7 @@ from hermes.config import ConfigError
 from hermes.control.controller import Controller
 from hermes.control.document import loadOverlay
 from hermes.control.errors import ControlError, NodeCallFailed, UnknownNode
+from hermes.control.operator.words import wordOf
 from hermes.control.status import NodeStatus, OverlayStatus
 
 INTERVAL: Final = 2.0
@@ -115,8 +116,7 @@ class GraphReader:
         """
         The graph, as plain values; a few seconds old at most. See C{docs/reference/controller-api.md}.
         """
-        interval = INTERVAL + PER_NODE * len(self._made.get("nodes", ()))
-        if self._madeAt is not None and self._clock.seconds() - self._madeAt < interval:
+        if self._madeAt is not None and self._clock.seconds() - self._madeAt < self._made["interval"]:
             return succeed(self._made)
         answer: Deferred[dict[str, Any]] = Deferred()
         if self._waiting is not None:
@@ -198,6 +198,7 @@ class GraphReader:
         drawn = [status.version, [node["name"] for node in nodes], sorted(links)]
         return {
             "version": status.version,
+            "interval": round(INTERVAL + PER_NODE * len(nodes), 2),
             "shape": sha256(repr(drawn).encode()).hexdigest()[:16],
             "nodes": nodes,
             "links": [links[pair] for pair in sorted(links)],
@@ -256,24 +257,9 @@ class Rates:
 def _node(node: NodeStatus, shape: Shape, answer: tuple[Mapping[str, Any], float] | None) -> dict[str, Any]:
     found: Mapping[str, Any] = {} if answer is None else answer[0]
     state = node.state
-    word = (
-        "revoked"
-        if node.revoked
-        else "away"
-        if not state.connected
-        else "draining"
-        if state.draining
-        else "trial"
-        if state.trial
-        else "problem"
-        if node.problem
-        else "current"
-        if node.current
-        else "behind"
-    )
     return {
         "name": node.name,
-        "state": word,
+        "state": wordOf(node),
         "address": shape.addresses.get(node.name, ""),
         "runs": state.runs,
         "wanted": node.wanted,

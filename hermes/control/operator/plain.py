@@ -8,9 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import attrs
+from attrs import evolve
 
 from hermes.control.explaining import Explanation
 from hermes.control.operator.redacting import redacted
+from hermes.control.operator.words import wordOf
+from hermes.control.status import OverlayStatus
 from hermes.control.values import VersionRecord
 
 
@@ -25,6 +28,14 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple | set | frozenset):
         return [plain(each) for each in value]
     return value
+
+
+def status(found: OverlayStatus) -> dict[str, Any]:
+    """
+    The overlay; of each node, beside what it has, what it is in a C{word}.
+    """
+    nodes = [plain(node) | {"word": wordOf(node)} for node in found.nodes]
+    return {**plain(evolve(found, nodes=())), "nodes": nodes}
 
 
 def version(record: VersionRecord, whole: bool = False, redact: bool = False) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from hermes.control.operator.client import ControllerError, WrongCall
 STATES: Mapping[str, str] = {
     "current": "green",
     "behind": "yellow",
+    "waiting": "yellow",
     "trial": "yellow",
     "draining": "yellow",
     "away": "red",

@@ -102,7 +102,7 @@ def _nodes(status: Mapping[str, Any], graph: Mapping[str, Any], now: float) -> M
         seen = "now" if said["connected"] else f"{ago(now - said['seen'])} ago" if said["seen"] else "never"
         return [
             tag("strong", node["name"]),
-            badge(more.get("state", "")),
+            badge(node["word"]),
             _number(said["runs"]),
             _number(node["wanted"]),
             more.get("address") or "-",

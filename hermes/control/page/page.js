@@ -1,7 +1,8 @@
 // Keeps the overview current. Everything is in the page without it; texts are set as text, never as markup.
 "use strict";
 
-const INTERVAL = 2000;
+// Seconds until it is asked again: the controller says how often that makes sense.
+let interval = 2;
 
 function rate(bytes) {
     if (bytes === null) return "-";
@@ -87,6 +88,7 @@ async function refresh() {
     const live = document.getElementById("live");
     try {
         const [graph, status] = await Promise.all([json("graph"), json("status")]);
+        interval = Math.max(graph.interval, 1);
         const state = stateOf(graph, status);
         if (live.dataset.state !== state) {
             const had = live.dataset.asked === state;
@@ -102,7 +104,7 @@ async function refresh() {
 
 async function run() {
     for (;;) {
-        await new Promise((done) => setTimeout(done, INTERVAL));
+        await new Promise((done) => setTimeout(done, interval * 1000));
         if (!document.hidden) await refresh();
     }
 }

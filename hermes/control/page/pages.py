@@ -137,7 +137,7 @@ class Pages(Resource):
             raise NoSuchPage("only GET and POST are taken")
         match path:
             case ():
-                status = plain.plain(await self._controller.status())
+                status = plain.status(await self._controller.status())
                 return "Overlay", "/", overview(reader, status, await self._graph(), self._time())
             case ("versions",):
                 records = await self._controller.history(versions.SHOWN, _before(request))
