@@ -58,6 +58,8 @@ class _Remembering:
         self._made = made
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        # Not a line in the log for each connection.
+        protocolFactory.noisy = False  # type: ignore[attr-defined]
         return self._endpoint.connect(protocolFactory).addCallback(self._connected)
 
     def _connected(self, protocol: Any) -> IProtocol:

@@ -25,6 +25,7 @@ class EtcdOptions:
         less than what it needs to elect its own leader.
     @ivar answer: seconds that one member has to answer; then the next one is asked.
     @ivar patience: seconds after which C{StoreUnavailable} is said.
+    @ivar ping: seconds after which the member that tells of changes is asked whether it is still there.
     """
 
     endpoints: tuple[str, ...]
@@ -37,3 +38,4 @@ class EtcdOptions:
     lease: int = 10
     answer: float = 3.0
     patience: float = 10.0
+    ping: float = 5.0

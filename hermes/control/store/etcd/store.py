@@ -67,7 +67,7 @@ class EtcdStore:
         self._leadership: EtcdLeadership | None = None
         self._campaigns: set[Deferred[ILeadership]] = set()
         self._watchers = Watchers(reactor)
-        self._watch = Watch(self._gateway, keys.state, after(keys.state), self._heard, self._missed)
+        self._watch = Watch(self._gateway, keys.state, after(keys.state), self._heard, self._missed, options.ping)
         self._versions = Versions(reactor, space, keys, self._lead, keepVersions)
         self._nodes = Nodes(space, keys)
         self._tokens = Tokens(space, keys)

@@ -25,12 +25,6 @@ LINE: Final = 16 * 1024 * 1024
 Bytes of one message of the stream.
 """
 
-PING: Final = 5.0
-"""
-Seconds after which the member is asked something else: one that hangs, or was cut off from the others, sends no events
-and does not say so.
-"""
-
 PAUSES: Final = (0.1, 0.5, 1.0, 2.0)
 """
 Seconds before each try to have the stream again.
@@ -63,6 +57,8 @@ class Stream(Protocol):
     @ivar ended: fails when there are no more, with why.
     """
 
+    log = Logger()
+
     def __init__(self, received: Callable[[dict[str, Any]], None], connections: Connections) -> None:
         """
         @param received: is given each message. What it raises ends the stream.
@@ -83,8 +79,11 @@ class Stream(Protocol):
                 self._received(_message(line))
                 if self.ended.called:
                     return
-        except Exception as error:
+        except (Unreached, Denied, Compacted, StoreError) as error:
             self.stop(error)
+        except Exception as error:
+            self.log.failure("a message from etcd could not be understood")
+            self.stop(Unreached(f"it has sent what could not be understood: {error!r}"))
 
     def stop(self, error: BaseException) -> None:
         """
@@ -131,12 +130,14 @@ class Watch:
         end: bytes,
         told: Callable[[Event], object],
         missed: Callable[[], object],
-        ping: float = PING,
+        ping: float,
     ) -> None:
         """
         @param first: the first key.
         @param end: the one after the last.
         @param missed: called when events were missed: what depends on them is to be read again.
+        @param ping: seconds after which the member is asked something else: one that hangs, or was cut off from the
+            others, sends no events and does not say so.
         """
         self.revision = 0
         self._gateway = gateway

@@ -32,8 +32,7 @@ class EtcdCase(TestCase):
     def setUp(self) -> None:
         self.reactor: Any = reactor
         self.server = shared()
-        # As quick as etcd allows.
-        self.options = EtcdOptions((self.server.url,), prefix=f"/hermes/{next(_PREFIXES)}", lease=2)
+        self.options = EtcdOptions((self.server.url,), prefix=f"/hermes/{next(_PREFIXES)}", patience=30.0)
 
     def makeStore(self, changed: dict[str, Any] | None = None, **options: Any) -> IStore:
         """

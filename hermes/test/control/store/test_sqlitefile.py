@@ -9,70 +9,16 @@ import os
 import random
 import sqlite3
 import stat
-import subprocess
 from contextlib import closing
-from tempfile import mkdtemp
 from typing import Any
 
 from twisted.internet.task import deferLater
 
-from hermes.control.store.errors import StoreCorrupt, StoreFull, StoreInUse, StoreTooNew, StoreUnavailable
+from hermes.control.store.errors import StoreCorrupt, StoreInUse, StoreTooNew, StoreUnavailable
 from hermes.control.store.sqlitefile import MIGRATIONS, SQLiteFile
-from hermes.control.values import AuditEntry, NodeEntry
-from hermes.test.control.store.killing import KillingContract, Writer
-from hermes.test.control.store.sqlitecase import SQLiteCase
-from hermes.test.control.store.user import StoreUser, record
-
-
-class FileCase(SQLiteCase, StoreUser):
-    """
-    A store, and its file seen from outside.
-    """
-
-    async def filled(self) -> None:
-        """
-        A file with a bit of everything in it, closed.
-        """
-        store = await self.leading()
-        for number in range(1, 6):
-            await store.appendVersion(record(f"{number} " * 20_000, None if number == 1 else number - 1))
-            await store.setPhase(number, "preparing", "committed")
-        for number in range(50):
-            await store.putNode(NodeEntry(f"node{number}", "ab" * 20))
-            await store.audit(AuditEntry(1.0, "alice", "apply"))
-        await store.putSecret("authority", b"key")
-        await self.closed(store)
-
-    def content(self) -> dict[str, bytes]:
-        """
-        The files of the store's directory, but for what is only there while somebody has it.
-        """
-        directory = os.path.dirname(self.path)
-        found = {}
-        for name in os.listdir(directory):
-            if not name.endswith(("-shm", ".lock")):
-                with open(os.path.join(directory, name), "rb") as file:
-                    found[name] = file.read()
-        # An empty log is none.
-        return {name: content for name, content in found.items() if content or not name.endswith("-wal")}
-
-    def execute(self, statement: str, *arguments: Any) -> None:
-        """
-        As somebody with sqlite3(1).
-        """
-        with closing(sqlite3.connect(self.path)) as connection, connection:
-            connection.execute(statement, arguments)
-
-    async def refused(self, kind: type[Exception]) -> str:
-        """
-        Why it does not start; nothing was changed by that.
-        """
-        before = self.content()
-        store = self.makeStore()
-        error = await self.failing(kind, store.start())
-        await store.close()
-        self.assertEqual(self.content(), before)
-        return str(error)
+from hermes.control.values import NodeEntry
+from hermes.test.control.store.filecase import FileCase
+from hermes.test.control.store.killing import Writer
 
 
 class OpeningTests(FileCase):
@@ -340,76 +286,3 @@ class CorruptionTests(FileCase):
         self.assertIn("was moved or removed", str(error))
         os.rename(self.path + ".away", self.path)
         await store.putNode(NodeEntry("edge"))
-
-
-class FullDiskTests(FileCase):
-    """
-    A disk with no room.
-    """
-
-    if os.geteuid():
-        skip = "a small file system can be mounted by root only"
-
-    def setUp(self) -> None:
-        super().setUp()
-        self.mount = mkdtemp()
-        self.addCleanup(os.rmdir, self.mount)
-        try:
-            subprocess.run(
-                ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", self.mount], check=True, capture_output=True
-            )
-        except (OSError, subprocess.CalledProcessError):
-            self.skipTest("this machine mounts no tmpfs")
-        self.addCleanup(subprocess.run, ["umount", self.mount], check=True)
-        self.path = os.path.join(self.mount, "controller.db")
-
-    async def test_a_write_is_refused_and_says_so_and_reads_go_on(self) -> None:
-        store = await self.leading()
-        number = await store.appendVersion(record("first"))
-        self.fillUp()
-        large = "".join(random.Random(3).choices("abcdefghij", k=2_000_000))
-        error = await self.failing(StoreFull, store.appendVersion(record(large)))
-        self.assertIn("the disk is full", str(error))
-        self.assertEqual([each.number for each in await store.versions(5)], [number])
-        self.assertEqual((await store.version(number)).document, "first")
-        os.unlink(os.path.join(self.mount, "rest"))
-        self.assertTrue(await store.setPhase(number, "preparing", "committed"))
-        self.assertEqual(await store.current(), number)
-        self.assertEqual(await store.appendVersion(record(parent=number)), number + 1)
-
-    async def test_no_store_is_made_where_there_is_no_room(self) -> None:
-        self.fillUp()
-        store = self.makeStore()
-        await self.failing(StoreFull, store.start())
-        await store.close()
-        self.assertFalse(os.path.exists(self.path))
-        os.unlink(os.path.join(self.mount, "rest"))
-        await self.opened()
-
-    def fillUp(self) -> None:
-        """
-        Take all the room.
-        """
-        with open(os.path.join(self.mount, "rest"), "wb", buffering=0) as file:
-            try:
-                while True:
-                    file.write(b"\0" * 4096)
-            except OSError as error:
-                self.assertEqual(error.errno, errno.ENOSPC)
-
-
-class KilledTests(FileCase, KillingContract):
-    """
-    Controllers that are killed while they write.
-    """
-
-    async def test_a_killed_controller_leaves_old_or_new(self) -> None:
-        before = 0
-        chance = random.Random(11)
-        for _ in range(5):
-            writer = Writer(f"sqlite:{self.path}")
-            writer.until(chance.randrange(2, 12))
-            writer.kill()
-            store = await self.opened()
-            before = await self.check(store, writer, before)
-            await self.closed(store)
