@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
 from twisted.web.iweb import IAgentEndpointFactory, IPolicyForHTTPS
@@ -28,45 +28,60 @@ class Connections:
 
     def endpointForURI(self, uri: Any) -> IStreamClientEndpoint:
         """
-        Where the URL of a member leads.
+        Where the URL of a member leads. An Agent asks for each request, whether it needs a connection or has one.
         """
-        host = uri.host.decode("ascii")
-        endpoint: IStreamClientEndpoint = HostnameEndpoint(
-            self._reactor, host.strip("[]"), uri.port, timeout=self._timeout
-        )
-        if uri.scheme == b"https":
-            endpoint = wrapClientTLS(self._policy.creatorForNetloc(uri.host.strip(b"[]"), uri.port), endpoint)
-        return _Remembering(endpoint, self._open)
+        return _Endpoint(self, uri)
 
     def abort(self) -> None:
         """
         Cut those that are open, whatever the peer says.
         """
-        for transport in self._open:
+        connections, self._open = self._open, []
+        for transport in connections:
             transport.abortConnection()
-        self._open.clear()
+
+    def endpoint(self, uri: Any) -> IStreamClientEndpoint:
+        """
+        The endpoint of a URL.
+
+        @raise hermes.control.store.errors.StoreRefused: a file for TLS can't be used.
+        """
+        host = uri.host.strip(b"[]")
+        endpoint: IStreamClientEndpoint = HostnameEndpoint(
+            self._reactor, host.decode("ascii"), uri.port, timeout=self._timeout
+        )
+        if uri.scheme == b"https":
+            endpoint = wrapClientTLS(self._policy.creatorForNetloc(host, uri.port), endpoint)
+        return endpoint
+
+    def connected(self, protocol: Any) -> IProtocol:
+        """
+        There is one more.
+        """
+        # The connection itself, under TLS where there is that: it can be cut, and knows when it is no more.
+        transport = getattr(protocol.transport, "transport", None) or protocol.transport
+        # A member that is gone without a word is found so, where nothing is sent.
+        transport.setTcpKeepAlive(1)
+        self._open = [each for each in self._open if each.connected]
+        self._open.append(transport)
+        made: IProtocol = protocol
+        return made
 
 
 @implementer(IStreamClientEndpoint)
-class _Remembering:
+class _Endpoint:
     """
-    An endpoint whose connections can be found again.
+    Decides how to connect when it does.
     """
 
-    def __init__(self, endpoint: IStreamClientEndpoint, made: list[Any]) -> None:
-        self._endpoint = endpoint
-        self._made = made
+    def __init__(self, connections: Connections, uri: Any) -> None:
+        self._connections = connections
+        self._uri = uri
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         # Not a line in the log for each connection.
         protocolFactory.noisy = False  # type: ignore[attr-defined]
-        return self._endpoint.connect(protocolFactory).addCallback(self._connected)
-
-    def _connected(self, protocol: Any) -> IProtocol:
-        transport = protocol.transport
-        # A member that is gone without a word is found so, where nothing is sent.
-        transport.setTcpKeepAlive(1)
-        self._made[:] = [each for each in self._made if each.connected]
-        self._made.append(transport)
-        made: IProtocol = protocol
-        return made
+        connecting: Deferred[IProtocol] = maybeDeferred(
+            lambda: self._connections.endpoint(self._uri).connect(protocolFactory)
+        )
+        return connecting.addCallback(self._connections.connected)

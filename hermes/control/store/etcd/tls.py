@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from OpenSSL.crypto import FILETYPE_PEM, X509, load_certificate
+from OpenSSL.crypto import FILETYPE_PEM, X509, Error, load_certificate
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.internet.ssl import (
     Certificate,
@@ -40,10 +40,29 @@ def fileOf(path: str) -> bytes:
 
 
 def _certificates(path: str) -> list[X509]:
-    found = [load_certificate(FILETYPE_PEM, each) for each in _PEM.findall(fileOf(path))]
+    try:
+        found = [load_certificate(FILETYPE_PEM, each) for each in _PEM.findall(fileOf(path))]
+    except Error:
+        raise StoreRefused(f"{path} has a certificate in it that can't be read") from None
     if not found:
         raise StoreRefused(f"{path} has no certificate in it")
     return found
+
+
+def _shown(leaf: X509, keyFile: str) -> PrivateCertificate:
+    pem = fileOf(keyFile)
+    try:
+        key = KeyPair.load(pem, FILETYPE_PEM)
+        if _public(key) != leaf.to_cryptography().public_key():
+            raise StoreRefused(f"the key in {keyFile} is not the certificate's")
+        shown: PrivateCertificate = PrivateCertificate.fromCertificateAndKeyPair(Certificate(leaf), key)
+        return shown
+    except (Error, ValueError, TypeError):
+        raise StoreRefused(f"{keyFile} has no key in it that can be used") from None
+
+
+def _public(key: KeyPair) -> Any:
+    return key.original.to_cryptography_key().public_key()
 
 
 @implementer(IPolicyForHTTPS)
@@ -67,8 +86,7 @@ class EtcdPolicy:
         extra: dict[str, Any] = {}
         if options.certificate is not None:
             leaf, *chain = _certificates(options.certificate)
-            key = KeyPair.load(fileOf(options.key or options.certificate), FILETYPE_PEM)
-            shown = PrivateCertificate.fromCertificateAndKeyPair(Certificate(leaf), key)
+            shown = _shown(leaf, options.key or options.certificate)
             extra["extraCertChain"] = chain
         return optionsForClientTLS(
             hostname.decode("ascii"), trustRoot=trust, clientCertificate=shown, extraCertificateOptions=extra

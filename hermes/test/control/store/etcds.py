@@ -9,6 +9,7 @@ import ctypes
 import json
 import os
 import signal
+import ssl
 import subprocess
 import time
 from collections.abc import Sequence
@@ -45,10 +46,12 @@ class Etcd:
         cluster: str | None = None,
         options: Sequence[str] = (),
         scheme: str = "http",
+        context: ssl.SSLContext | None = None,
     ) -> None:
         """
         @param cluster: of which cluster; one of its own, where not given.
         @param options: more options.
+        @param context: how the tests themselves reach one with TLS.
         """
         self.name = name
         self.url = f"{scheme}://127.0.0.1:{port or freePort()}"
@@ -56,6 +59,7 @@ class Etcd:
         self.directory = mkdtemp()
         self._cluster = cluster or f"{name}={self.peer}"
         self._options = options
+        self._context = context
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -96,12 +100,13 @@ class Etcd:
                 raise AssertionError(f"etcd is not there, but has said:\n{self.log()}")
             time.sleep(0.02)
 
-    def ask(self, path: str, question: dict[str, Any]) -> dict[str, Any]:
+    def ask(self, path: str, question: dict[str, Any], token: str | None = None) -> dict[str, Any]:
         """
         Ask it, and wait.
         """
-        request = Request(f"{self.url}/v3{path}", json.dumps(question).encode())
-        with urlopen(request, timeout=5) as response:
+        headers = {} if token is None else {"Authorization": token}
+        request = Request(f"{self.url}/v3{path}", json.dumps(question).encode(), headers)
+        with urlopen(request, timeout=5, context=self._context) as response:
             found: dict[str, Any] = json.load(response)
             return found
 

@@ -35,7 +35,7 @@ class LeadershipTests(WayCase, KillingContract):
         """
         Another controller campaigns; what happens is noted in its order.
         """
-        leadership.lost.addCallback(lambda result: self.events.append("lost") or result)
+        leadership.lost.addCallback(lambda _: self.events.append("lost"))
         campaign = other.campaign("other")
 
         def won(found: Any) -> Any:
@@ -78,7 +78,7 @@ class LeadershipTests(WayCase, KillingContract):
         leader = self.makeStore({**self.wayOptions, "answer": 30.0}, clock=clock)
         await leader.start()
         self.addCleanup(self.closed, leader)
-        leadership = await leader.campaign("leader")
+        leadership: Any = await leader.campaign("leader")
         before = leadership._lease.until
         self.way.fate = lambda request: "hold" if b"/keepalive" in request else "pass"
         await self.until(self.way.until(lambda: "/v3/lease/keepalive" in self.way.requests))
