@@ -138,10 +138,16 @@ class HopUnavailable(FlowError):
 class HopUntrusted(FlowError):
     """
     TLS with the next hop failed: its certificate is not the one that was expected, or ours was not taken.
+
+    @ivar certificateError: which of OpenSSL's C{X509_V_ERR_*} it is, where it is one; or 0.
     """
 
     status = 502
     proxyStatus = "tls_certificate_error"
+
+    def __init__(self, message: str, certificateError: int = 0) -> None:
+        super().__init__(message)
+        self.certificateError = certificateError
 
 
 class HopRefused(FlowError):

@@ -26,6 +26,7 @@ from hermes.errors import HermesError, HopUntrusted
 from hermes.interfaces import IServerCredentials
 from hermes.net.authority import OverlayAuthority
 from hermes.net.certificatenames import identityOf, nodeNames, patternsOf, serviceID
+from hermes.net.openssl import setVerify
 from hermes.net.revocation import RevokedCertificates
 from hermes.values import Identity
 
@@ -69,6 +70,7 @@ _verifyErrors = {
 
 
 _REVOKED = 23
+_OTHER_NAME = 62
 
 
 class CredentialsError(HermesError):
@@ -150,7 +152,8 @@ def _newContext(certificateFile: str | None, keyFile: str | None, trustFile: str
 
 
 def _untrusted(whose: str, error: int) -> HopUntrusted:
-    return HopUntrusted(f"{whose} certificate was not accepted: {_verifyErrors.get(error, f'X.509 error {error}')}")
+    why = _verifyErrors.get(error, f"X.509 error {error}")
+    return HopUntrusted(f"{whose} certificate was not accepted: {why}", error)
 
 
 def _checkRevoked(whose: str, certificate: Any, revoked: RevokedCertificates | None) -> None:
@@ -201,7 +204,7 @@ class ServerCredentials:
         context.set_alpn_select_callback(self._selectProtocol)
         if self.trustFile is not None:
             _loading(self.trustFile, context.load_client_ca, self.trustFile.encode())
-            context.set_verify(SSL.VERIFY_PEER, self._verify)
+            setVerify(context, self._verify)
         return context
 
     def _selectProtocol(self, connection: SSL.Connection, offered: list[bytes]) -> bytes:
@@ -283,7 +286,7 @@ class ClientCredentials:
             context.set_default_verify_paths()
         if self.protocols:
             context.set_alpn_protos(list(self.protocols))
-        context.set_verify(SSL.VERIFY_PEER, self._verify)
+        setVerify(context, self._verify)
         return context
 
     def named(self, serverName: str) -> ClientCredentials:
@@ -311,7 +314,7 @@ class ClientCredentials:
             patterns = patternsOf(certificate)
             verify_service_identity(cert_patterns=patterns, obligatory_ids=[self._expected], optional_ids=[])
         except (CertificateError, VerificationError, ValueError) as error:
-            raise HopUntrusted(f"the server's certificate is not that of {wanted}") from error
+            raise HopUntrusted(f"the server's certificate is not that of {wanted}", _OTHER_NAME) from error
 
     def context(self) -> SSL.Context:
         """

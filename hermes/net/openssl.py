@@ -47,6 +47,29 @@ cache by then.
 """
 
 
+def setVerify(context: SSL.Context, verify: Callable[..., bool]) -> None:
+    """
+    Have peers show their certificates, and C{verify} judge each; see C{SSL.Context.set_verify}. One that OpenSSL takes
+    is refused by raising an exception; its C{certificateError}, one of OpenSSL's C{X509_V_ERR_*}, is what the peer is
+    told then. pyOpenSSL would have it told of an internal error.
+    """
+    context.set_verify(SSL.VERIFY_PEER, verify)
+    internals: Any = context
+    helper = internals._verify_helper
+
+    def judge(valid: int, store: Any) -> int:
+        if helper.callback(valid, store):
+            return 1
+        code = getattr(helper._problems[-1], "certificateError", 0) if valid and helper._problems else 0
+        if code:
+            _lib.X509_STORE_CTX_set_error(store, code)
+        return 0
+
+    # OpenSSL does not keep it alive.
+    internals._judge = _ffi.callback("int (*)(int, X509_STORE_CTX *)", judge)
+    _lib.SSL_CTX_set_verify(internals._context, SSL.VERIFY_PEER, internals._judge)
+
+
 class _Scratch:
     """
     A buffer, as Python and as C see it.

@@ -65,6 +65,17 @@ class Handshakes(RevocationCase):
         found = [end for end in self.shake(server=server) if isinstance(end, HopUntrusted)]
         self.assertIn("the server's certificate was not accepted: it was revoked", [str(error) for error in found])
 
+    def test_the_peer_is_told_that_its_certificate_is_revoked(self) -> None:
+        self.revoked.set([serialOf(self.serverFiles[0])])
+        server = ServerCredentials(*self.serverFiles, self.trust)
+        (told,) = [str(end) for end in self.shake(server=server) if "did not accept" in str(end)]
+        self.assertIn("certificate revoked", told)
+
+    def test_or_that_it_is_not_that_of_the_one_who_was_asked_for(self) -> None:
+        client = ClientCredentials(*self.clientFiles, self.trust, expectedNode="other")
+        (told,) = [str(end) for end in self.shake(client=client) if "did not accept" in str(end)]
+        self.assertIn("bad certificate", told)
+
     def test_others_are_taken(self) -> None:
         self.revoked.set(["1", "2"])
         self.assertEqual(self.shake(), [None, None])
