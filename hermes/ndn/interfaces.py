@@ -273,7 +273,8 @@ class IStrategy(Interface):
 
     def onLost(port: Port, view: InterestView, entry: PITEntry) -> None:
         """
-        A face's reliability has given up on an Interest that was sent there (L{IFaceReceiver.interestLost}).
+        An Interest that was sent to a face, or the answer, will not arrive: the face's reliability has given up
+        (L{IFaceReceiver.interestLost}), its link has gone down (C{port.up}), or it has ended (C{port.attached}).
         """
 
     def onNewNextHop(port: Port, entry: PITEntry) -> None:

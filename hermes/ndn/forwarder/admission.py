@@ -68,10 +68,7 @@ class Admission:
         @param now: the time, in seconds of the clock.
         """
         pit = self._pit
-        if now >= self._recount:
-            active = sum(1 for other in self._ports.values() if other.pending and other is not port)
-            self._share = self.capacity // (active + 1)
-            self._recount = now + _RECOUNT
+        self._count(port, now)
         while pit.charge + cost > self.capacity:
             victim = port if port.charge + cost > self._share else self._heaviest()
             if not victim.pending:
@@ -84,6 +81,27 @@ class Admission:
             self.evicted += 1
             self._drop(victim, entry)
         return True
+
+    def trim(self, now: float) -> None:
+        """
+        Make the PIT fit its bound, after what was pending has been sent to more faces.
+        """
+        self._count(None, now)
+        while self._pit.charge > self.capacity:
+            victim = self._heaviest()
+            if not victim.pending:
+                return
+            self.evicted += 1
+            self._drop(victim, next(iter(victim.pending)))
+
+    def _count(self, port: Port | None, now: float) -> None:
+        """
+        What a share is, with this face among those that have one; not counted anew each time.
+        """
+        if now >= self._recount:
+            active = sum(1 for other in self._ports.values() if other.pending and other is not port)
+            self._share = self.capacity // (active + (port is not None) or 1)
+            self._recount = now + _RECOUNT
 
     def _heaviest(self) -> Port:
         """

@@ -82,11 +82,14 @@ class Forwarder(Pipelines):
         del self._ports[face.id]
         port.attached = port.up = False
         self.now = self.clock.seconds()
+        asked = bool(port.routes)
         self.fib.removePort(port)
         for entry in list(port.pending):
             self.pit.leave(entry, port)
             if not entry.ins:
                 self.finish(entry)
+        if asked:
+            self._lost(port)
         self.counters.ended(face)
 
     def faceCreated(self, face: INDNFace) -> None:
@@ -98,6 +101,26 @@ class Forwarder(Pipelines):
 
     def faceDown(self, face: INDNFace) -> None:
         self._setUp(face, False)
+        port = self._ports.get(face.id)
+        if port is not None and port.face is face and port.routes:
+            self.now = self.clock.seconds()
+            self._lost(port)
+
+    def _lost(self, port: Port) -> None:
+        """
+        No answers come from a face any more: whoever waits for one may ask elsewhere. Every pending Interest is looked
+        at; so it is done only for faces that prefixes lead to.
+        """
+        for entry in self.pit:
+            out = entry.outs.get(port)
+            if out is None or not entry.ins:
+                continue
+            onLost = entry.chosen.onLost
+            if onLost is not None and out.nack is None:
+                onLost(port, entry.ins[-1].view, entry)
+            if not port.attached and self.pit.forget(entry, port) is not None:
+                self.deadNonces.add(entry.name, out.nonce, self.now)
+        self.admission.trim(self.now)
 
     def faceDestroyed(self, face: INDNFace) -> None:
         self.removeFace(face)
@@ -161,6 +184,7 @@ class Forwarder(Pipelines):
             for port in ports:
                 if port in hops:
                     onNewNextHop(port, entry)
+        self.admission.trim(self.now)
 
     # The whole
 

@@ -146,6 +146,10 @@ class Pipelines(Actions):
                 admitted = self.admission.admit(port, more, now)
                 # Room may have been made by this very entry.
                 if not admitted or not entry.ins:
+                    # Whoever gets a Nack does not wait.
+                    self.pit.leave(entry, port)
+                    if not entry.ins:
+                        self.finish(entry)
                     self._refuse(port, came, pitToken)
                     return
             pit.join(entry, port, view, came, pitToken, now, expiry, cost)

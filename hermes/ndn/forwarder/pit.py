@@ -252,9 +252,18 @@ class PIT:
             self.bear(entry.ins[0], OUT_COST)
         return record
 
+    def forget(self, entry: PITEntry, port: Port) -> OutRecord | None:
+        """
+        Remove the out-record of a face.
+        """
+        record = entry.outs.pop(port, None)
+        if record is not None and entry.outs and entry.ins:
+            self.bear(entry.ins[0], -OUT_COST)
+        return record
+
     def bear(self, record: InRecord, cost: int) -> None:
         """
-        Let an in-record count more: the first of an entry counts what its out-records cost.
+        Let an in-record count more, or less: the first of an entry counts what its out-records cost.
         """
         record.cost += cost
         record.port.charge += cost

@@ -89,7 +89,8 @@ class Namespace:
 class ASF(Strategy):
     """
     An Interest goes to the face whose answers come soonest; then, of those that nothing is known of, to the cheapest;
-    to one that does not answer only where there is no other. Now and then the same Interest goes to another face, too,
+    to one that does not answer only where there is no other. Where its link goes down, or it has got lost there, the
+    next one is asked at once. Now and then the same Interest goes to another face, too,
     with a Nonce of its own, to learn how long it takes there.
 
     A prefix here is one of the FIB.
@@ -139,6 +140,9 @@ class ASF(Strategy):
                 self._probe(namespace, found, upstream, port, view, entry)
                 return
         self.refuse(port, entry)
+
+    def ordered(self, found: FIBEntry) -> Sequence[NextHop]:
+        return self._ranked(self._namespaces.of(found.prefix, self.forwarder.now), found.hops)
 
     def _ranked(self, namespace: Namespace, hops: Sequence[NextHop]) -> Sequence[NextHop]:
         """
@@ -271,8 +275,12 @@ class ASF(Strategy):
     def onLost(self, port: Port, view: InterestView, entry: PITEntry) -> None:
         namespace = entry.info
         path = None if namespace is None else namespace.paths.get(port)
-        if path is not None:
+        # A link that is down says nothing of how it will be when it is up again.
+        if path is not None and port.up:
             self._failed(path, False)
+        elif path is not None and path.waiting is entry:
+            path.waiting = None
+        self.askAnother(entry)
 
     def _failed(self, path: Path, sure: bool) -> None:
         """

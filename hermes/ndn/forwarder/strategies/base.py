@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from zope.interface import implementer
 
-from hermes.ndn.forwarder.fib import NextHop
+from hermes.ndn.forwarder.fib import FIBEntry, NextHop
 from hermes.ndn.forwarder.pitentry import PITEntry
 from hermes.ndn.forwarder.port import Port
 from hermes.ndn.forwarder.strategychoice import idle
@@ -104,6 +104,26 @@ class Strategy:
             if (out is None or out.expiry <= now) and send(entry, upstream, view, port) is not None:
                 return True
         return False
+
+    def askAnother(self, entry: PITEntry) -> bool:
+        """
+        No answer comes from where an Interest was sent: send it to the best next hop that was not asked.
+
+        @return: whether there was one.
+        """
+        if not entry.ins:
+            return False
+        found = self.forwarder.lookup(entry)
+        record = entry.ins[-1]
+        return found is not None and self.askUnused(
+            self.ordered(found), record.port, record.view, entry, self.forwarder.now
+        )
+
+    def ordered(self, found: FIBEntry) -> Sequence[NextHop]:
+        """
+        Next hops, the best first: the cheapest, unless a subclass knows better.
+        """
+        return found.hops
 
     def askOldest(self, hops: Sequence[NextHop], port: Port, view: InterestView, entry: PITEntry) -> None:
         """

@@ -27,8 +27,8 @@ class BestRoute(Strategy):
     asked yet; when all were, to the one that was asked first. How often it goes again is bounded
     (L{hermes.ndn.forwarder.strategies.suppression}).
 
-    Beyond what NFD's does: a next hop whose link is down is only taken where none is up, and after a Nack the next
-    next hop is asked at once.
+    Beyond what NFD's does: a next hop whose link is down is only taken where none is up; and the next one is asked at
+    once after a Nack, when the link that an Interest was sent over goes down, and when it has got lost there.
     """
 
     def afterInterest(self, port: Port, view: InterestView, entry: PITEntry) -> None:
@@ -58,13 +58,11 @@ class BestRoute(Strategy):
         self.refuse(port, entry)
 
     def afterNack(self, port: Port, reason: int, view: InterestView, entry: PITEntry) -> None:
-        forwarder = self.forwarder
-        if reason != DUPLICATE and entry.ins:
-            found = forwarder.lookup(entry)
-            record = entry.ins[-1]
-            if found is not None and self.askUnused(found.hops, record.port, record.view, entry, forwarder.now):
-                return
-        self.passNack(entry)
+        if reason == DUPLICATE or not self.askAnother(entry):
+            self.passNack(entry)
+
+    def onLost(self, port: Port, view: InterestView, entry: PITEntry) -> None:
+        self.askAnother(entry)
 
 
 @implementer(IPlugin, IStrategyType)

@@ -12,7 +12,7 @@ from zope.interface import implementer
 
 from hermes.ndn.face.counters import FaceCounters
 from hermes.ndn.forwarder.forwarder import Forwarder
-from hermes.ndn.interfaces import INDNFace, LinkType, Persistency
+from hermes.ndn.interfaces import CONTENT_STORE_FACE, INDNFace, LinkType, Persistency
 from hermes.ndn.packet.name import Name
 from hermes.ndn.packet.peek import DataView, InterestView
 from hermes.test.ndn.forwarder.forwarding import data
@@ -91,7 +91,8 @@ class LinkFace:
     @ivar peer: the other end, where it is a link.
     @ivar arriving: what is on its way here.
     @ivar wanted: what its peer has asked for and not got yet: until when, by name, CanBePrefix, MustBeFresh and token.
-    @ivar given: Interests that an application was asked, and Data and Nacks that it got.
+    @ivar asked: Interests that an application was asked.
+    @ivar asking: what comes from its peer at this moment.
     """
 
     mtu = 8800
@@ -112,6 +113,7 @@ class LinkFace:
         self.arriving: list[Packet] = []
         self.wanted: dict[tuple[bytes, bool, bool, bytes | None], float] = {}
         self.asked: list[InterestView] = []
+        self.asking: tuple[bytes, bool, bool, bytes | None] | None = None
 
     # From its forwarder
 
@@ -133,6 +135,9 @@ class LinkFace:
     ) -> None:
         now = self.machine.clock.seconds()
         answered = [key for key in self.wanted if self._answers(key, view) and pitToken in (None, key[3])]
+        if incomingFace == CONTENT_STORE_FACE:
+            # It answers the Interest that has come just now; what else it would answer waits on.
+            answered = [key for key in answered if key == self.asking]
         assert answered, f"Data {view} that nobody has asked for"
         assert any(self.wanted[key] > now for key in answered), f"Data {view} after its time"
         assert view.wire == data(str(Name.fromValue(view.name)), freshness(view.name)).wire
@@ -172,8 +177,9 @@ class LinkFace:
             self.wanted[key] = until
         elif (view.name, view.nonce) in node.sent:
             node.looped = view.name, view.nonce
+        self.asking = key
         node.forwarder.receiveInterest(self, view, token)
-        node.looped = None
+        self.asking = node.looped = None
 
     def deliver(self, index: int) -> None:
         packet = self.arriving.pop(index % len(self.arriving))

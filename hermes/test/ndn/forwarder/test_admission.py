@@ -13,8 +13,16 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from hermes.ndn.forwarder.forwarder import Forwarder
-from hermes.ndn.packet.peek import peekInterest
+from hermes.ndn.packet.peek import InterestView, peekInterest
 from hermes.test.ndn.forwarder.forwarding import CONGESTION, FakeFace, ForwardingCase, data, interest, value
+
+
+def grown(view: InterestView) -> InterestView:
+    """
+    The same Interest with an element of 8,000 bytes that nobody knows, and that may be ignored.
+    """
+    value = view.wire[2:] + b"\xf0\xfd\x1f\x40" + bytes(8000)
+    return peekInterest(b"\x05\xfd" + len(value).to_bytes(2, "big") + value)
 
 
 class AdmissionTests(ForwardingCase):
@@ -99,15 +107,29 @@ class AdmissionTests(ForwardingCase):
         for number in range(10):
             self.flooder.express(interest(f"/a/{number}", nonce=1))
         for number in range(10):
-            wire = interest(f"/a/{number}", nonce=2).wire
-            # An element that nobody knows, and may ignore.
-            padded = (
-                b"\x05\xfd" + (len(wire) - 2 + 8004).to_bytes(2, "big") + wire[2:] + b"\xf0\xfd\x1f\x40" + bytes(8000)
-            )
-            self.flooder.express(peekInterest(padded))
+            self.flooder.express(grown(interest(f"/a/{number}", nonce=2)))
         self.assertLessEqual(self.forwarder.pit.charge, self.capacity)
         held = sum(len(record.view.wire) for entry in self.forwarder.pit for record in entry.ins)
         self.assertLess(held, self.capacity)
+
+    def test_oneThatIsRefusedForItsGrowthDoesNotWaitAnyMore(self) -> None:
+        self.good.express(interest("/a/x", nonce=1))
+        self.flooder.express(interest("/a/x", nonce=2))
+        self.flood(self.flooder, 200)
+        self.flooder.express(grown(interest("/a/x", nonce=3)))
+        self.assertEqual([(sent.what, sent.reason) for sent in self.flooder.take()], [("nack", CONGESTION)])
+        self.producer.put(data("/a/x"))
+        self.assertEqual((self.flooder.sent, self.good.took()), ([], [("data", "/a/x")]))
+
+    def test_whatIsSentToMoreFacesIsBoundedToo(self) -> None:
+        for number in range(20):
+            self.route("/a", self.producer, *(self.face() for _ in range(number)))
+        self.flood(self.flooder, 200)
+        before = len(self.forwarder.pit)
+        for face in list(self.forwarder.faces())[3:]:
+            self.forwarder.faceDown(face)
+            self.assertLessEqual(self.forwarder.pit.charge, self.capacity)
+        self.assertLess(len(self.forwarder.pit), before)
 
     def test_itsSizeCanBeChanged(self) -> None:
         self.flood(self.flooder, 200)

@@ -39,6 +39,22 @@ class FacesTests(ForwardingCase):
         self.assertEqual((self.consumer.sent, self.other.took()), ([], [("data", "/a/2")]))
         self.assertIdle()
 
+    def test_whatWasAskedThereIsForgottenWithTheFaceAndKnownToHaveBeenAsked(self) -> None:
+        self.route("/a", self.producer, self.other)
+        self.consumer.express(interest("/a/1", nonce=1))
+        (entry,) = self.forwarder.pit
+        charge = self.forwarder.pit.charge
+        self.producer.close()
+        # In its place the other was asked.
+        self.assertEqual([port.id for port in entry.outs], [self.other.id])
+        self.assertEqual(self.forwarder.pit.charge, charge)
+        third = FakeFace(999, forwarder=self.forwarder)
+        self.forwarder.addFace(third)
+        third.express(interest("/a/1", nonce=1))
+        self.assertEqual([sent.what for sent in third.take()], ["nack"])
+        self.other.close()
+        self.assertEqual((list(entry.outs), self.forwarder.pit.charge), ([], charge))
+
     def test_anotherWithItsIDIsAnother(self) -> None:
         self.consumer.express(interest("/a/1", nonce=1))
         self.consumer.close()
@@ -85,6 +101,8 @@ class FacesTests(ForwardingCase):
         self.consumer.express(interest("/b/2"))
         self.assertEqual((face.took(), self.other.took()), ([("interest", "/b/2")], []))
         self.forwarder.faceDown(face)
+        # What was pending there is asked for elsewhere.
+        self.assertEqual(self.other.took(), [("interest", "/b/2")])
         self.consumer.express(interest("/b/3"))
         self.assertEqual((face.took(), self.other.took()), ([], [("interest", "/b/3")]))
         self.forwarder.faceDestroyed(face)

@@ -189,6 +189,7 @@ class ForwardingTests(ASFCase):
         self.assertEqual(self.asked(), [self.second])
         for face in (self.second, self.third):
             self.forwarder.faceDown(face)
+        self.asked()
         self.express()
         self.assertEqual(self.asked(), [self.first])
 
@@ -202,11 +203,33 @@ class ForwardingTests(ASFCase):
             self.consumer.express(interest("/a/x", nonce=nonce))
             self.assertEqual(self.asked(), [face])
 
-    def test_reliabilityThatHasGivenUpCountsAsNoAnswer(self) -> None:
+    def test_reliabilityThatHasGivenUpCountsAsNoAnswerAndTheNextIsAsked(self) -> None:
         for _ in range(3):
             self.express()
             self.forwarder.interestLost(self.first, self.first.take()[-1].view)
+            self.assertEqual(self.asked(), [self.second])
         self.assertEqual(self.path(self.first).state, _BROKEN)
+
+    def test_whereALinkGoesDownTheNextIsAskedAndNothingIsHeldAgainstIt(self) -> None:
+        self.teach(self.first, 0.01)
+        for _ in range(5):
+            self.express()
+        self.asked()
+        self.forwarder.faceDown(self.first)
+        self.assertEqual(len(self.second.sent), 5)
+        self.pass_(1 + LATE)
+        self.assertEqual((self.path(self.first).state, self.path(self.first).timeouts), (_WORKS, 0))
+        self.forwarder.faceUp(self.first)
+        self.asked()
+        self.express()
+        self.assertEqual(self.asked(), [self.first])
+
+    def test_theNextIsTheBestNext(self) -> None:
+        self.teach(self.first, 0.01)
+        self.teach(self.third, 0.02)
+        self.express()
+        self.forwarder.faceDown(self.first)
+        self.assertEqual(self.asked(), [self.first, self.third])
 
     def test_nothingLeadsThere(self) -> None:
         self.consumer.express(interest("/x/y"))

@@ -106,6 +106,25 @@ class BestRouteTests(ForwardingCase):
         self.assertEqual([len(upstream.sent) for upstream in self.upstreams], [1, 0, 0])
         self.assertEqual([sent.reason for sent in self.consumer.take()], [DUPLICATE])
 
+    def test_whatHasGotLostOnALinkGoesToTheNextAtOnce(self) -> None:
+        self.express()
+        self.forwarder.interestLost(self.first, self.first.sent[0].view)
+        self.assertEqual(self.second.took(), [("interest", "/a/b")])
+        # It is known of the first that it was asked.
+        self.forwarder.interestLost(self.third, self.first.sent[0].view)
+        self.assertEqual(self.third.sent, [])
+
+    def test_whereALinkGoesDownTheNextIsAskedAtOnce(self) -> None:
+        self.express()
+        self.forwarder.faceDown(self.first)
+        self.assertEqual(self.second.took(), [("interest", "/a/b")])
+        self.forwarder.faceDown(self.third)
+        self.assertEqual(self.second.sent, [])
+        self.second.close()
+        self.assertEqual((self.first.took(), self.third.took()), ([("interest", "/a/b")], []))
+        self.first.put(data("/a/b"))
+        self.assertEqual(self.consumer.took(), [("data", "/a/b")])
+
     def test_aFaceThatIsDownIsTheLastChoice(self) -> None:
         self.forwarder.faceDown(self.first)
         self.assertEqual(self.express(), [0, 1, 0])
