@@ -12,13 +12,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from struct import Struct
 from struct import error as StructError
-from typing import Final
+from typing import Final, TypeAlias
 
 from hermes.wire.buffers import Buffer
-from hermes.wire.checksum import wordSum
 from hermes.wire.offload import GSO_UDP_L4, HEAD_SIZE, MAX_DATAGRAMS, NEEDS_CSUM
 
-SHORTEST: Final = 3
+SHORTEST: Final = 2
 """
 Fewer datagrams are left as they are.
 """
@@ -35,19 +34,26 @@ _V4, _V6 = HEAD_SIZE + 28, HEAD_SIZE + 48
 # The field of UDP's checksum holds the sum of the pseudo header. Of IPv6 this is less than all.
 _SAME = Struct("14s2x4s2x16s").unpack_from
 _SHORT = Struct(">H").pack_into
-_TRAIN_HEAD = Struct("<BBHHHH").pack
+_SHORTS = Struct(">HH").pack_into
+_TRAIN_HEAD = Struct("<BBHHHH").pack_into
+_Head: TypeAlias = "tuple[bytes, bytes, bytes]"
+
+# How a kernel begins a frame with an ordinary datagram whose checksum is to be completed, and the packet in it.
+_BEGIN4 = bytes((NEEDS_CSUM, 0, 0, 0, 0, 0, 20, 0, 6, 0, 0x45))
+_BEGIN6 = bytes((NEEDS_CSUM, 0, 0, 0, 0, 0, 40, 0, 6, 0))
 
 
 def couple(frames: Sequence[Buffer]) -> Sequence[Buffer]:
     """
     Make trains.
 
-    Only of datagrams whose checksum is to be completed, of one size, with the same headers; in IPv4 those that must
-    not be fragmented, whose identification says nothing (RFC 6864 section 4.1): in a train it counts up. Order is kept.
+    Only of datagrams whose checksum is to be completed, of one flow and size, with the same headers; in IPv4 those that
+    must not be fragmented, whose identification says nothing (RFC 6864 section 4.1): in a train it counts up. A flow
+    stays in order; a datagram may overtake those of others.
 
     @param frames: whole frames, borrowed.
     @return: C{frames} itself where there are none; else a list where one frame, a copy that can be written to, is in
-        the place of each L{SHORTEST} or more.
+        the place of L{SHORTEST} or more.
     """
     count = len(frames)
     if count < SHORTEST:
@@ -57,53 +63,57 @@ def couple(frames: Sequence[Buffer]) -> Sequence[Buffer]:
     except StructError:
         # One has no room for UDP. That is seldom, and all the others get on as they are.
         return frames
-    coupled: list[Buffer] = []
-    taken = start = 0
-    head = heads[0]
-    heads.append((b"",))
-    for at, other in enumerate(heads):
-        if other == head:
+    runs: list[tuple[_Head, list[Buffer]]] = []
+    # By addresses and ports, the last run of the flow.
+    last: dict[bytes, tuple[_Head, list[Buffer]]] = {}
+    previous: _Head | None = None
+    run: list[Buffer] = []
+    for frame, head in zip(frames, heads, strict=True):
+        if head == previous:
+            run.append(frame)
             continue
-        if at - start >= SHORTEST:
-            headers = _headers(frames[start:at])
-            if headers:
-                coupled += frames[taken:start]
-                coupled += _trains(frames[start:at], headers)
-                taken = at
-        start, head = at, other
-    if not taken:
+        flow = head[2][:12]
+        known = last.get(flow)
+        if known is not None and known[0] == head:
+            run = known[1]
+            run.append(frame)
+        else:
+            run = [frame]
+            known = last[flow] = head, run
+            runs.append(known)
+        previous = head
+    if len(runs) == count:
         return frames
-    coupled += frames[taken:]
+    coupled: list[Buffer] = []
+    for head, run in runs:
+        headers = _headers(head, run) if len(run) >= SHORTEST else 0
+        coupled += _trains(run, headers) if headers else run
     return coupled
 
 
-def _headers(frames: Sequence[Buffer]) -> int:
+def _headers(head: _Head, run: list[Buffer]) -> int:
     """
     The size of the headers of frames, all of which look alike where L{_SAME} looks; 0 where they are no datagrams that
     can be coupled.
     """
-    frame = frames[0]
+    begin, middle, end = head
+    frame = run[0]
     size = len(frame)
-    if frame[0] != NEEDS_CSUM or frame[1] or [*map(len, frames)].count(size) != len(frames):
-        return 0
-    if frame[10] == 0x45 and frame[19] == _UDP:
+    if begin[:11] == _BEGIN4:
         # Not to be fragmented, and no fragment.
-        headers = _V4 if frame[16] == 0x40 and not frame[17] else 0
-        start, length = 20, frame[12] << 8 | frame[13]
-    elif frame[10] >> 4 == 6 and frame[16] == _UDP and size >= _V6:
+        if middle[:2] != b"\x40\x00" or middle[3] != _UDP:
+            return 0
+        headers = _V4
+        length = begin[12] << 8 | begin[13]
+        fits = end[12] << 8 | end[13] == length - 20
+    elif begin[:10] == _BEGIN6 and begin[10] >> 4 == 6 and middle[0] == _UDP and size > _V6:
+        headers = _V6
+        length = (frame[14] << 8 | frame[15]) + 40
         same = bytes(frame[:_V6])
-        headers = _V6 if all([each[:_V6] == same for each in frames]) else 0
-        start, length = 40, (frame[14] << 8 | frame[15]) + 40
+        fits = frame[54] << 8 | frame[55] == length - 40 and all([each[:_V6] == same for each in run])
     else:
         return 0
-    udp = HEAD_SIZE + start + 4
-    fits = (
-        size > headers
-        and length == size - HEAD_SIZE
-        and frame[udp] << 8 | frame[udp + 1] == length - start
-        and frame[6] | frame[7] << 8 == start
-        and frame[8] | frame[9] << 8 == 6
-    )
+    fits = fits and length + HEAD_SIZE == size > headers and [*map(len, run)].count(size) == len(run)
     return headers if fits else 0
 
 
@@ -119,18 +129,20 @@ def _trains(frames: Sequence[Buffer], headers: int) -> list[Buffer]:
 def _train(frames: Sequence[Buffer], headers: int) -> memoryview:
     first = frames[0]
     train = bytearray().join([first, *[frame[headers:] for frame in frames[1:]]])
-    start = headers - HEAD_SIZE - 8
-    train[:HEAD_SIZE] = _TRAIN_HEAD(NEEDS_CSUM, GSO_UDP_L4, start + 8, len(first) - headers, start, 6)
     size = len(train) - HEAD_SIZE
+    more = len(train) - len(first)
+    payload = len(first) - headers
     if headers == _V4:
-        _SHORT(train, HEAD_SIZE + 2, size)
-        _SHORT(train, HEAD_SIZE + 10, 0)
-        _SHORT(train, HEAD_SIZE + 10, -wordSum(train[HEAD_SIZE : HEAD_SIZE + 20]) % 65535)
+        _TRAIN_HEAD(train, 0, NEEDS_CSUM, GSO_UDP_L4, 28, payload, 20, 6)
+        _SHORT(train, 12, size)
+        # The sum is what it was, but for the length (RFC 1624).
+        _SHORT(train, 20, (-((train[20] << 8 | train[21]) ^ 0xFFFF) - more) % 65535)
+        udp = 34
     else:
-        _SHORT(train, HEAD_SIZE + 4, size - 40)
-    udp = HEAD_SIZE + start
-    _SHORT(train, udp + 4, size - start)
+        _TRAIN_HEAD(train, 0, NEEDS_CSUM, GSO_UDP_L4, 48, payload, 40, 6)
+        _SHORT(train, 14, size - 40)
+        udp = 54
     # The pseudo header has the length, too. It is not 0, so that its sum is none of the two zeros.
-    pseudo = (train[udp + 6] << 8 | train[udp + 7]) + len(train) - len(first)
-    _SHORT(train, udp + 6, pseudo % 65535 or 65535)
+    pseudo = ((train[udp + 2] << 8 | train[udp + 3]) + more) % 65535 or 65535
+    _SHORTS(train, udp, size + HEAD_SIZE - udp + 4, pseudo)
     return memoryview(train)

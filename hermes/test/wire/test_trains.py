@@ -91,16 +91,24 @@ class CoupleTests(SynchronousTestCase):
         (train,) = self.couples([datagram(b"x" * 9)] * 5, [HEAD_SIZE + 28 + 45])
         self.assertFalse(memoryview(train).readonly)
 
-    def test_orderIsKept(self) -> None:
-        one, other = [datagram(b"1" * 50, port=1)] * 4, [datagram(b"2" * 60, 6)] * 3
-        single, train, trainOfOther = HEAD_SIZE + 78, HEAD_SIZE + 28 + 200, HEAD_SIZE + 48 + 180
-        self.couples([*one, *other], [train, trainOfOther])
-        self.couples([one[0], other[0], *one], [single, HEAD_SIZE + 108, train])
-        self.couples([*one, other[0], *one], [train, HEAD_SIZE + 108, train])
-        self.couples([*one, other[0], other[0]], [train, HEAD_SIZE + 108, HEAD_SIZE + 108])
+    def test_aFlowStaysInOrder(self) -> None:
+        small, large = [datagram(b"1" * 50)] * 4, [datagram(b"2" * 60)] * 3
+        trainOfSmall, trainOfLarge = HEAD_SIZE + 28 + 200, HEAD_SIZE + 28 + 180
+        self.couples([*small, *large], [trainOfSmall, trainOfLarge])
+        self.couples([*small, large[0], *small], [trainOfSmall, HEAD_SIZE + 88, trainOfSmall])
+        self.couples([small[0], large[0]] * 3, [HEAD_SIZE + 78, HEAD_SIZE + 88] * 3)
 
-    def test_twoAreLeftAlone(self) -> None:
-        frames = [partial(datagram(b"x" * 50))] * 2
+    def test_flowsAreToldApart(self) -> None:
+        flows = [datagram(b"1" * 50, port=1), datagram(b"2" * 50, port=2), datagram(b"3" * 50, 6)]
+        frames = [memoryview(partial(packet)) for packet in flows * 4]
+        coupled = couple(frames)
+        self.assertEqual([len(frame) for frame in coupled], [HEAD_SIZE + 228, HEAD_SIZE + 228, HEAD_SIZE + 248])
+        self.assertEqual(singly(list(coupled)), [_anonymous(bytes(packet)) for packet in flows for _ in range(4)])
+
+    def test_oneIsLeftAlone(self) -> None:
+        frames = [partial(datagram(b"x" * 50))]
+        self.assertIs(couple(frames), frames)
+        frames.append(partial(datagram(b"x" * 50, port=9)))
         self.assertIs(couple(frames), frames)
 
     def test_noTrainIsLongerThanAPacketOrOfMoreThanTheKernelCuts(self) -> None:
@@ -119,26 +127,30 @@ class CoupleTests(SynchronousTestCase):
         self.assertEqual([len(frame) for frame in couple(huge)], [40038] * 4)
 
     def test_whatDiffersIsNotCoupled(self) -> None:
-        def differs(**fields: Any) -> None:
-            one = datagram(b"x" * 50)
-            other = datagram(b"x" * 50, **fields)
-            packets = [one, other] * 3
-            self.couples(packets, [len(partial(packet)) for packet in packets])
+        def differs(version: int = 4, **fields: Any) -> None:
+            one, other = datagram(b"x" * 50, version), datagram(b"x" * 50, version, **fields)
+            train = HEAD_SIZE + (28 if version == 4 else 48) + 150
+            coupled = couple([memoryview(partial(packet)) for packet in [one, other] * 3])
+            self.assertNotIn(train + 150, [len(frame) for frame in coupled])
+            expected = sorted([_anonymous(bytes(packet)) for packet in [one, other] * 3])
+            self.assertEqual(sorted(singly(list(coupled))), expected)
 
         differs(port=6)
         differs(src="10.77.0.11")
         differs(dst="10.1.0.3")
         differs(ttl=3)
         differs(tos=4)
-        differs(version=6)
-        one, other = datagram(b"x" * 50, 6), datagram(b"x" * 50, 6, src="fd77::1:0:0:2")
-        self.couples([one, other] * 3, [HEAD_SIZE + 98] * 6)
-        one, other = datagram(b"x" * 50, 6), datagram(b"x" * 50, 6, dst="fd01::1:2")
-        self.couples([one, other] * 3, [HEAD_SIZE + 98] * 6)
-        self.couples([datagram(bytes(size)) for size in (5, 6, 7, 8)], [HEAD_SIZE + 28 + size for size in (5, 6, 7, 8)])
+        differs(6, port=6)
+        differs(6, src="fd77::2")
+        differs(6, src="fd77::1:0:0:2")
+        differs(6, dst="fd01::1:2")
+        differs(6, hlim=3)
+        differs(6, fl=3)
+        sizes = [HEAD_SIZE + 28 + size for size in (5, 6, 7, 8)]
+        self.couples([datagram(bytes(size)) for size in (5, 6, 7, 8)], sizes)
 
     def leaves(self, frames: list[Any]) -> None:
-        self.assertIs(couple(frames), frames)
+        self.assertEqual([bytes(frame) for frame in couple(frames)], [bytes(frame) for frame in frames])
 
     def test_whatMayBeCutOrIsAPartKeepsItsIdentification(self) -> None:
         for fields in {"flags": 0}, {"flags": "MF"}, {"frag": 5}, {"flags": "DF+MF"}:
@@ -207,7 +219,13 @@ class CoupleTests(SynchronousTestCase):
         for frame in coupled:
             checkOffload(frame)
         cut = [_short(part) for frame in coupled for part in segment(frame)]
-        self.assertEqual(cut, [_short(complete(frame)) for frame in frames])
+        whole = [_short(complete(frame)) for frame in frames]
+        for flow in {_flow(packet) for packet in whole}:
+            self.assertEqual(
+                [packet for packet in cut if _flow(packet) == flow],
+                [packet for packet in whole if _flow(packet) == flow],
+            )
+        self.assertEqual(len(cut), len(whole))
 
     @given(st.lists(st.binary(max_size=80).map(bytearray), max_size=6), st.integers(1, 4))
     def test_anyBytesAreTaken(self, frames: list[bytearray], times: int) -> None:
@@ -225,3 +243,11 @@ def _short(frame: Any) -> bytes:
     if packet[0] >> 4 == 4:
         packet[4:6] = packet[10:12] = b"\0\0"
     return bytes(packet)
+
+
+def _flow(packet: bytes) -> bytes:
+    """
+    What tells the flows of these tests apart.
+    """
+    ports = 20 if packet[0] >> 4 == 4 else 40
+    return packet[:1] + packet[ports : ports + 4]
