@@ -62,7 +62,7 @@ def _sprung(at: list[Point], pairs: list[tuple[int, int]]) -> list[Point]:
             _push(at, moves, a, b, lambda distance: -distance * distance / ideal)
         for number, (x, y) in enumerate(moves):
             # Towards the middle, so that what has no link stays near.
-            x, y = x + (0.5 - at[number][0]) * 0.3, y + (0.5 - at[number][1]) * 0.3
+            x, y = x + (0.5 - at[number][0]) * 0.05, y + (0.5 - at[number][1]) * 0.05
             size = hypot(x, y) or 1.0
             most = min(size, heat)
             at[number] = at[number][0] + x / size * most, at[number][1] + y / size * most

@@ -111,7 +111,7 @@ def _nodes(status: Mapping[str, Any], graph: Mapping[str, Any], now: float) -> M
             _number(more.get("requestsOpen")),
             tag("td", seen, class_="when"),
             tag("td", when(node["expires"])[:10], class_="when"),
-            tag("td", node["problem"] or "", class_="wide problem-text"),
+            tag("td", node["problem"], class_="wide problem-text" if node["problem"] else None),
         ]
 
     heads = (

@@ -17,6 +17,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hermes.assembly import checkCertificates
 from hermes.config import NodeConfig, loadNodeText
+from hermes.control.compiler import compile
+from hermes.control.document import loadOverlay
+from hermes.control.policytests import judge
 from hermes.net.authority import OverlayAuthority
 from hermes.test.docs.pages import EXAMPLES, MISSING, blocks, pages
 
@@ -65,6 +68,15 @@ class ConfigurationTests(SynchronousTestCase):
         self.assertGreater(len(names), 3)
         for path in names:
             self.load(path.read_text(), path.name)
+
+    def test_everyOverlayCompiles(self) -> None:
+        paths = list((EXAMPLES / "overlays").glob("*.yaml"))
+        self.assertTrue(paths)
+        for path in paths:
+            document = loadOverlay(path.read_text(), path.name)
+            compiled = compile(document)
+            self.assertEqual((path.name, compiled.problems), (path.name, ()))
+            self.assertTrue(all(verdict.passed for verdict in judge(document, compiled)), path.name)
 
     def test_everyIncludedFileIsThere(self) -> None:
         for page in pages():

@@ -77,13 +77,15 @@ class FakeEnrolment:
 
 class ControllerCase(TestCase):
     """
-    A controller and three nodes.
+    A controller and nodes.
 
+    @cvar names: of the nodes.
     @ivar statuses: what nodes say, by name, beside what they say anyway.
     @ivar lines: of their logs.
     """
 
     timeout = 60
+    names: tuple[str, ...] = NAMES
 
     def setUp(self) -> Any:
         directory = mkdtemp()
@@ -97,7 +99,7 @@ class ControllerCase(TestCase):
         self.controller = Controller(parts, "controller", lambda: 1.8e9 + self.clock.seconds(), self.enrolment)
         self.nodes: dict[str, SimulatedNode] = {}
         self.statuses: dict[str, Callable[[], Mapping[str, Any]]] = {}
-        for name in NAMES:
+        for name in self.names:
             files = FullFiles(os.path.join(directory, name))
             files.create()
             self.nodes[name] = SimulatedNode(name, self.clock, files)

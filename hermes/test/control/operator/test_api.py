@@ -15,6 +15,7 @@ from hermes.control.operator.openapi import OPERATIONS, openapi
 from hermes.control.operator.redacting import redacted
 from hermes.test.control.operator.asking import Answered, ask
 from hermes.test.control.operator.running import DOCUMENT, TOKEN, ControllerCase
+from hermes.test.docs.pages import DOCS, MISSING
 
 BEARER = {"authorization": f"Bearer {TOKEN}"}
 YAML = {"content-type": "application/yaml", **BEARER}
@@ -277,3 +278,21 @@ class RedactingTests(SynchronousTestCase):
 
     def test_whatIsNoYAMLIsNotShown(self) -> None:
         self.assertNotIn("secret", redacted("a: [secret"))
+
+
+class PageOfTheReferenceTests(SynchronousTestCase):
+    """
+    The reference names every call and every metric.
+    """
+
+    skip = MISSING
+
+    def test_everyCallIsThere(self) -> None:
+        text = (DOCS / "reference" / "controller-api.md").read_text()
+        for method, path, _, parameters, changes, _ in OPERATIONS:
+            name = path.replace("{node}", "NODE").replace("{number}", "N")
+            query = "&".join(f"{each['name']}=" for each in parameters if each["in"] == "query")
+            call = f"`{method.upper()} {name}{'?' if query else ''}{query}`"
+            line = next((line for line in text.splitlines() if call in line), "")
+            self.assertEqual((call, line.endswith("| needed |")), (call, changes))
+            self.assertTrue(line, call)
