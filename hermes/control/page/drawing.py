@@ -24,6 +24,11 @@ With more nodes than this nothing is drawn: the tables say it.
 """
 
 _STEPS: Final = 200
+_MOST_STEPS: Final = 3000
+"""
+How often nodes are moved; and at most, together: it holds up the process, once for each shape of the overlay.
+"""
+
 _LONGEST: Final = 22
 
 Point = tuple[float, float]
@@ -52,8 +57,9 @@ def layout(names: tuple[str, ...], pairs: tuple[tuple[str, str], ...]) -> dict[s
 def _sprung(at: list[Point], pairs: list[tuple[int, int]]) -> list[Point]:
     count = len(at)
     ideal = (1 / count) ** 0.5
-    for step in range(_STEPS):
-        heat = 0.12 * (1 - step / _STEPS)
+    steps = min(_STEPS, _MOST_STEPS // count)
+    for step in range(steps):
+        heat = 0.12 * (1 - step / steps)
         moves = [[0.0, 0.0] for _ in at]
         for a in range(count):
             for b in range(a):
