@@ -84,6 +84,7 @@ class NodePort:
         self._revocations = RevocationList(store, self.revoked, self.links, clock, seconds)
         self._server: ControlServer | None = None
         self._ports: list[Any] = []
+        self._stopSeeing: Callable[[], None] = lambda: None
 
     def open(self) -> Deferred[None]:
         """
@@ -109,6 +110,7 @@ class NodePort:
             self._admission,
             self._heartbeat,
         )
+        self._stopSeeing = self.links.watch(lambda link: self._store.seen(link.name, link.state.seen))
         await self._revocations.start()
 
     def listen(self, endpoint: IStreamServerEndpoint) -> Deferred[Any]:
@@ -141,6 +143,7 @@ class NodePort:
         for port in ports:
             port.stopListening()
         self._revocations.stop()
+        self._stopSeeing()
         if self._server is not None:
             self.certificate.stop()
             self._server.close()

@@ -22,6 +22,7 @@ from hermes.control.channel.doorway import Leadership
 from hermes.control.controller import Controller
 from hermes.control.leading import Parts
 from hermes.control.operator.site import OperatorInterface
+from hermes.control.operatorcalls import operatorCalls
 from hermes.control.operators import TOKEN, OperatorTokens
 from hermes.control.planning import OverlayPlanner
 from hermes.control.port import NodePort
@@ -88,7 +89,15 @@ class ControllerService(Service):
         files = Files(places.directory)
         self._tokens = OperatorTokens(files)
         self._leader: str | None = None
-        self.port = NodePort(reactor, seconds, store, files, self._leadership, places.names)
+        self.port = NodePort(
+            reactor,
+            seconds,
+            store,
+            files,
+            self._leadership,
+            places.names,
+            lambda name: operatorCalls(self.controller, name),
+        )
         parts = Parts(store, self.port.links, OverlayPlanner(), reactor, deferToThread, stopAt)
         self.controller = Controller(parts, places.address, seconds)
         self._interface = OperatorInterface(self.controller, reactor, self._tokens, deferToThread, seconds)

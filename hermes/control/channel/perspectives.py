@@ -94,18 +94,7 @@ class NodePerspective(Callee):
         pass
 
 
-OPERATOR_METHODS = (
-    "apply",
-    "diff",
-    "drain",
-    "enrol",
-    "explain",
-    "history",
-    "nodes",
-    "revoke",
-    "rollback",
-    "status",
-)
+OPERATOR_METHODS = ("apply", "drain", "enrol", "revoke", "rollback", "status")
 """
 What only operators may call.
 """

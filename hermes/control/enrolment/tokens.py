@@ -25,6 +25,8 @@ CHECKSUM = 4
 Bytes of each part.
 """
 
+_NOT_WHOLE = "the token is not whole: it was cut or mistyped"
+
 
 @frozen
 class Token:
@@ -57,10 +59,10 @@ class Token:
         try:
             data = b32decode(encoded + "=" * (-len(encoded) % 8))
         except ValueError:
-            raise BadToken("a character in the token can't be right") from None
+            raise BadToken(_NOT_WHOLE) from None
         body, checksum = data[:-CHECKSUM], data[-CHECKSUM:]
         if len(body) != SECRET + FINGERPRINT or sha256(body).digest()[:CHECKSUM] != checksum:
-            raise BadToken("the token is not whole: it was cut or mistyped")
+            raise BadToken(_NOT_WHOLE)
         return cls(body[:SECRET], body[SECRET:])
 
     def toText(self) -> str:
