@@ -19,16 +19,7 @@ from hermes.control.stops import StopAt
 from hermes.control.transaction.inputs import Inputs
 from hermes.control.transaction.trial import Watch
 from hermes.control.transaction.writing import ABORTING, Record
-from hermes.control.values import (
-    CONTROLLER,
-    Answer,
-    NodeReason,
-    Outcome,
-    Progress,
-    Result,
-    Step,
-    VersionRecord,
-)
+from hermes.control.values import CONTROLLER, Answer, NodeReason, Outcome, Progress, Result, Step, VersionRecord
 from hermes.interfaces.control import INodeLink, INodeLinks
 from hermes.interfaces.store import IStore
 

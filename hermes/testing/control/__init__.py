@@ -8,7 +8,8 @@ from hermes.testing.control.overlay import Overlay, SimulatedController, Simulat
 from hermes.testing.control.planner import FakePlanner, documentOf
 from hermes.testing.control.process import HeapClock, ProcessClock, Stops
 from hermes.testing.control.runner import FakeRunner, RunnerRefuses
-from hermes.testing.control.store import MemoryStore, MemoryStoreState
+from hermes.testing.control.store import MemoryStore
+from hermes.testing.control.storestate import MemoryStoreState
 
 __all__ = [
     "FakePlanner",

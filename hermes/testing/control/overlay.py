@@ -24,7 +24,8 @@ from hermes.testing.control.links import MemoryLink, MemoryLinks
 from hermes.testing.control.planner import FakePlanner
 from hermes.testing.control.process import HeapClock, ProcessClock, Stops
 from hermes.testing.control.runner import FakeRunner
-from hermes.testing.control.store import MemoryStore, MemoryStoreState
+from hermes.testing.control.store import MemoryStore
+from hermes.testing.control.storestate import MemoryStoreState
 
 LEASE = 5.0
 """
