@@ -52,7 +52,7 @@ class HostileTests(EtcdCase, StoreUser):
         store = await self.leading()
         await store.appendVersion(record())
         head = f"state/version/head/{1:019}"
-        good = {"parent": None, "author": "", "time": 0, "comment": "", "phase": "trial", "reasons": []}
+        good: dict[str, Any] = {"parent": None, "author": "", "time": 0, "comment": "", "phase": "trial", "reasons": []}
         for parts in (0, 10**9, -1, "1", None):
             self.put(head, json.dumps({**good, "parts": parts}).encode())
             await self.corrupt(store.version(1), head)
