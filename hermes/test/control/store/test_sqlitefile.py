@@ -154,7 +154,7 @@ class CorruptionTests(FileCase):
         text = await self.refused(StoreCorrupt)
         self.assertIn(self.path, text)
         self.assertIn("backup", text)
-        self.assertIn(".recover", text)
+        self.assertIn(f"salvage {self.path}", text)
 
     async def test_an_empty_file_is_refused_and_left(self) -> None:
         os.makedirs(os.path.dirname(self.path))
