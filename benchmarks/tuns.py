@@ -78,7 +78,8 @@ def stream(names: Spaces, target: str, seconds: float, *options: str) -> float:
             while "listening" not in server.stdout.readline():
                 if server.poll() is not None:
                     raise RuntimeError("iperf3 does not listen")
-            command = [*ask, "-O", "0.5", "-t", str(seconds), *options]
+            # It knows whole seconds, and 0 is without end.
+            command = [*ask, "-t", str(max(1, round(seconds))), *options]
             answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=seconds + 60)
         finally:
             server.kill()
