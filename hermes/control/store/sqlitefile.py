@@ -80,9 +80,9 @@ def corrupt(path: str, what: str) -> StoreCorrupt:
     return StoreCorrupt(
         path,
         f"{what}. This store is corrupt, and was left as it is. The nodes go on with what they have. "
-        f"Keep a copy of it, and of {path}-wal where there is one; then put a backup in its place, or what can still be "
-        f"read: python -m hermes.control.store.salvage {path} {path}.saved. Only without it, begin anew: with another "
-        "file, and every node enrolled again.",
+        f"Keep a copy of it, and of {path}-wal where there is one; then put a backup in its place, or what can still "
+        f"be read: python -m hermes.control.store.salvage {path} {path}.saved. Only without it, begin anew: with "
+        "another file, and every node enrolled again.",
     )
 
 
