@@ -132,15 +132,21 @@ class Leading:
         """
         See what is committed, abort what the leader before has left undecided, and bring nodes to what is committed.
         """
-        parts = self._parts
-        await parts.stopAt("recover")
+        # From now on, lest what somebody writes while this is read is missed.
+        self._unwatch = self._parts.store.watch(self._lookAgain)
+        try:
+            await self._exclusively(self._begin)
+        except BaseException:
+            self._lookNoMore()
+            raise
+
+    async def _begin(self) -> None:
+        await self._parts.stopAt("recover")
         await self._recover()
         await self._load()
-        if self._over:
-            return
-        self._unwatch = parts.store.watch(self._lookAgain)
-        self.reconciler.start()
-        self._changed()
+        if not self._over:
+            self.reconciler.start()
+            self._changed()
 
     async def _load(self) -> bool:
         """
@@ -172,6 +178,10 @@ class Leading:
                 self.reconciler.renew([link.name for link in self._parts.links])
 
         self._alone(look)
+
+    def _lookNoMore(self) -> None:
+        unwatch, self._unwatch = self._unwatch, lambda: None
+        unwatch()
 
     def _alone(self, activity: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """
@@ -231,7 +241,7 @@ class Leading:
         Another controller leads, or none.
         """
         self._over = True
-        self._unwatch()
+        self._lookNoMore()
         self.reconciler.stop()
         if self.transaction is not None:
             self.transaction.abandon()

@@ -259,7 +259,7 @@ class Core:
         )
         reasons = self._refusals("prepare", asked)
         for name, error in asked.failures.items():
-            if self.links.get(name) is None and name not in plan.required:
+            if isinstance(error, NodeLost) and name not in plan.required:
                 # As one that was never there.
                 del self.taking[name]
                 self.later.add(name)
@@ -284,7 +284,7 @@ class Core:
         await self.stopAt("apply.committed")
         reasons = self._refusals("commit", asked)
         for name, error in asked.failures.items():
-            if self.links.get(name) is None:
+            if isinstance(error, NodeLost):
                 # It may come back, and run it.
                 self.missing.add(name)
             else:
