@@ -50,7 +50,7 @@ class HermesChain(Hermes):
 
     def startFetch(self, core: int) -> None:
         """
-        @param core: where the middle runs.
+        @param core: where what is in the middle runs: with the producer, as the consumer has most to do.
         """
         names = [f"node{number}" for number in range(self.hops)]
         ports = {name: freePort() for name in names}
@@ -264,7 +264,7 @@ def fetched(make: Callable[..., Any], cores: tuple[int, int], size: int, rounds:
     with TemporaryDirectory() as directory:
         side = make(Path(directory), 0, cores)
         try:
-            side.startFetch(cores[0])
+            side.startFetch(1)
             with load(1, "producer", face=side.producerFace, prefix=side.prefix, size=size, rounds=rounds) as producer:
                 producer.answer()
                 before = side.cpu()
