@@ -15,6 +15,7 @@ from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.internet.threads import deferToThread
+from twisted.protocols.policies import WrappingFactory
 from twisted.trial.unittest import TestCase
 
 from hermes.control.controller import Controller
@@ -143,6 +144,21 @@ class ControllerCase(TestCase):
         """
         return await self.controller.apply(document, author, comment)
 
+    def served(self, factory: Any) -> WrappingFactory:
+        """
+        What to listen with: at the end of the test, connections that a peer has left open are closed.
+        """
+        wrapping = WrappingFactory(factory)
+
+        async def close() -> None:
+            for connection in list(wrapping.protocols):
+                connection.transport.abortConnection()
+            while wrapping.protocols:
+                await deferLater(reactor, 0.001)
+
+        self.addCleanup(lambda: Deferred.fromCoroutine(close()))
+        return wrapping
+
     def onSocket(self) -> str:
         """
         Serve on a Unix socket.
@@ -150,7 +166,7 @@ class ControllerCase(TestCase):
         @return: its address, for C{--controller}.
         """
         path = os.path.relpath(self.mktemp())
-        port = reactor.listenUNIX(path, self.interface.local())
+        port = reactor.listenUNIX(path, self.served(self.interface.local()))
         self.addCleanup(port.stopListening)
         return f"unix:{path}"
 
@@ -160,7 +176,7 @@ class ControllerCase(TestCase):
 
         @return: the port, on 127.0.0.1.
         """
-        port = reactor.listenTCP(0, self.interface.remote(), interface="127.0.0.1")
+        port = reactor.listenTCP(0, self.served(self.interface.remote()), interface="127.0.0.1")
         self.addCleanup(port.stopListening)
         return int(port.getHost().port)
 

@@ -65,8 +65,7 @@ class PageCase(ControllerCase):
         """
         directory = self.mktemp()
         certificate, key = OverlayAuthority.create(directory).issue("controller", ["127.0.0.1"])
-        port = reactor.listenSSL(
-            0, self.interface.remote(), DefaultOpenSSLContextFactory(key, certificate), interface="127.0.0.1"
-        )
+        credentials = DefaultOpenSSLContextFactory(key, certificate)
+        port = reactor.listenSSL(0, self.served(self.interface.remote()), credentials, interface="127.0.0.1")
         self.addCleanup(port.stopListening)
         return f"https://127.0.0.1:{port.getHost().port}/"
