@@ -44,7 +44,7 @@ class KilledTests(TestCase):
     A controller and two nodes, each a process.
     """
 
-    timeout = 40 * PATIENCE if EVERYWHERE else 8 * PATIENCE
+    timeout = 40 * PATIENCE if EVERYWHERE else 20 * PATIENCE
 
     async def setUp(self) -> None:  # type: ignore[override]
         self.directory = mkdtemp()
