@@ -16,6 +16,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
+from hermes.sqlscript import statements
+
 T = TypeVar("T")
 
 VERSION: Final = 1
@@ -175,7 +177,7 @@ class Database:
         # Another process may have been faster.
         version = _version(made)
         if version == 0:
-            for statement in _statements(_SCHEMA):
+            for statement in statements(_SCHEMA):
                 made.execute(statement)
             made.execute(f"PRAGMA user_version = {VERSION}")
         made.execute("COMMIT")
@@ -224,20 +226,6 @@ def _patiently(function: Callable[[], None]) -> None:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or monotonic() > until:
                 raise
             sleep(0.01)
-
-
-def _statements(script: str) -> list[str]:
-    """
-    C{executescript} would end the transaction.
-    """
-    statements: list[str] = []
-    text = ""
-    for line in script.splitlines(keepends=True):
-        text += line
-        if sqlite3.complete_statement(text):
-            statements.append(text)
-            text = ""
-    return statements
 
 
 class Refused(Exception):

@@ -22,6 +22,7 @@ from hermes.control.store.errors import (
     StoreUnavailable,
     ValueTooLarge,
 )
+from hermes.sqlscript import statements
 
 APPLICATION: Final = 0x48524D53
 """
@@ -265,7 +266,7 @@ class SQLiteFile:
         connection.execute("BEGIN IMMEDIATE")
         try:
             for script in self._migrations[version:]:
-                for statement in _statements(script):
+                for statement in statements(script):
                     connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {len(self._migrations)}")
             connection.execute("COMMIT")
@@ -283,17 +284,3 @@ class SQLiteFile:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-def _statements(script: str) -> list[str]:
-    """
-    C{executescript} would end the transaction.
-    """
-    statements: list[str] = []
-    found = ""
-    for line in script.splitlines(keepends=True):
-        found += line
-        if sqlite3.complete_statement(found):
-            statements.append(found)
-            found = ""
-    return statements
