@@ -302,5 +302,5 @@ class HostileTests(IPCase):
                 for name, packet in packets.items():
                     inject(self.client, DEVICE, [packet, marker] if packet else [marker])
                     self.assertEqual(eyes.until(MARKER), [], name)
-        answer = await self.on(self.client, "ping", "-c3", "-i0.01", "-W5", SERVER[6])
+        answer = await self.on(self.client, "ping", "-c3", "-l3", "-i10", "-W20", SERVER[6])
         self.assertIn("3 received", answer)

@@ -87,7 +87,7 @@ class SetUpTests(IPCase):
         # All that leaves the host is for the proxy.
         with Eyes(self.isp, "eth0") as eyes:
             for version in (4, 6):
-                answer = await self.on(self.client, "ping", "-c2", "-i0.01", "-W5", ELSEWHERE[version])
+                answer = await self.on(self.client, "ping", "-c2", "-l2", "-i10", "-W20", ELSEWHERE[version])
                 self.assertIn("2 received", answer)
             last = b"and the last"
             await self.on(self.client, "ping", "-c1", "-W5", "-p", last.hex(), "-s", "64", "-I", "eth0", "10.97.0.1")

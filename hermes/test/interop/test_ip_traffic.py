@@ -50,10 +50,10 @@ class TrafficTests(IPCase):
         for version in (4, 6):
             # Either of both begins.
             for host, address in ((self.client, SERVER[version]), (self.server, await self.address(version))):
-                answer = await self.on(host, "ping", "-i0.002", "-s1400", "-c20", "-W5", address)
+                answer = await self.on(host, "ping", "-l20", "-i10", "-s1400", "-c20", "-W20", address)
                 self.assertIn("20 received, 0% packet loss", answer)
             # Cut by the sender, put together by the receiver.
-            answer = await self.on(self.client, "ping", "-i0.002", "-s4000", "-c5", "-W5", SERVER[version])
+            answer = await self.on(self.client, "ping", "-l5", "-i10", "-s4000", "-c5", "-W20", SERVER[version])
             self.assertIn("5 received, 0% packet loss", answer)
             # One hop for each node, one for the kernel behind the last.
             way = [await self.expired(SERVER[version], ttl) for ttl in (1, 2, 3)]

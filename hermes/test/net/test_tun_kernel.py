@@ -28,7 +28,7 @@ from hermes.test.net.tunspaces import (
 from hermes.test.rights import withoutRights
 from hermes.wire.offload import PLAIN, needsWork
 
-PING = ("ping", "-n", "-c", "3", "-i", "0.01", "-W", "20")
+PING = ("ping", "-n", "-c", "3", "-l", "3", "-i", "10", "-W", "20")
 
 
 class PacketTests(TunSpaceCase):
