@@ -117,7 +117,7 @@ class Liveness(Scheduler):
 
     def ping(self) -> Deferred[float]:
         """
-        Measure the round trip to the peer. Fires with seconds.
+        Measure the round trip to the peer, for L{roundTrip} too. Fires with seconds.
         """
         if not self._connected:
             return fail(ConnectionDone())
@@ -128,12 +128,17 @@ class Liveness(Scheduler):
         self._pings.setdefault(payload, []).append(deferred)
         self._engine.ping(payload)
         self._flushSoon()
-        return deferred.addCallback(lambda now: now - sentAt)
+
+        def measured(now: float) -> float:
+            self._estimator.roundTrip = now - sentAt
+            return now - sentAt
+
+        return deferred.addCallback(measured)
 
     @property
     def roundTrip(self) -> float | None:
         """
-        The last round trip that was measured while data flowed, seconds, or L{None}.
+        The last round trip that was measured, by L{ping} or while data flowed, seconds; or L{None}.
         """
         return self._estimator.roundTrip
 

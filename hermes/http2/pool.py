@@ -87,6 +87,7 @@ class Pool:
         self._limits = limits or PoolLimits()
         self._makeConnection = connectionFactory
         self._waiting: deque[_Waiting] = deque()
+        self._asking: list[Deferred[ClientConnection]] = []
         self.connections: list[ClientConnection] = []
         # Those without streams, and since when.
         self._idle: dict[ClientConnection, float] = {}
@@ -143,6 +144,28 @@ class Pool:
         else:
             self._warm = 0
 
+    def connected(self) -> Deferred[ClientConnection]:
+        """
+        Fires with a connection: one that there is, or a new one. Errback as L{exchange}.
+        """
+        if self._closing:
+            return fail(ShuttingDown("the connections to the next hop are being closed"))
+        for connection in self.connections:
+            if not connection.draining:
+                return succeed(connection)
+        asking: Deferred[ClientConnection] = Deferred(self._askNoMore)
+        self._asking.append(asking)
+        self._connect()
+        if self._connecting is None and self._askNoMore(asking):
+            asking.errback(Overloaded("too many connections to the next hop are about to end"))
+        return asking
+
+    def _askNoMore(self, asking: Deferred[ClientConnection]) -> bool:
+        found = asking in self._asking
+        if found:
+            self._asking.remove(asking)
+        return found
+
     def forget(self, waiting: _Waiting) -> None:
         """
         A waiting request was cancelled.
@@ -183,6 +206,9 @@ class Pool:
             if self._limits.age is not None:
                 self._ages[connection] = self._clock.callLater(self._limits.age, self._grownOld, connection)
             self._changed(connection)
+            asking, self._asking = self._asking, []
+            for each in asking:
+                each.callback(connection)
             if self._warm:
                 self.warm(self._warm)
 
@@ -190,14 +216,15 @@ class Pool:
             self._connecting = None
             self._warm = 0
             waiting, self._waiting = self._waiting, deque()
+            asking, self._asking = self._asking, []
             error = failure.value
             if not isinstance(error, FlowError):
                 if failure.check(CancelledError):
                     error = ShuttingDown("the connections to the next hop are being closed")
                 else:
                     error = HopUnavailable(f"the next hop can't be reached: {failure.getErrorMessage()}")
-            for each in waiting:
-                each.deferred.errback(error)
+            for each in (*(each.deferred for each in waiting), *asking):
+                each.errback(error)
 
         self._connecting = connecting
         connecting.addCallback(connected).addCallbacks(ready, failed)

@@ -21,6 +21,7 @@ from hermes.interfaces.flow import (
     IListener,
     IListenerContext,
     IListenerType,
+    IMeasuredHop,
 )
 from hermes.interfaces.network import INetwork, IServerCredentials
 from hermes.interfaces.packet import (
@@ -76,6 +77,7 @@ __all__ = [
     "IListener",
     "IListenerContext",
     "IListenerType",
+    "IMeasuredHop",
     "INetwork",
     "IPacketChannel",
     "IPacketHandler",

@@ -4,6 +4,9 @@ From a listener to a dialer: who asks, and who opens the far side.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProtocol
 from zope.interface import Attribute, Interface
@@ -98,6 +101,30 @@ class IHop(Interface):
         """
 
 
+class IMeasuredHop(IHop):
+    """
+    A hop whose round trip can be asked for.
+    """
+
+    addresses = Attribute("sequence of C{str}: its endpoints.")
+
+    def ping(address: str) -> Deferred[float]:
+        """
+        Measure the round trip to an endpoint, straight; connect where there is no connection. What is measured is in
+        C{status} from then on.
+
+        @return: fires with seconds. Errback with L{hermes.errors.FlowError} where it can't be reached, with
+            L{hermes.errors.NotImplementedHere} where what it speaks has no round trip, and as a connection that is
+            lost does. It may take as long as connecting may, and an answer.
+        """
+
+    def status() -> Mapping[str, Any]:
+        """
+        For the status API: C{endpoints} has, for each, C{address}, C{connections}, C{streams}, C{roundTripSeconds} or
+        L{None}, and C{segmentsSent} and C{segmentsResent} of TCP.
+        """
+
+
 class IAuthenticator(Interface):
     """
     Turns a credential into an identity.
@@ -134,9 +161,11 @@ class IListener(Interface):
         Nothing changes yet; L{hermes.errors.HermesError} refuses the reload. Where it says C{True}, it stays and gets
         C{reconfigure(options)}, which must not fail, once the new routes hold. Where it says C{False}, or has no such
         method, it is stopped and a new one is made.
-      - C{reserve()}, where it is new: take hold of its place, a port for instance, for as long as it takes until
-        C{start}; nobody is served. The result gives it back, and does nothing once C{start} was called. It fails as
-        C{start} would.
+      - C{reserve(leaving=())}, where it is new: take hold of its place, a port for instance, for as long as it takes
+        until C{start}; nobody is served. The result, or what its Deferred fires with, gives it back, and does nothing
+        once C{start} was called. It fails as C{start} would. C{leaving} are listeners of this node that have its place
+        and stop before it starts: it finds out what can be known all the same. They may say in C{binds} where they are
+        bound, as their options do, for L{INetwork}.
       - C{routesChanged()}, where it stays, after these: new flows are opened with other routes from now on.
 
     Nor need it have C{status()}: what there is to tell of it, for the status API, by name; plain values.

@@ -39,12 +39,12 @@ from hermes.interfaces import (
     IClientExchange,
     IDatagramReceiver,
     IDialer,
-    IHop,
+    IMeasuredHop,
     IPacketReceiver,
     IReadyExchangeClient,
 )
 from hermes.tunnel.client import TunnelDialer, TunnelOptions
-from hermes.tunnel.reachstatus import reachStatus
+from hermes.tunnel.reachstatus import ping, reachStatus
 from hermes.tunnel.remote import PENDING, RemoteServerEndpoint
 from hermes.values import Flow, RequestHead, Target
 
@@ -263,6 +263,12 @@ class _Reaches:
             reach = self._reaches[address] = self._make(address)
         return reach
 
+    def ping(self, address: str) -> Deferred[float]:
+        """
+        See L{IMeasuredHop}.
+        """
+        return fail(ShuttingDown("the hop is being closed")) if self._closing else ping(self.reach(address).client)
+
     def _try(
         self, dial: Callable[[_Reach], Deferred[_T]], passing: tuple[type[FlowError], ...] = UNREACHED
     ) -> Deferred[_T]:
@@ -314,7 +320,7 @@ class _Reaches:
         return closing.addCallback(lambda _: None)
 
 
-@implementer(IHop)
+@implementer(IMeasuredHop)
 class Hop:
     """
     See L{hermes.interfaces.IHop}.
@@ -378,6 +384,9 @@ class Hop:
         address = self._straight.preferred()
         client = self._straight.reach(address).client
         return RemoteServerEndpoint(client, bind, self._parts.options(address), self._clock, pending)
+
+    def ping(self, address: str) -> Deferred[float]:
+        return self._straight.ping(address)
 
     def status(self) -> dict[str, Any]:
         """

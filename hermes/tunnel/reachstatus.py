@@ -1,11 +1,15 @@
 """
-What one endpoint of a hop carries now, for the status API.
+What one endpoint of a hop carries now, for the status API; and its round trip.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+
+from twisted.internet.defer import Deferred, fail
+
+from hermes.errors import NotImplementedHere
 
 
 def reachStatus(address: str, connections: Sequence[Any]) -> dict[str, Any]:
@@ -27,3 +31,16 @@ def reachStatus(address: str, connections: Sequence[Any]) -> dict[str, Any]:
         "segmentsSent": sum(info.sent for info in known),
         "segmentsResent": sum(info.resent for info in known),
     }
+
+
+def ping(client: Any) -> Deferred[float]:
+    """
+    Measure the round trip to an endpoint. See L{hermes.interfaces.IMeasuredHop}.
+
+    @param client: of that endpoint.
+    """
+    connected = getattr(client, "connected", None)
+    if connected is None:
+        return fail(NotImplementedHere("the round trip is measured over HTTP/2 only"))
+    measured: Deferred[float] = connected().addCallback(lambda connection: connection.ping())
+    return measured

@@ -375,3 +375,4 @@ class ConnectionTests(SynchronousTestCase):
         pair.clock.advance(0.25)
         pair.pump()
         self.assertEqual(self.successResultOf(deferred), 0.25)
+        self.assertEqual(pair.client.roundTrip, 0.25)

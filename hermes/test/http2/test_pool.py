@@ -348,3 +348,49 @@ class EndTests(PoolTestCase):
         self.assertEqual((True, False), (one.lost, other.lost))
         self.advance(200)
         self.assertTrue(other.lost)
+
+
+class ConnectedTests(PoolTestCase):
+    """
+    A connection that is asked for, and no stream in it.
+    """
+
+    def test_allWhoAskGetTheOneThatIsMade(self) -> None:
+        asking = [self.pool.connected(), self.pool.connected()]
+        self.assertEqual(len(self.endpoint.attempts), 1)
+        link = self.endpoint.accept()
+        self.assertEqual([self.successResultOf(each) for each in asking], [link.client] * 2)
+        self.assertIs(self.successResultOf(self.pool.connected()), link.client)
+        self.assertEqual(self.endpoint.attempts, [])
+
+    def test_oneThatIsAboutToEndIsNotGiven(self) -> None:
+        asking = self.pool.connected()
+        link = self.endpoint.accept()
+        self.successResultOf(asking)
+        exchange = self.opened()
+        link.client.drain()
+        again = self.pool.connected()
+        self.assertNoResult(again)
+        second = self.endpoint.accept()
+        self.assertIs(self.successResultOf(again), second.client)
+        exchange.reset(0)
+
+    def test_whoAsksHearsThatThereIsNone(self) -> None:
+        asking = self.pool.connected()
+        self.endpoint.attempts.pop()[1].errback(ConnectionRefusedError())
+        self.failureResultOf(asking, HopUnavailable)
+        self.endpoint.connect = lambda protocolFactory: fail(ConnectionRefusedError())  # type: ignore[method-assign]
+        self.failureResultOf(self.pool.connected(), HopUnavailable)
+
+    def test_whoDoesNotWantItAnyMoreHindersNobody(self) -> None:
+        given, asking = self.pool.connected(), self.pool.connected()
+        given.cancel()
+        self.failureResultOf(given, CancelledError)
+        self.endpoint.accept()
+        self.successResultOf(asking)
+
+    def test_closingEndsTheWait(self) -> None:
+        asking = self.pool.connected()
+        self.pool.close()
+        self.failureResultOf(asking, ShuttingDown)
+        self.failureResultOf(self.pool.connected(), ShuttingDown)

@@ -23,12 +23,13 @@ from hermes.errors import (
     HopUntrusted,
     NameNotFound,
     NameTimeout,
+    NotImplementedHere,
     ShuttingDown,
     TargetRefused,
     TargetTimeout,
     TargetUnreachable,
 )
-from hermes.interfaces import IClientExchange, IDialer, IHop, IReadyExchangeClient
+from hermes.interfaces import IClientExchange, IDialer, IHop, IMeasuredHop, IReadyExchangeClient
 from hermes.test.tunnel.fakes import Authenticator, Datagrams, Flows, Stream
 from hermes.testing import MemoryExchangeClient, MemoryNetwork
 from hermes.tunnel.client import HopTimeout, TunnelOptions
@@ -104,6 +105,18 @@ class Client:
         return self.closed
 
 
+@define
+class Connection:
+    """
+    One whose round trip is known.
+    """
+
+    trip: float
+
+    def ping(self) -> Deferred[float]:
+        return succeed(self.trip)
+
+
 class HopTests(SynchronousTestCase):
     """
     L{Hop} over exchanges in memory.
@@ -154,6 +167,7 @@ class HopTests(SynchronousTestCase):
 
     def test_itIsAHop(self) -> None:
         verifyObject(IHop, self.hop)
+        verifyObject(IMeasuredHop, self.hop)
         verifyObject(IDialer, self.hop.dialer)
 
     def test_streamsAndDatagramsGoThroughTheEndpointThatIsPreferred(self) -> None:
@@ -296,6 +310,16 @@ class HopTests(SynchronousTestCase):
         self.hop.serverEndpoint(Target("127.0.0.1", 0)).listen(Factory())
         (exchange, _) = self.clients["a:1"].inner.exchanges[0]
         self.assertEqual((exchange.request.protocol, exchange.request.authority), (b"hermes-listen", b"a:1"))
+
+    def test_theRoundTripToEachEndpointCanBeMeasured(self) -> None:
+        self.failureResultOf(self.hop.ping("a:1"), NotImplementedHere)
+        client: Any = self.clients["a:1"]
+        client.connected = lambda: succeed(Connection(0.25))
+        self.assertEqual(self.successResultOf(self.hop.ping("a:1")), 0.25)
+        self.assertEqual(self.hop.addresses, ["a:1", "b:1"])
+        self.hop.close()
+        self.failureResultOf(self.hop.ping("b:1"), ShuttingDown)
+        self.assertNotIn("b:1", self.clients)
 
     def test_closingClosesEveryWay(self) -> None:
         carrier = self.makeHop("c:1").dialer
