@@ -78,6 +78,7 @@ class NDNCase(ProcessCase):
         relays: dict[str, str],
         ports: dict[str, int] | None = None,
         seen: dict[str, int] | None = None,
+        hosts: dict[str, str] | None = None,
     ) -> dict[str, Node]:
         """
         Start C{edge}, C{exit} and relays between them, with mutual TLS. A flow of C{edge} for C{NAME.ndn.hermes} takes
@@ -85,18 +86,28 @@ class NDNCase(ProcessCase):
 
         @param edge: the listener C{names} of C{edge}.
         @param exit: the same of C{exit}.
-        @param ports: where relays listen; any, where nothing is said.
-        @param seen: where C{edge} finds them, where that is not the same.
+        @param ports: where relays and C{exit} listen; any, where nothing is said.
+        @param seen: where the one before finds them, where that is not the same.
+        @param hosts: their addresses, where that is not this machine's own.
         """
-        ports = {name: freePort() for name in {*relays.values(), "exit"}} | (ports or {})
+        names = {*relays.values(), "exit"}
+        ports = {name: freePort() for name in names} | (ports or {})
         seen = ports | (seen or {})
+        hosts = dict.fromkeys(names, "127.0.0.1") | (hosts or {})
+
+        def overlay(name: str) -> dict[str, Any]:
+            return {"type": "tunnel", "bind": f"{hosts[name]}:{ports[name]}"}
+
+        def hop(name: str) -> dict[str, Any]:
+            return {"type": "hermes", "endpoints": [f"{hosts[name]}:{seen[name]}"], "node": name}
+
         nodes = {
             "exit": self.startNode(
                 "exit",
                 self.config(
                     "exit",
                     identity=self.identity("exit"),
-                    listeners={"overlay": {"type": "tunnel", "bind": f"127.0.0.1:{ports['exit']}"}, "names": exit},
+                    listeners={"overlay": overlay("exit"), "names": exit},
                     routes=[{"match": {"target": "*.ndn.hermes"}, "to": "names"}],
                 ),
             )
@@ -107,8 +118,8 @@ class NDNCase(ProcessCase):
                 self.config(
                     relay,
                     identity=self.identity(relay),
-                    listeners={"overlay": {"type": "tunnel", "bind": f"127.0.0.1:{ports[relay]}"}},
-                    upstreams={"exit": {"type": "hermes", "endpoints": [f"127.0.0.1:{ports['exit']}"]}},
+                    listeners={"overlay": overlay(relay)},
+                    upstreams={"exit": hop("exit")},
                     routes=[{"match": {"any": True}, "via": ["exit"]}],
                 ),
             )
@@ -118,10 +129,7 @@ class NDNCase(ProcessCase):
                 "edge",
                 identity=self.identity("edge"),
                 listeners={"names": edge},
-                upstreams={
-                    relay: {"type": "hermes", "endpoints": [f"127.0.0.1:{seen[relay]}"]}
-                    for relay in set(relays.values())
-                },
+                upstreams={relay: hop(relay) for relay in set(relays.values())},
                 routes=[
                     {"match": {"target": f"{name}.ndn.hermes"}, "via": [relay, "exit"]}
                     for name, relay in relays.items()

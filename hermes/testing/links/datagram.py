@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from random import Random
+from socket import SO_RCVBUF, SOL_SOCKET
 from typing import Any, Final
 
 from attrs import frozen
@@ -20,6 +21,12 @@ Clients whose replies find their way back; the one that was silent longest makes
 """
 
 _READ: Final = 65_535
+
+_WAITING: Final = 4 << 20
+"""
+Bytes that may wait at each socket, as far as the kernel allows it: the link loses what it is told to lose, and no
+bursts beside.
+"""
 
 
 @frozen
@@ -114,7 +121,11 @@ class ImpairedDatagramLink:
         """
         Bind, and be up.
         """
-        self._reactor.listenUDP(self._bind[1], self._near, self._bind[0], maxPacketSize=_READ)
+        self._listen(self._bind[1], self._near)
+
+    def _listen(self, port: int, protocol: DatagramProtocol) -> None:
+        listening = self._reactor.listenUDP(port, protocol, self._bind[0], maxPacketSize=_READ)
+        listening.socket.setsockopt(SOL_SOCKET, SO_RCVBUF, _WAITING)
 
     def up(self) -> None:
         """
@@ -174,7 +185,7 @@ class ImpairedDatagramLink:
         far = self._clients.get(client)
         if far is None:
             far = self._clients[client] = _Far(self, client)
-            self._reactor.listenUDP(0, far, self._bind[0], maxPacketSize=_READ)
+            self._listen(0, far)
             if len(self._clients) > MAX_CLIENTS:
                 _, oldest = self._clients.popitem(last=False)
                 oldest.transport.stopListening()
