@@ -57,6 +57,18 @@ class Bound:
         self.config = config
         self.call("reconfigure", config.options)
 
+    def places(self) -> set[str]:
+        """
+        What no other listener can have while it runs: what its options say, and what the kernel has chosen.
+        """
+        found = places(self.config)
+        try:
+            host = self.listener.getHost()
+        except HermesError:
+            return found
+        port = getattr(host, "port", None)
+        return found | set(getattr(host, "places", ())) | ({str(port)} if port else set())
+
 
 def places(config: ListenerConfig) -> set[str]:
     """
@@ -66,7 +78,11 @@ def places(config: ListenerConfig) -> set[str]:
     """
     bind = getattr(config.options, "bind", None)
     binds = bind if isinstance(bind, tuple) else (bind,)
-    found = {each if each.startswith("unix:") else each.rpartition(":")[2] for each in binds if isinstance(each, str)}
+    found = {
+        each if each.startswith("unix:") else each.rpartition(":")[2].partition("/")[0]
+        for each in binds
+        if isinstance(each, str)
+    }
     return found - {"0"} | set(getattr(config.options, "places", ()))
 
 
@@ -117,14 +133,15 @@ class BoundListeners:
 
     async def replace(self, leaving: Mapping[str, Bound], arriving: Mapping[str, Bound]) -> None:
         """
-        Start listeners and stop others, or leave all as it was. What can be bound beside the old is bound first; an
-        address that is handed on is closed and bound again, and nobody can connect to it in between.
+        Start listeners and stop others, or leave all as it was. What can be bound beside the old is bound first. An
+        address that is handed on is given from one to the other where it is the very same, so that who connects in
+        between waits for a moment (see L{hermes.interfaces.INetwork}); else it is closed and bound again.
 
         @raise NodeError: where one can't be bound.
         """
         early, late = apart(leaving, arriving)
-        freed = {place for bound in late.values() for place in places(bound.config)}
-        moved = {name: bound for name, bound in leaving.items() if not freed.isdisjoint(places(bound.config))}
+        freed = {place for bound in late.values() for place in bound.places()}
+        moved = {name: bound for name, bound in leaving.items() if not freed.isdisjoint(bound.places())}
         wasBound = dict(self.bound)
         await self.bind(early)
         try:
@@ -182,6 +199,6 @@ def apart(leaving: Mapping[str, Bound], arriving: Mapping[str, Bound]) -> tuple[
     """
     Of the listeners that arrive, those that can be bound beside the ones that leave, and those that can't.
     """
-    taken = {place for bound in leaving.values() for place in places(bound.config)}
-    early = {name: bound for name, bound in arriving.items() if taken.isdisjoint(places(bound.config))}
+    taken = {place for bound in leaving.values() for place in bound.places()}
+    early = {name: bound for name, bound in arriving.items() if taken.isdisjoint(bound.places())}
     return early, {name: bound for name, bound in arriving.items() if name not in early}

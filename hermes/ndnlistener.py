@@ -4,7 +4,7 @@ The C{ndn} listener: a forwarder of Named Data Networking, where programs, other
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from attrs import frozen
@@ -16,10 +16,11 @@ from zope.interface import implementer
 
 from hermes.errors import FlowError, NotImplementedHere
 from hermes.fabric.joint import joint
-from hermes.fabric.listener import ListenError, cannotListen
+from hermes.fabric.listener import ListenError, bindsOf, cannotListen
 from hermes.interfaces import (
     IAttachable,
     IDatagramReceiver,
+    IDatagramSocket,
     IDialer,
     IListener,
     IListenerContext,
@@ -76,6 +77,13 @@ class _Place:
         return f"{transport}:{uri.partition('://')[2]}"
 
 
+def _placeOf(address: FaceAddress) -> str:
+    """
+    As the network takes it.
+    """
+    return str(address) if address.target is None else str(address.target)
+
+
 @implementer(IListener, IDialer)
 class NDNListener:
     """
@@ -121,6 +129,39 @@ class NDNListener:
 
     # Binding
 
+    @property
+    def binds(self) -> tuple[str, ...]:
+        """
+        See L{IListener}.
+        """
+        return tuple(_placeOf(FaceAddress.fromText(text)) for text in self._options.bind)
+
+    def reserve(self, leaving: Sequence[IListener] = ()) -> Callable[[], None]:
+        """
+        See L{IListener}.
+        """
+        network, held = self._context.network, list[Callable[[], None]]()
+
+        def giveBack() -> None:
+            for each in held:
+                each()
+
+        try:
+            for text in self._options.bind:
+                address = FaceAddress.fromText(text)
+                reserve = network.reserveDatagrams if address.transport == "udp" else network.reserveStreams
+                try:
+                    held.append(reserve(_placeOf(address), bindsOf(leaving)))
+                except Exception as error:
+                    raise cannotListen(text, error) from error
+            for interface in self._options.multicast:
+                for _, socket in self._groups(interface):
+                    socket.stopListening()
+        except BaseException:
+            giveBack()
+            raise
+        return giveBack
+
     def start(self) -> Deferred[None]:
         return Deferred.fromCoroutine(self._start())
 
@@ -143,8 +184,7 @@ class NDNListener:
 
     async def _bind(self, address: FaceAddress) -> _Place:
         options, table, network = self._options, self.service.table, self._context.network
-        text = str(address)
-        place = text if address.target is None else str(address.target)
+        text, place = str(address), _placeOf(address)
         if address.transport == "udp":
             faces = UDPFaces(table, network.datagramSocket(place), options.idle, options.maxPeers, options.mtu)
             return _Place(text, faces.getHost, faces.stop)
@@ -164,20 +204,24 @@ class NDNListener:
         """
         Have a face to the neighbours on a network.
         """
-        joined = 0
+        for group, socket in self._groups(interface):
+            mtu = self._options.mtu
+            self.service.add(multicastFace(socket, group, interface, **({} if mtu is None else {"mtu": mtu})))
+
+    def _groups(self, interface: str) -> list[tuple[Any, IDatagramSocket]]:
+        """
+        Join them, those of one of the two versions of IP at least: a network may have only one.
+        """
+        joined = []
         problem: OSError | None = None
         for group in GROUPS:
             try:
-                socket = self._context.network.multicastSocket(group, interface)
+                joined.append((group, self._context.network.multicastSocket(group, interface)))
             except OSError as error:
-                # A network may have only one of the two versions of IP.
                 problem = error
-                continue
-            joined += 1
-            mtu = self._options.mtu
-            self.service.add(multicastFace(socket, group, interface, **({} if mtu is None else {"mtu": mtu})))
         if problem is not None and not joined:
             raise ListenError(f"can't join the groups of NDN on {interface}: {problem.strerror or problem}")
+        return joined
 
     def stop(self) -> Deferred[None]:
         """

@@ -4,7 +4,7 @@ A node: its listeners, and what they hand their flows to; started, reloaded, dra
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -18,7 +18,7 @@ from hermes.config import AdminConfig, ListenerConfig, NodeConfig
 from hermes.errors import HermesError
 from hermes.generation import Assembly, CurrentUsers, ListenerContext
 from hermes.interfaces import IAssistant, IDialer, IHop, IListener
-from hermes.prepared import Change, Prepared, Reloaded
+from hermes.prepared import Change, Prepared, Reloaded, reserve
 
 __all__ = ["ADMIN", "Node", "NodeError", "Prepared", "Reloaded", "refuseFixed"]
 
@@ -69,6 +69,8 @@ class Node:
         self._bound = BoundListeners(self._listeners, self.flows.ends)
         self._changing = DeferredLock()
         self._prepared: set[Prepared] = set()
+        self._first: dict[str, Bound] | None = None
+        self._release: Callable[[], None] = _nothing
         self.draining = False
 
     @property
@@ -109,6 +111,17 @@ class Node:
                 addresses[name] = bound.listener.getHost()
         return addresses
 
+    def reserve(self) -> Deferred[None]:
+        """
+        Take hold, before L{start}, of what its listeners need: errback with L{NodeError} where that can't be had. What
+        is not in use by then, L{stop} gives back.
+        """
+        return self._changing.run(lambda: Deferred.fromCoroutine(self._reserve()))
+
+    async def _reserve(self) -> None:
+        self._first = self._listeners(_everything(self.config))
+        self._release = await reserve(self._first, {})
+
     def start(self) -> Deferred[None]:
         """
         Bind every listener. Errback with L{NodeError} where one can't be bound; the others are then not bound either.
@@ -116,8 +129,16 @@ class Node:
         return self._changing.run(lambda: Deferred.fromCoroutine(self._start()))
 
     async def _start(self) -> None:
-        await self._bound.bind(self._listeners(_everything(self.config)))
+        first, self._first = self._first, None
+        try:
+            await self._bound.bind(self._listeners(_everything(self.config)) if first is None else first)
+        finally:
+            self._releaseFirst()
         self.packets.start()
+
+    def _releaseFirst(self) -> None:
+        release, self._release = self._release, _nothing
+        release()
 
     def _listeners(self, configs: Mapping[str, ListenerConfig]) -> dict[str, Bound]:
         context = ListenerContext(
@@ -148,7 +169,7 @@ class Node:
         return self._changing.run(lambda: Deferred.fromCoroutine(self._reload(config)))
 
     async def _reload(self, config: NodeConfig) -> Reloaded:
-        return await self._commit(self._prepare(config))
+        return await self._commit(await self._prepare(config))
 
     def readCertificates(self) -> None:
         """
@@ -167,9 +188,9 @@ class Node:
 
         Errback with L{HermesError} where it can't be had.
         """
-        return self._changing.run(self._prepare, config)
+        return self._changing.run(lambda: Deferred.fromCoroutine(self._prepare(config)))
 
-    def _prepare(self, config: NodeConfig) -> Prepared:
+    async def _prepare(self, config: NodeConfig) -> Prepared:
         if self.draining:
             raise NodeError("the node is shutting down")
         before = self._generation
@@ -177,7 +198,8 @@ class Node:
         after = self._assembly.generation(config, before)
         try:
             change = Change.between(self._bound.bound, _everything(config), self._listeners)
-            release = change.reserve()
+            self.packets.check(after.packets)
+            release = await change.reserve()
         except BaseException:
             self._assembly.discard(after, before)
             raise
@@ -303,6 +325,7 @@ class Node:
     async def _stop(self) -> None:
         self.draining = True
         await self._changing.run(self._bound.stop)
+        self._releaseFirst()
         for prepared in list(self._prepared):
             self.discard(prepared)
         self.packets.close()
@@ -317,6 +340,10 @@ class Node:
             await _within(ended, LINGER, self._reactor)
         # The process may end next: peers whose connections were kept are told of it in order.
         await _within(self._assembly.discard(self._generation, None), PARTING, self._reactor)
+
+
+def _nothing() -> None:
+    pass
 
 
 def refuseFixed(before: NodeConfig, after: NodeConfig) -> None:

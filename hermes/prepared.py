@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from attrs import frozen
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 
 from hermes.bound import Bound, NodeError, apart
 from hermes.config import ListenerConfig, NodeConfig
@@ -73,29 +73,40 @@ class Change:
             raise NodeError(str(error)) from error
         return cls(staying, changed, leaving, arriving)
 
-    def reserve(self) -> Callable[[], None]:
+    async def reserve(self) -> Callable[[], None]:
         """
-        Take hold of the places that nobody has yet, for listeners that can do so before they start. The result gives
+        Take hold of the places of the listeners that arrive, as far as they can before they start. The result gives
         back those that are not in use by then.
 
         @raise NodeError: where one can't be had.
         """
-        reserved: list[Callable[[], None]] = []
+        return await reserve(self.arriving, self.leaving)
 
-        def release() -> None:
-            for each in reserved:
-                each()
 
-        early, _ = apart(self.leaving, self.arriving)
-        for name, bound in early.items():
-            try:
-                giveBack = bound.call("reserve")
-            except Exception as error:
-                release()
-                raise NodeError(f"listener {name}: {error}") from error
-            if giveBack is not None:
-                reserved.append(giveBack)
-        return release
+async def reserve(arriving: Mapping[str, Bound], leaving: Mapping[str, Bound]) -> Callable[[], None]:
+    """
+    Take hold of the places of listeners that arrive, of those too that others have which leave.
+
+    @return: gives back what is not in use.
+    @raise NodeError: where one can't be had.
+    """
+    reserved: list[Callable[[], None]] = []
+
+    def release() -> None:
+        for each in reserved:
+            each()
+
+    early, _ = apart(leaving, arriving)
+    going = [bound.listener for bound in leaving.values()]
+    for name, bound in arriving.items():
+        try:
+            giveBack = await maybeDeferred(bound.call, "reserve", *(() if name in early else (going,)))
+        except Exception as error:
+            release()
+            raise NodeError(f"listener {name}: {error}") from error
+        if giveBack is not None:
+            reserved.append(giveBack)
+    return release
 
 
 class Prepared:

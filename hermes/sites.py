@@ -4,7 +4,7 @@ A web site as a listener of a node.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.interfaces import IListeningPort
@@ -12,6 +12,7 @@ from twisted.protocols.policies import WrappingFactory
 from twisted.web.server import Site
 from zope.interface import implementer
 
+from hermes.fabric.listener import bindsOf
 from hermes.interfaces import IListener, INetwork
 from hermes.node import NodeError
 
@@ -48,12 +49,19 @@ class SiteListener:
         self._factory = made(site)
         self._port: IListeningPort | None = None
 
-    def reserve(self) -> Callable[[], None]:
+    @property
+    def binds(self) -> tuple[str, ...]:
+        """
+        See L{IListener}.
+        """
+        return (self._bind,)
+
+    def reserve(self, leaving: Sequence[IListener] = ()) -> Callable[[], None]:
         """
         See L{IListener}.
         """
         try:
-            held: Callable[[], None] = self._network.reserveStreams(self._bind)
+            held: Callable[[], None] = self._network.reserveStreams(self._bind, bindsOf(leaving))
         except Exception as error:
             raise self._cannotListen(error) from error
         return held

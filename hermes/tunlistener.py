@@ -4,7 +4,8 @@ The C{tun} listener: a network device, whose packets are the node's to forward.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from ipaddress import ip_interface, summarize_address_range
 from itertools import islice
 from typing import Any
@@ -30,7 +31,9 @@ from hermes.net.devicesetup import DeviceSetup, repair
 from hermes.net.kernelroutes import BLOCK, DesiredDevice, Outside
 from hermes.net.netlink import Netlink
 from hermes.net.tun import TunDevice
-from hermes.net.tunopen import MAX_QUEUES, TunOptions, checkName
+from hermes.net.tunkernel import TunKernel
+from hermes.net.tunopen import MAX_QUEUES, OpenTun, TunOptions, attachTun, checkName
+from hermes.net.tunreserve import checkClashes, tryTun
 
 MOST_ROUTES = 4096
 """
@@ -124,6 +127,13 @@ class DeviceAddress:
     def __str__(self) -> str:
         return f"device {self.device}"
 
+    @property
+    def places(self) -> tuple[str, ...]:
+        """
+        What two listeners can't have both.
+        """
+        return (str(self),)
+
 
 @implementer(IListener)
 class TunListener:
@@ -133,6 +143,7 @@ class TunListener:
     @ivar name: its name in the configuration.
     @ivar lasting: that it forwards until the node has drained.
     @ivar addresses: those of the device.
+    @ivar device: the device, while there is one.
     """
 
     log = Logger()
@@ -153,9 +164,10 @@ class TunListener:
         self.addresses: tuple[Any, ...] = options.address
         self._options = options
         self._context = context
-        self._kernel = kernel
+        self._kernel: ITunKernel = TunKernel() if kernel is None else kernel
         self._netlink: INetlink = Netlink(context.reactor) if netlink is None else netlink
-        self._device: TunDevice | None = None
+        self.device: TunDevice | None = None
+        self._held: OpenTun | None = None
         self._setup: DeviceSetup | None = None
         self._port: DevicePort | None = None
         self._given: tuple[Any, ...] = ()
@@ -168,21 +180,59 @@ class TunListener:
         """
         return not self._options.address
 
+    def reserve(self, leaving: Sequence[IListener] = ()) -> Deferred[Callable[[], None]]:
+        """
+        See L{IListener}. The device is made, and has nothing yet: it is down, unless somebody else has set it up.
+        """
+        return Deferred.fromCoroutine(self._reserve(leaving))
+
+    async def _reserve(self, leaving: Sequence[IListener]) -> Callable[[], None]:
+        options = self._options
+        present = {
+            each.device.name: each.device
+            for each in leaving
+            if isinstance(each, TunListener) and each.device is not None
+        }
+        name = options.device
+        own = present.get(name) if options.descriptor is None else None
+        if own is not None:
+            tryTun(self._kernel, options.tun(), own)
+        elif options.descriptor is None:
+            await repair(self._netlink, name, keep=bool(options.persist))
+            # What it remembers of us, it shall only once it is ours.
+            self._held = attachTun(self._kernel, options.tun())
+            name = self._held.name
+        else:
+            with closing(attachTun(self._kernel, options.tun())) as opened:
+                name = opened.name
+        try:
+            await checkClashes(self._netlink, name, self._desired(name), present.keys())
+        except BaseException:
+            self._giveBack()
+            raise
+        return self._giveBack
+
+    def _giveBack(self) -> None:
+        held, self._held = self._held, None
+        if held is not None:
+            held.close()
+
     def start(self) -> Deferred[None]:
         return Deferred.fromCoroutine(self._start())
 
     async def _start(self) -> None:
         options = self._options
-        if options.descriptor is None:
+        held, self._held = self._held, None
+        if options.descriptor is None and held is None:
             await repair(self._netlink, options.device, keep=bool(options.persist))
-        device = TunDevice(self._context.reactor, options.tun(), self._kernel, self._netlink)
+        device = TunDevice(self._context.reactor, options.tun(), self._kernel, self._netlink, opened=held)
         setup = DeviceSetup(self._netlink, device.name)
         try:
             await setup.apply(self._desired(device.name))
         except BaseException:
             device.abortChannel()
             raise
-        self._device, self._setup = device, setup
+        self.device, self._setup = device, setup
         port = self._port = DevicePort(f"device {device.name}", self._context.packets.switch, self.name)
         port.lost = self._lost
         device.setReceiver(port)
@@ -215,7 +265,7 @@ class TunListener:
             self._apply()
 
     def _apply(self) -> None:
-        setup, device = self._setup, self._device
+        setup, device = self._setup, self.device
         if setup is not None and device is not None:
             setup.apply(self._desired(device.name)).addErrback(self._notApplied)
 
@@ -256,7 +306,7 @@ class TunListener:
 
     async def _stop(self) -> None:
         port, self._port = self._port, None
-        device, self._device = self._device, None
+        device, self.device = self.device, None
         setup, self._setup = self._setup, None
         if port is not None and device is not None:
             self._context.packets.removeDevice(port)
@@ -290,9 +340,9 @@ class TunListener:
         """
 
     def getHost(self) -> object:
-        if self._device is None:
+        if self.device is None:
             raise ListenError(f"{self.name} has no device")
-        return DeviceAddress(self._device.name)
+        return DeviceAddress(self.device.name)
 
 
 @implementer(IPlugin, IListenerType)

@@ -4,7 +4,7 @@ What the listeners for streams have in common: bind, accept without reading, kee
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 from weakref import WeakSet
 
@@ -34,6 +34,13 @@ def cannotListen(bind: str, error: BaseException | None) -> ListenError:
     # Twisted wraps the kernel's error and puts the address before it.
     inner = getattr(error, "socketError", None) or error
     return ListenError(f"can't listen on {bind}: {getattr(inner, 'strerror', None) or inner}")
+
+
+def bindsOf(listeners: Sequence[IListener]) -> frozenset[str]:
+    """
+    Where listeners are bound, as far as they say so.
+    """
+    return frozenset(bind for listener in listeners for bind in getattr(listener, "binds", ()))
 
 
 @implementer(IProtocol)
@@ -164,20 +171,34 @@ class StreamListener:
         return [transport for transport in self._transports if not getattr(transport, "disconnected", False)]
 
     def start(self) -> Deferred[None]:
-        credentials = None
-        if self._tls:
-            credentials = self.credentials()
-            if credentials is None:
-                return fail(ListenError(f"can't listen on {self.bind} with TLS: the node has no identity"))
+        try:
+            credentials = self._requireCredentials() if self._tls else None
+        except ListenError as error:
+            return fail(error)
         listening = maybeDeferred(self._listen, credentials)
         return listening.addCallbacks(self._listening, self._notListening)
 
-    def reserve(self) -> Callable[[], None]:
+    def _requireCredentials(self) -> IServerCredentials:
+        credentials = self.credentials()
+        if credentials is None:
+            raise ListenError(f"can't listen on {self.bind} with TLS: the node has no identity")
+        return credentials
+
+    @property
+    def binds(self) -> tuple[str, ...]:
         """
         See L{IListener}.
         """
+        return (self.bind,)
+
+    def reserve(self, leaving: Sequence[IListener] = ()) -> Callable[[], None]:
+        """
+        See L{IListener}.
+        """
+        if self._tls:
+            self._requireCredentials()
         try:
-            held: Callable[[], None] = self.context.network.reserveStreams(self.bind)
+            held: Callable[[], None] = self.context.network.reserveStreams(self.bind, bindsOf(leaving))
         except Exception as error:
             raise cannotListen(self.bind, error) from error
         return held

@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from hermes.errors import FlowError
-from hermes.fabric.listener import ListenError, cannotListen
+from hermes.fabric.listener import ListenError, bindsOf, cannotListen
 from hermes.interfaces import (
     IDatagramChannel,
     IDatagramReceiver,
@@ -283,12 +283,19 @@ class UDPListener:
 
     # The listener
 
-    def reserve(self) -> Callable[[], None]:
+    @property
+    def binds(self) -> tuple[str, ...]:
+        """
+        See L{hermes.interfaces.IListener}.
+        """
+        return (self._bind,)
+
+    def reserve(self, leaving: Sequence[IListener] = ()) -> Callable[[], None]:
         """
         See L{hermes.interfaces.IListener}.
         """
         try:
-            held: Callable[[], None] = self._context.network.reserveDatagrams(self._bind)
+            held: Callable[[], None] = self._context.network.reserveDatagrams(self._bind, bindsOf(leaving))
         except OSError as error:
             raise cannotListen(self._bind, error) from error
         return held

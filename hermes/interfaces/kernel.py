@@ -250,6 +250,11 @@ class INetlink(Interface):
         All devices.
         """
 
+    def allAddresses() -> Deferred[Sequence[LinkAddress]]:
+        """
+        The addresses of all devices.
+        """
+
     def state(device: str) -> Deferred[LinkState]:
         """
         What there is of a device and of ours.

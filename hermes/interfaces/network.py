@@ -4,7 +4,7 @@ The kernel as an interface.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProtocol, IStreamClientEndpoint, IStreamServerEndpoint
@@ -44,18 +44,22 @@ class INetwork(Interface):
         @param tls: L{hermes.net.certificates.ClientCredentials}.
         """
 
-    def reserveStreams(bind: str) -> Callable[[], None]:
+    def reserveStreams(bind: str, leaving: Collection[str] = ()) -> Callable[[], None]:
         """
         Take hold of what the next L{streamServer} of the same C{bind} listens on. Nobody can connect to it yet. The
         result gives it back; it does nothing once somebody listens there. Nothing is held where the kernel chooses the
         port, or C{bind} is held already.
 
+        @param leaving: where servers of this network listen that stop before the next one starts: they may have the
+            place until then, or its port on other addresses. Who connects to the very same place is always answered, by
+            the one or by the other.
         @raise OSError: where it can't be bound.
         """
 
-    def reserveDatagrams(bind: str) -> Callable[[], None]:
+    def reserveDatagrams(bind: str, leaving: Collection[str] = ()) -> Callable[[], None]:
         """
-        The same for L{datagramSocket}. What was sent to it before is never delivered.
+        The same for L{datagramSocket}. What was sent to it before is never delivered, save where it is the very socket
+        of one that leaves.
         """
 
     def connectStream(target: Target, protocol: IProtocol, allowSpecial: bool = False) -> Deferred[IProtocol]:

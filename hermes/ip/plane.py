@@ -127,6 +127,16 @@ class PacketPlane:
         self._uplinks.open(_ways(self._config))
         self.switch.swap(self._config.table)
 
+    def check(self, config: PacketConfig) -> None:
+        """
+        Whether L{swap} can take it. Nothing changes.
+
+        @raise hermes.ip.leases.LeaseError: where the file of leases can't be used.
+        """
+        path = config.plan.leases
+        if path is not None and path != self._config.plan.leases:
+            LeaseFile(path).close()
+
     def swap(self, config: PacketConfig) -> None:
         """
         Take another configuration. Tunnels that it needs are opened first; the routes change once they are there, or

@@ -12,9 +12,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 from zope.interface import implementer
 
-from hermes.interfaces.kernel import Change, ILinkWatcher, INetlink, Link, LinkState
+from hermes.interfaces.kernel import Change, ILinkWatcher, INetlink, Link, LinkAddress, LinkState
 from hermes.net.linkevents import LinkEvents
-from hermes.net.netlinkcalls import makeChanges, readLinks, readState
+from hermes.net.netlinkcalls import makeChanges, readAddresses, readLinks, readState
 
 T = TypeVar("T")
 
@@ -48,6 +48,9 @@ class Netlink:
     def links(self) -> Deferred[Sequence[Link]]:
         return self._inThread(_links)
 
+    def allAddresses(self) -> Deferred[Sequence[LinkAddress]]:
+        return self._inThread(_addresses)
+
     def state(self, device: str) -> Deferred[LinkState]:
         return self._inThread(readState, device)
 
@@ -60,3 +63,7 @@ class Netlink:
 
 def _links() -> Sequence[Link]:
     return readLinks()
+
+
+def _addresses() -> Sequence[LinkAddress]:
+    return readAddresses()

@@ -82,6 +82,21 @@ def readLinks() -> list[Link]:
     return _read(lambda route: [_link(message) for message in route.get_links()])
 
 
+def readAddresses() -> list[LinkAddress]:
+    """
+    The addresses of all devices.
+
+    @raise KernelError: where the kernel can't be asked.
+    """
+    return _read(_addresses)
+
+
+def _addresses(route: Any) -> list[LinkAddress]:
+    links = {link.index: link for link in map(_link, route.get_links())}
+    found = [(message, links.get(message["index"])) for message in route.get_addr()]
+    return [_address(message, link) for message, link in found if link is not None]
+
+
 def readState(device: str) -> LinkState:
     """
     What there is of a device and of ours.

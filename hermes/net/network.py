@@ -4,9 +4,10 @@ The kernel's sockets, as the rest of Hermes asks for them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from socket import AF_INET, SOCK_DGRAM, socket
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from attrs import define, field
 from twisted.internet.defer import Deferred
@@ -16,6 +17,7 @@ from zope.interface import implementer
 from hermes.interfaces import IDatagramChannel, IDatagramSocket, INetwork, IServerCredentials
 from hermes.net.endpoints import StreamClientEndpoint, StreamServerEndpoint, openTransport
 from hermes.net.failures import flowError
+from hermes.net.handover import holdBeside
 from hermes.net.kernelerrors import MissingCapability
 from hermes.net.multicast import joinGroup
 from hermes.net.resolution import resolve
@@ -38,11 +40,16 @@ DATAGRAM = "datagram"
 
 
 def _checkMark(instance: object, attribute: Any, mark: int | None) -> None:
+    if mark is not None:
+        checkMark(mark)
+
+
+def checkMark(mark: int) -> None:
     """
-    Better an error now than with each connection.
+    Whether this process may mark sockets: better an error now than with each connection.
+
+    @raise MissingCapability: where it may not.
     """
-    if mark is None:
-        return
     with socket(AF_INET, SOCK_DGRAM) as probe:
         try:
             setMark(probe, mark)
@@ -72,6 +79,7 @@ class Network:
     inherited: Mapping[tuple[str, str], int] = field(factory=dict)
     mark: int | None = field(default=None, validator=_checkMark)
     _reserved: dict[tuple[str, str], Bound] = field(factory=dict, init=False)
+    _inUse: WeakKeyDictionary[Bound, tuple[str, str]] = field(factory=WeakKeyDictionary, init=False)
 
     def streamServer(
         self, bind: str, tls: IServerCredentials | None = None, proxyProtocol: bool = False
@@ -110,18 +118,21 @@ class Network:
     def datagramSocket(self, bind: str) -> IDatagramSocket:
         return UDPSocket(self._bound(DATAGRAM, bind), self.reactor)
 
-    def reserveStreams(self, bind: str) -> Callable[[], None]:
-        return self._reserve(STREAM, bind)
+    def reserveStreams(self, bind: str, leaving: Collection[str] = ()) -> Callable[[], None]:
+        return self._reserve(STREAM, bind, leaving)
 
-    def reserveDatagrams(self, bind: str) -> Callable[[], None]:
-        return self._reserve(DATAGRAM, bind)
+    def reserveDatagrams(self, bind: str, leaving: Collection[str] = ()) -> Callable[[], None]:
+        return self._reserve(DATAGRAM, bind, leaving)
 
-    def _reserve(self, kind: str, bind: str) -> Callable[[], None]:
+    def _reserve(self, kind: str, bind: str, leaving: Collection[str]) -> Callable[[], None]:
         key = (kind, bind)
         place = parsePlace(bind)
         if key in self.inherited or key in self._reserved or (isinstance(place, Target) and not place.port):
             return lambda: None
-        bound = self._reserved[key] = self._bind(kind, bind)
+        bound = self._hold(kind, bind, leaving)
+        if bound is None:
+            return lambda: None
+        self._reserved[key] = bound
 
         def giveBack() -> None:
             if self._reserved.get(key) is bound:
@@ -130,6 +141,20 @@ class Network:
 
         return giveBack
 
+    def _hold(self, kind: str, bind: str, leaving: Collection[str]) -> Bound | None:
+        others = {
+            bound: each
+            for bound, (used, each) in self._inUse.items()
+            if used == kind and each in leaving and bound.socket.fileno() >= 0
+        }
+        for bound, each in others.items():
+            if each == bind:
+                return bound.share()
+        try:
+            return self._bind(kind, bind)
+        except OSError as error:
+            return holdBeside(bind, others, lambda each, shared: self._bind(kind, each, shared), error)
+
     def multicastSocket(self, group: Address, interface: str) -> IDatagramSocket:
         return UDPSocket(joinGroup(group, interface), self.reactor)
 
@@ -137,14 +162,17 @@ class Network:
         descriptor = self.inherited.get((kind, bind))
         if descriptor is not None:
             return adopt(descriptor, self.mark)
-        reserved = self._reserved.pop((kind, bind), None)
-        if reserved is None:
-            return self._bind(kind, bind)
-        # It may have been bound before there was a mark.
-        setMark(reserved.socket, self.mark)
-        if kind == DATAGRAM:
-            discardReceived(reserved.socket)
-        return reserved
+        bound = self._reserved.pop((kind, bind), None)
+        if bound is None:
+            bound = self._bind(kind, bind)
+        else:
+            # It may have been bound before there was a mark.
+            setMark(bound.socket, self.mark)
+            if kind == DATAGRAM and not bound.shared:
+                discardReceived(bound.socket)
+        self._inUse[bound] = (kind, bind)
+        return bound
 
-    def _bind(self, kind: str, bind: str) -> Bound:
-        return (bindStreams if kind == STREAM else bindDatagrams)(bind, self.reusePort, self.mode, self.mark)
+    def _bind(self, kind: str, bind: str, shared: bool = False) -> Bound:
+        bindAny = bindStreams if kind == STREAM else bindDatagrams
+        return bindAny(bind, self.reusePort or shared, self.mode, self.mark)

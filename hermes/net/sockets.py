@@ -27,7 +27,7 @@ from socket import (
 from stat import S_ISSOCK
 from typing import Any
 
-from attrs import frozen
+from attrs import define, field, frozen
 
 from hermes.net.names import forSocket
 from hermes.values import Address, Target
@@ -66,20 +66,42 @@ class SocketFile:
                 os.unlink(self.path)
 
 
-@frozen
+@define
+class Holders:
+    """
+    How many descriptors of a bound socket there are.
+    """
+
+    count: int = 1
+
+
+@frozen(eq=False)
 class Bound:
     """
     A bound socket.
 
     @ivar file: its file, where it has one that goes with it.
+    @ivar shared: whether it has, or had, other descriptors.
     """
 
     socket: socket
     file: SocketFile | None = None
+    shared: bool = False
+    _holders: Holders = field(factory=Holders)
+
+    def share(self) -> Bound:
+        """
+        The same socket with another descriptor: what arrives waits for whichever reads first, and it stays bound until
+        both are closed.
+        """
+        shared = Bound(self.socket.dup(), self.file, True, self._holders)
+        self._holders.count += 1
+        return shared
 
     def close(self) -> None:
         self.socket.close()
-        if self.file is not None:
+        self._holders.count -= 1
+        if self.file is not None and self._holders.count == 0:
             self.file.remove()
 
 

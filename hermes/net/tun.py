@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from errno import ENODEV
 from typing import Any, ClassVar
 from zlib import crc32
 
@@ -21,7 +22,7 @@ from hermes.interfaces import IDatagramReceiver, IPacketChannel
 from hermes.interfaces.kernel import ILinkWatcher, INetlink, ITunKernel, Link
 from hermes.net.kernelerrors import DeviceGone, KernelError, MissingCapability, NoTunDriver
 from hermes.net.tunkernel import TunKernel
-from hermes.net.tunopen import OpenTun, TunOptions, openTun
+from hermes.net.tunopen import OpenTun, TunOptions, configureTun, openTun, persists
 from hermes.net.tunqueue import LARGEST, MAX_QUEUED_AGE, Arena, TunQueue, sharedArena
 from hermes.values import Buffer
 from hermes.wire.errors import MalformedError
@@ -64,14 +65,16 @@ class TunDevice:
         kernel: ITunKernel | None = None,
         netlink: INetlink | None = None,
         arena: Arena = sharedArena,
+        opened: OpenTun | None = None,
     ) -> None:
         """
-        Open it.
+        Open it, unless it is open.
 
         @param reactor: provides C{IReactorFDSet} and C{IReactorTime}.
         @param kernel: the real one where none is given.
         @param netlink: tells of changes; without it, C{mtu} stays as it is.
         @param arena: what to read into.
+        @param opened: the device, from L{hermes.net.tunopen.attachTun}; becomes this one's.
         @raise KernelError: see L{openTun}.
         """
         self.name = options.name
@@ -90,7 +93,11 @@ class TunDevice:
         self._reopening: IDelayedCall | None = None
         self._delay = FIRST_DELAY
         self._stopWatching: Callable[[], None] | None = None
-        self._opened(openTun(self._kernel, options))
+        if opened is None:
+            opened = openTun(self._kernel, options)
+        else:
+            configureTun(self._kernel, opened, options)
+        self._opened(opened)
         if netlink is not None:
             try:
                 self._stopWatching = netlink.watch(self)
@@ -120,6 +127,16 @@ class TunDevice:
     @property
     def droppedDatagrams(self) -> int:
         return self._dropped + sum(queue.dropped for queue in self._queues)
+
+    def persists(self) -> tuple[bool, bool]:
+        """
+        Whether it stays when it is closed, and whether several may open it.
+
+        @raise OSError: where it is gone.
+        """
+        if not self._queues:
+            raise OSError(ENODEV, "the device is gone")
+        return persists(self._kernel, self._queues[0].descriptor)
 
     # Reading.
 

@@ -21,6 +21,7 @@ from hermes.net.kernelerrors import KernelError, MissingCapability, NoTunDriver
 from hermes.net.tunkernel import (
     IFF_MULTI_QUEUE,
     IFF_NO_PI,
+    IFF_PERSIST,
     IFF_TUN,
     IFF_VNET_HDR,
     MAX_NAME,
@@ -131,14 +132,47 @@ def openTun(kernel: ITunKernel, options: TunOptions) -> OpenTun:
 
     @raise KernelError: L{MissingCapability}, L{NoTunDriver}, or another one, with a sentence.
     """
+    opened = attachTun(kernel, options)
+    configureTun(kernel, opened, options)
+    return opened
+
+
+def attachTun(kernel: ITunKernel, options: TunOptions) -> OpenTun:
+    """
+    The first half of L{openTun}: the device is had, and nothing is set up on it. A new one goes when it is closed.
+
+    @raise KernelError: see L{openTun}.
+    """
+    for number, user in ((userNumber, options.owner), (groupNumber, options.group)):
+        if user is not None:
+            number(user)
     given = options.descriptor
-    opened = _attach(kernel, options) if given is None else _adopt(kernel, given)
+    return _attach(kernel, options) if given is None else _adopt(kernel, given)
+
+
+def persists(kernel: ITunKernel, descriptor: ITunDescriptor) -> tuple[bool, bool]:
+    """
+    Whether a device stays when nobody has it open, and whether several may open it.
+
+    @raise OSError: where it is gone.
+    """
+    request = packDevice("")
+    kernel.ioctl(descriptor, TUNGETIFF, request)
+    flags = unpackDevice(request)[1]
+    return bool(flags & IFF_PERSIST), bool(flags & IFF_MULTI_QUEUE)
+
+
+def configureTun(kernel: ITunKernel, opened: OpenTun, options: TunOptions) -> None:
+    """
+    The second half. Where it fails, the device is closed.
+
+    @raise KernelError: see L{openTun}.
+    """
     try:
         _configure(kernel, opened, options)
     except BaseException:
         opened.close()
         raise
-    return opened
 
 
 def _adopt(kernel: ITunKernel, number: int) -> OpenTun:

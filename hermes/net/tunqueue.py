@@ -129,7 +129,7 @@ class TunQueue(FileDescriptor):
         self.rejected = 0
         self.refusals = 0
         self._reactor = reactor
-        self._descriptor = descriptor
+        self.descriptor = descriptor
         self._number = descriptor.fileno()
         self._readInto = descriptor.readinto
         self._write = descriptor.write
@@ -377,5 +377,5 @@ class TunQueue(FileDescriptor):
         # The number may be another's from now on.
         self._number = -1
         with suppress(OSError):
-            self._descriptor.close()
+            self.descriptor.close()
         return True

@@ -4,6 +4,7 @@ A node's parts, in memory, for tests of the node itself.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from attrs import define, field, frozen
@@ -15,6 +16,7 @@ from zope.interface import implementer
 from hermes.config import AdminConfig, ListenerConfig, NodeConfig
 from hermes.errors import HermesError
 from hermes.fabric.handler import FlowHandler
+from hermes.fabric.listener import bindsOf
 from hermes.fabric.router import Route, Router
 from hermes.generation import Generation, ListenerContext
 from hermes.http.handler import RequestHandler
@@ -64,6 +66,7 @@ class FakeListener:
     takes: tuple[str, ...] = ()
     routes: object = None
     held: int = 0
+    holds: Deferred[None] | None = None
 
     @property
     def _binds(self) -> set[str]:
@@ -82,14 +85,21 @@ class FakeListener:
         self.taken -= self._binds
         return succeed(None)
 
-    def reserve(self) -> Any:
+    @property
+    def binds(self) -> tuple[str, ...]:
         """
         See L{IListener}.
         """
-        for bind in self._binds & self.taken:
+        return tuple(self._binds)
+
+    def reserve(self, leaving: Sequence[IListener] = ()) -> Any:
+        """
+        See L{IListener}.
+        """
+        for bind in self._binds & self.taken - bindsOf(leaving):
             raise OSError(f"can't listen on {bind}: address already in use")
         self.held += 1
-        return self._giveBack
+        return self._giveBack if self.holds is None else self.holds.addCallback(lambda _: self._giveBack)
 
     def _giveBack(self) -> None:
         self.held -= 1
@@ -204,6 +214,7 @@ class FakeAssembly:
     @ivar refuses: what L{generation} raises next.
     @ivar closing: fires once all that is discarded is closed.
     @ivar starting: what listeners that are made from now on wait for when they start.
+    @ivar holding: what they wait for when they take hold of their place.
     """
 
     clock: Clock = field(factory=Clock)
@@ -217,6 +228,7 @@ class FakeAssembly:
     network: Any = None
     closing: Deferred[None] = field(factory=lambda: succeed(None))
     starting: Deferred[None] | None = None
+    holding: Deferred[None] | None = None
 
     def credentials(self) -> IServerCredentials | None:
         """
@@ -310,6 +322,6 @@ class FakeAssembly:
         return self._made(name, options, context)
 
     def _made(self, name: str, options: FakeOptions, context: ListenerContext | None) -> FakeListener:
-        listener = FakeListener(name, options, context, self.taken, waits=self.starting)
+        listener = FakeListener(name, options, context, self.taken, waits=self.starting, holds=self.holding)
         self.made.append(listener)
         return listener

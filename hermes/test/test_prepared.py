@@ -96,12 +96,27 @@ class PreparedTests(SynchronousTestCase):
         self.assertEqual(self.last("b").held, 0)
         self.assertEqual((len(self.assembly.committed), len(self.assembly.discarded)), (1, 1))
 
-    def test_aPlaceThatIsHandedOnCanNotBeHeldBefore(self) -> None:
+    def test_aPlaceThatIsHandedOnIsHeldBesideTheOneThatHasIt(self) -> None:
         node = self.started(a=FakeOptions("h:1"))
         prepared = self.prepare(node, b=FakeOptions("h:1"))
-        self.assertEqual(self.last("b").held, 0)
+        self.assertEqual(self.last("b").held, 1)
+        self.assertEqual(self.last("a").calls, ["start"])
         self.successResultOf(prepared.commit())
-        self.assertEqual(node.addresses(), {"b": "h:1"})
+        self.assertEqual((node.addresses(), self.last("b").held), ({"b": "h:1"}, 0))
+
+    def test_whatTakesTimeToHoldHoldsUpOtherChanges(self) -> None:
+        node = self.started(a=FakeOptions("h:1"))
+        holds: Deferred[None] = Deferred()
+        self.assembly.holding = holds
+        preparing = node.prepare(nodeConfig(a=FakeOptions("h:1"), b=FakeOptions("h:2")))
+        stopping = node.stop()
+        self.assertNoResult(preparing)
+        self.assertNoResult(stopping)
+        holds.callback(None)
+        prepared = self.successResultOf(preparing)
+        self.successResultOf(stopping)
+        self.assertEqual(self.last("b").held, 0)
+        self.failureResultOf(prepared.commit(), NodeError)
 
     def test_aPlaceThatWasTakenMeanwhileLeavesTheOldRunning(self) -> None:
         node = self.started(a=FakeOptions("h:1"))

@@ -100,12 +100,23 @@ class ReloadTests(SynchronousTestCase):
     def test_anAddressThatWasClosedForNothingIsBoundAgain(self) -> None:
         node = self.started(a=FakeOptions("h:1"), b=FakeOptions("h:2"))
         # Another address of the same port: it must wait until the old one is closed, and is then refused.
+        config = nodeConfig(a=FakeOptions("h:1", "new"), b=FakeOptions("other:2"))
+        prepared = self.successResultOf(node.prepare(config))
         self.assembly.taken.add("other:2")
-        self.failureResultOf(node.reload(nodeConfig(a=FakeOptions("h:1", "new"), b=FakeOptions("other:2"))), NodeError)
+        self.failureResultOf(prepared.commit(), NodeError)
         self.assertEqual(node.addresses(), {"a": "h:1", "b": "h:2"})
         self.assertEqual(self.last("a").options.note, "")
         self.assertEqual(self.last("a").calls, ["start"])
         self.assertEqual(self.assembly.taken, {"h:1", "h:2", "other:2"})
+
+    def test_whereAnAddressCanNotBeHadWhateverIsClosedNothingIs(self) -> None:
+        node = self.started(a=FakeOptions("h:1"), b=FakeOptions("h:2"))
+        self.assembly.taken.add("other:2")
+        config = nodeConfig(a=FakeOptions("h:1", "new"), b=FakeOptions("other:2"))
+        error = self.failureResultOf(node.reload(config), NodeError).value
+        self.assertEqual(str(error), "listener b: can't listen on other:2: address already in use")
+        self.assertEqual([each.calls for each in self.assembly.made], [["start"], ["start"], [], []])
+        self.assertEqual([each.held for each in self.assembly.made], [0, 0, 0, 0])
 
     def test_aListenerTakesNewOptionsWhileItRuns(self) -> None:
         node = self.started(a=FakeOptions("h:1"), b=FakeOptions("h:2"))

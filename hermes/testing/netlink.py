@@ -65,6 +65,9 @@ class MemoryNetlink:
     def links(self) -> Deferred[Sequence[Link]]:
         return self._answer([_link(device) for device in self.kernel.devices.values()])
 
+    def allAddresses(self) -> Deferred[Sequence[LinkAddress]]:
+        return self._answer(tuple(self.addresses))
+
     def state(self, device: str) -> Deferred[LinkState]:
         self.reads += 1
         there = self.kernel.devices.get(device)

@@ -314,7 +314,8 @@ class MemoryTunKernel:
             raise _fail(EBADFD)
         elif request == kernelcodes.TUNGETIFF:
             device = descriptor.device
-            self._answer(argument, bytes(kernelcodes.packDevice(device.name, device.flags)))
+            flags = device.flags | (kernelcodes.IFF_PERSIST if device.persistent else 0)
+            self._answer(argument, bytes(kernelcodes.packDevice(device.name, flags)))
         else:
             self._configure(descriptor.device, request, argument)
 

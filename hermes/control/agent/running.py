@@ -86,7 +86,13 @@ class NodeRunner:
         loaded = self._load(version, config)
         if self.node is not None:
             return cast(IPreparedConfiguration, await self.node.prepare(loaded))
-        return _First(self, self._makeNode(loaded, [self._observer]))
+        node = self._makeNode(loaded, [self._observer])
+        try:
+            await node.reserve()
+        except BaseException:
+            await node.stop()
+            raise
+        return _First(self, node)
 
     def started(self, node: Node | None) -> None:
         """

@@ -4,7 +4,7 @@ A network in memory, and what a listener stands on.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from attrs import define, field
@@ -42,6 +42,7 @@ class FakeNetwork:
     @ivar special: the values of C{allowSpecial} that were given.
     @ivar servers: the factories that listen, by bind.
     @ivar reserved: what is held for listeners that have not started.
+    @ivar leaving: for each that was ever held, which listeners leave its place.
     """
 
     clock: Clock
@@ -54,6 +55,7 @@ class FakeNetwork:
     sockets: dict[str, FakeSocket] = field(factory=dict)
     bindError: Exception | None = None
     reserved: list[str] = field(factory=list)
+    leaving: list[tuple[str, ...]] = field(factory=list)
 
     def streamClient(self, address: str, tls: object | None = None) -> Any:
         return FakeEndpoint(self, address)
@@ -80,15 +82,16 @@ class FakeNetwork:
         self.sockets[bind] = FakeSocket()
         return self.sockets[bind]
 
-    def reserveStreams(self, bind: str) -> Callable[[], None]:
-        return self._reserve(bind)
+    def reserveStreams(self, bind: str, leaving: Collection[str] = ()) -> Callable[[], None]:
+        return self._reserve(bind, leaving)
 
-    def reserveDatagrams(self, bind: str) -> Callable[[], None]:
-        return self._reserve(bind)
+    def reserveDatagrams(self, bind: str, leaving: Collection[str] = ()) -> Callable[[], None]:
+        return self._reserve(bind, leaving)
 
-    def _reserve(self, bind: str) -> Callable[[], None]:
+    def _reserve(self, bind: str, leaving: Collection[str]) -> Callable[[], None]:
         if self.bindError is not None:
             raise self.bindError
+        self.leaving.append(tuple(sorted(leaving)))
         self.reserved.append(bind)
         return lambda: self.reserved.remove(bind)
 

@@ -111,9 +111,25 @@ class RunningTests(RunnerCase):
         self.failureResultOf(prepared.commit(), NodeError)
         self.assertFalse(self.runner.running)
 
-    def test_aFirstOneThatCanNotBeStartedLeavesNothing(self) -> None:
+    def test_aFirstOneHoldsItsPlaces(self) -> None:
+        prepared = self.prepare(b"edge a=h:1")
+        self.assertEqual([each.held for each in self.assembly.made], [1])
+        self.successResultOf(prepared.discard())
+        self.assertEqual([each.held for each in self.assembly.made], [0])
+        self.run_(b"edge a=h:1")
+        self.assertEqual([each.held for each in self.assembly.made], [0, 0])
+
+    def test_aFirstOneWhosePlacesAreTakenIsRefused(self) -> None:
         self.assembly.taken.add("h:1")
-        failure = self.failureResultOf(self.prepare(b"edge a=h:1").commit(), NodeError)
+        failure = self.failureResultOf(self.runner.prepare(1, b"edge a=h:1"), NodeError)
+        self.assertEqual(str(failure.value), "listener a: can't listen on h:1: address already in use")
+        self.assertEqual(self.assembly.discarded, self.assembly.committed)
+        self.run_(b"edge a=h:2")
+
+    def test_aFirstOneThatCanNotBeStartedLeavesNothing(self) -> None:
+        prepared = self.prepare(b"edge a=h:1")
+        self.assembly.taken.add("h:1")
+        failure = self.failureResultOf(prepared.commit(), NodeError)
         self.assertEqual(str(failure.value), "listener a: can't listen on h:1: address already in use")
         self.assertFalse(self.runner.running)
         self.assertEqual(self.assembly.discarded, self.assembly.committed)
@@ -147,9 +163,9 @@ class RunningTests(RunnerCase):
         self.assertEqual(len(self.made), 2)
 
     def test_itStopsWhileItStarts(self) -> None:
+        waits = self.assembly.starting = Deferred()
         prepared = self.prepare(b"edge a=h:1")
         node = self.made[0]
-        waits = self.assembly.starting = Deferred()
         committing = prepared.commit()
         self.assertNoResult(committing)
         stopping = self.runner.stop()
