@@ -48,7 +48,7 @@ from hermes.listeners import assistantTypes as installedAssistantTypes
 from hermes.listeners import listenerTypes as installedListenerTypes
 from hermes.net.certificates import ServerCredentials, nodeNames
 from hermes.net.kernelroutes import Outside
-from hermes.net.network import Network
+from hermes.net.network import Network, checkMark
 from hermes.net.resolution import resolve
 from hermes.net.revocation import RevokedCertificates
 from hermes.node import ADMIN, Node, NodeError
@@ -179,6 +179,11 @@ class Assembly:
                     identity.certificate, identity.key, identity.trust, revoked=self._revoked
                 )
                 checkIdentity(config.node, identity)
+                if self._credentials is None:
+                    # Listeners that are made now find it, whenever they start.
+                    self._credentials = CurrentCredentials(credentials)
+            if _marksSockets(config) and isinstance(self.network, Network):
+                checkMark(Outside().mark)
             self._makeUpstreams(config, before, made)
             users = _users(config, before)
             self._makeAssistants(config, before, users, assistants)
@@ -228,16 +233,14 @@ class Assembly:
         assert isinstance(generation, RealGeneration)
         generation.readFiles()
         if generation.credentials is not None:
-            if self._credentials is None:
-                self._credentials = CurrentCredentials(generation.credentials)
-            else:
-                self._credentials.credentials = generation.credentials
+            assert self._credentials is not None, "it was made with the generation"
+            self._credentials.credentials = generation.credentials
         straight = reachedStraight(generation.config)
         for name, upstream in generation.made.items():
             upstream.start(name in straight)
         self._watchers.commit(generation.watching)
         self._upstreams = generation.upstreams
-        if any(getattr(listener.options, "marksSockets", False) for listener in generation.config.listeners.values()):
+        if _marksSockets(generation.config):
             # Before anything is bound or connected: what the node sends is not to go through its own device.
             setattr(self.network, "mark", Outside().mark)  # noqa: B010
 
@@ -355,6 +358,10 @@ def checkIdentity(node: str, identity: IdentityConfig) -> None:
     if names != [node.lower()]:
         said = f"names {' and '.join(names)}" if names else "names no node"
         raise NodeError(f"{identity.certificate}: the certificate {said}, not {node} (URI hermes://{node.lower()})")
+
+
+def _marksSockets(config: NodeConfig) -> bool:
+    return any(getattr(listener.options, "marksSockets", False) for listener in config.listeners.values())
 
 
 def _users(config: NodeConfig, before: RealGeneration | None) -> IAuthenticator:
