@@ -14,10 +14,11 @@ from twisted.python.failure import Failure
 
 from hermes.control.errors import Busy, ControlError, NotLeading, Superseded, UnknownNode, UnknownVersion
 from hermes.control.leading import Leading, Parts
+from hermes.control.plans import Plan
 from hermes.control.questions import Questions
 from hermes.control.standing import Standing
 from hermes.control.status import OverlayStatus, nodeStatuses
-from hermes.control.values import CONTROLLER, AuditEntry, Outcome, Progress, VersionRecord
+from hermes.control.values import CONTROLLER, AuditEntry, NodeReason, Outcome, Progress, VersionRecord
 from hermes.interfaces.control import INodeLink
 
 _T = TypeVar("_T")
@@ -54,18 +55,21 @@ class Controller(Questions):
         identity: str,
         time: Callable[[], float],
         enrolment: Enrolment | None = None,
-        measurements: Callable[[], str] = lambda: "",
+        measurements: Callable[[str], str] = lambda committed: "",
     ) -> None:
         """
         @param identity: how other controllers and operators call this one: where it can be reached.
         @param time: seconds since the epoch: what is written down, and nothing is decided by.
-        @param measurements: what the network costs now, as the compiler writes it.
+        @param measurements: gives what the network costs now, as the compiler writes it, of what the version that is
+            committed was compiled with.
         """
         super().__init__(parts, measurements)
         self.enrolment = enrolment
         self._time = time
         self._standing = Standing(parts, identity, self._tell)
         self._changing = False
+        self._byItself = False
+        self._waiting: list[Deferred[None]] = []
         self._progress: Progress | None = None
         self._watchers: list[Callable[[], object]] = []
 
@@ -90,6 +94,23 @@ class Controller(Questions):
         Whether it makes changes.
         """
         return self._standing.leading is not None
+
+    @property
+    def changing(self) -> bool:
+        """
+        Whether a change is under way.
+        """
+        return self._changing
+
+    @property
+    def committed(self) -> tuple[VersionRecord, Plan] | None:
+        """
+        Where it leads: the version that is committed, and what that comes to; L{None} where there is none.
+        """
+        leading = self._standing.leading
+        if leading is None or leading.current is None or leading.plan is None:
+            return None
+        return leading.current, leading.plan
 
     def watch(self, callback: Callable[[], object]) -> Callable[[], None]:
         """
@@ -130,6 +151,7 @@ class Controller(Questions):
         progress: Callable[[Progress], object] = lambda progress: None,
         origin: str = "",
         measurements: str | None = None,
+        byItself: bool = False,
     ) -> Deferred[Outcome]:
         """
         Make a document the overlay's.
@@ -138,10 +160,14 @@ class Controller(Questions):
         @param progress: told how it goes on.
         @param origin: where the author asks from, for the audit log.
         @param measurements: what it is compiled with; what the network costs now where not given.
+        @param byItself: whether nobody has asked for it. It is taken back, unless it is decided, as soon as somebody
+            asks for another.
         @return: fires with what came of it. Errback with L{hermes.config.ConfigError} where it is no document,
             L{Superseded}, L{Busy}, L{NotLeading}, or L{ControlError}.
         """
-        applying = Deferred.fromCoroutine(self._apply(document, author, comment, expect, progress, measurements))
+        applying = Deferred.fromCoroutine(
+            self._apply(document, author, comment, expect, progress, measurements, byItself)
+        )
         return applying.addBoth(self._audited, author, "apply", comment, origin)
 
     async def _apply(
@@ -152,15 +178,22 @@ class Controller(Questions):
         expect: int | None,
         progress: Callable[[Progress], object],
         measurements: str | None,
+        byItself: bool = False,
     ) -> Outcome:
         leading = self._lead()
+        if self._changing and self._byItself and not byItself:
+            await self._makeWay(leading, author)
         if self._changing:
             raise Busy("another change is under way: wait for it, or cancel it")
-        self._changing = True
+        self._changing, self._byItself = True, byItself
         try:
             self._goesOn(Progress("validate"), progress)
             await self._parts.stopAt("apply.validate")
-            plan = await self._plan(document, self._measurements() if measurements is None else measurements)
+            if measurements is None:
+                measurements = self._measurements("" if leading.current is None else leading.current.measurements)
+            plan = await self._plan(document, measurements)
+            if byItself and self._waiting:
+                return Outcome("refused", reasons=(NodeReason(CONTROLLER, "somebody makes a change", "validate"),))
             if self._standing.leading is not leading:
                 raise NotLeading("this controller does not lead any more")
             current = leading.current
@@ -178,7 +211,20 @@ class Controller(Questions):
         finally:
             self._changing = False
             self._progress = None
+            waiting, self._waiting = self._waiting, []
+            for each in waiting:
+                each.callback(None)
             self._tell()
+
+    async def _makeWay(self, leading: Leading, author: str) -> None:
+        """
+        A change that the controller makes by itself is taken back for the sake of another.
+        """
+        over: Deferred[None] = Deferred()
+        self._waiting.append(over)
+        if leading.transaction is not None:
+            leading.transaction.cancel(f"{author} makes another change")
+        await over
 
     def _goesOn(self, now: Progress, progress: Callable[[Progress], object]) -> None:
         self._progress = now

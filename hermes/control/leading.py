@@ -91,6 +91,13 @@ class Leading:
 
     # What is committed
 
+    @property
+    def plan(self) -> Plan | None:
+        """
+        What is committed, compiled; L{None} where there is nothing, or it can't be.
+        """
+        return self._plan
+
     def wanted(self, name: str) -> Wanted | None:
         """
         What a node should run; L{None} for one that the overlay does not have.

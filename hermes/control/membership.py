@@ -18,6 +18,7 @@ from hermes.control.channel.client import ControllerClient
 from hermes.control.channel.counts import Refusals
 from hermes.control.channel.limits import DEFAULT, Limits
 from hermes.control.channel.server import CONTROL
+from hermes.control.channel.session import Session
 from hermes.control.enrolment.authority import CONTROLLER_NAME
 from hermes.control.enrolment.errors import IdentityBroken
 from hermes.control.enrolment.identity import IdentityFiles, NodeIdentity
@@ -52,6 +53,7 @@ class Membership:
         told: Callable[[str | None], object] = lambda problem: None,
         limits: Limits = DEFAULT,
         backoff: Callable[[], Backoff] = Backoff,
+        connected: Callable[[Session], object] = lambda session: None,
     ) -> None:
         """
         @param clock: tells time that never jumps.
@@ -67,6 +69,7 @@ class Membership:
         @param token: with which it joins where it has not yet.
         @param told: called with what is wrong with the node's certificate, for the operator; with L{None} once it is
             well again.
+        @param connected: called with each connection to a controller.
         """
         self.client: ControllerClient | None = None
         self.renewer: Renewer | None = None
@@ -83,6 +86,7 @@ class Membership:
         self._told = told
         self._limits = limits
         self._backoff = backoff
+        self._connected = connected
         self._starting: Deferred[None] | None = None
 
     def load(self) -> NodeIdentity | None:
@@ -120,6 +124,7 @@ class Membership:
             self._clock, self._seconds, self._identity, identity, lambda: client.session, self._renewed, self._told
         )
         client.watch(lambda session: renewer.connected())
+        client.watch(self._connected)
         client.start()
         renewer.start()
 

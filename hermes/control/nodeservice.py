@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from twisted.application.service import Service
@@ -22,8 +22,10 @@ from hermes.config import NodeConfig
 from hermes.control.agent.agent import Agent
 from hermes.control.agent.disk import ConfigurationDisk
 from hermes.control.agent.files import Files
+from hermes.control.agent.measuring import INTERVAL, LinkMeasurer
 from hermes.control.agent.observing import TrafficObserver
 from hermes.control.agent.recentlog import RecentLog
+from hermes.control.agent.reporting import LinkReporter
 from hermes.control.agent.revocations import Revocations
 from hermes.control.agent.running import NodeRunner
 from hermes.control.enrolment.identity import NodeIdentity
@@ -68,11 +70,13 @@ class ControlledNodeService(Service):
         controllers: Sequence[str],
         token: Token | None = None,
         stopAt: StopAt = nowhere,
+        measureInterval: float = INTERVAL,
     ) -> None:
         """
         @param directory: the node's own: who it is, and what it runs.
         @param controllers: their addresses.
         @param token: with which the node joins where it has not yet.
+        @param measureInterval: seconds between two measurements of its links.
         """
         self.runner: NodeRunner | None = None
         self._reactor = reactor
@@ -84,6 +88,9 @@ class ControlledNodeService(Service):
         self._threads = ThreadPool(0, 1, "disk")
         self._signals = Signals(reactor)
         self._agent: Agent | None = None
+        self._measurer = LinkMeasurer(reactor, self._upstreams, measureInterval)
+        reporter = LinkReporter(reactor, self._measurer)
+        self._measurer.watch(reporter.measured)
         self._starting: Deferred[None] | None = None
         self._mayRaise = True
         self._problem: str | None = None
@@ -97,6 +104,7 @@ class ControlledNodeService(Service):
             self._renewed,
             token,
             told=self._told,
+            connected=reporter.connected,
         )
 
     # Starting
@@ -153,6 +161,7 @@ class ControlledNodeService(Service):
             self._stopAt,
         )
         await agent.start()
+        self._measurer.start()
         garbage.settle()
         if runner.node is None:
             self.log.info("node {node} waits for its first configuration", node=identity.node)
@@ -166,6 +175,10 @@ class ControlledNodeService(Service):
         return Node(self._reactor, config, assembly)
 
     # Running
+
+    def _upstreams(self) -> Mapping[str, Any]:
+        node = None if self.runner is None else self.runner.node
+        return {} if node is None or node.draining else node.upstreams
 
     def _renewed(self, identity: NodeIdentity) -> None:
         """
@@ -209,6 +222,7 @@ class ControlledNodeService(Service):
             if node is not None:
                 self.log.info("drained" if finished else "stopped with flows still open")
         await self.membership.stop()
+        self._measurer.stop()
         if self._threads.started:
             self._threads.stop()
         globalLogPublisher.removeObserver(self._recentLog)

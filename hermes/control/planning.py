@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from attrs import field, frozen
 
 from hermes.control.compiler import Compiled, Measurements, compile
+from hermes.control.compiler.graph import weightsOf
 from hermes.control.compiler.routes import OVERLAY
 from hermes.control.document import OverlayDocument, loadOverlay
 from hermes.control.explaining import Explainer
@@ -69,11 +70,17 @@ class OverlayPlanner:
             configs={name: output.text.encode() for name, output in compiled.nodes.items()},
             measurements=measurements,
             settings=Settings(
-                config.settings.trial, config.settings.decide, self._settings.answer, self._settings.failing
+                config.settings.trial,
+                config.settings.decide,
+                self._settings.answer,
+                self._settings.failing,
+                config.settings.reroute,
+                config.settings.rerouteAfter,
             ),
             required=frozenset(str(name) for name, node in config.nodes.items() if node.required),
             probes={} if compiled.problems else dict(_probes(loaded, compiled)),
             problems=tuple(_problems(loaded, compiled)),
+            weights=weightsOf(config),
             document=loaded,
             compiled=compiled,
         )

@@ -24,6 +24,8 @@ class Plan:
     @ivar required: the nodes that must take part.
     @ivar probes: what nodes try in the trial period, by the node's name.
     @ivar problems: why it must not be run: tests of the document that fail, for instance.
+    @ivar weights: the weight of each link, L{None} where what it costs is measured, by the names of its nodes in
+        alphabetical order. No mapping where everybody may connect to everybody, and all is measured.
     """
 
     configs: Mapping[str, bytes]
@@ -32,6 +34,7 @@ class Plan:
     required: frozenset[str] = frozenset()
     probes: Mapping[str, tuple[Probe, ...]] = field(factory=dict)
     problems: tuple[NodeReason, ...] = ()
+    weights: Mapping[tuple[str, str], int | None] | None = None
     digests: Mapping[str, str] = field(init=False)
 
     def __attrs_post_init__(self) -> None:

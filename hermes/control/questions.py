@@ -45,9 +45,10 @@ class Questions:
     The questions that the store and the planner answer: any controller does, whether it leads or not.
     """
 
-    def __init__(self, parts: Parts, measurements: Callable[[], str]) -> None:
+    def __init__(self, parts: Parts, measurements: Callable[[str], str]) -> None:
         """
-        @param measurements: what the network costs now, as the compiler writes it.
+        @param measurements: gives what the network costs now, as the compiler writes it, of what the version that is
+            committed was compiled with.
         """
         self._parts = parts
         self._measurements = measurements
@@ -87,8 +88,8 @@ class Questions:
         return Deferred.fromCoroutine(self._diff(document))
 
     async def _diff(self, document: str) -> Difference:
-        plan = await self._plan(document, self._measurements())
         record, before = await self._current()
+        plan = await self._plan(document, self._measurements("" if record is None else record.measurements))
         return Difference(
             tuple(difference(_texts(before), _texts(plan))),
             documentDifference("" if record is None else record.document, document),
@@ -113,7 +114,9 @@ class Questions:
         return Deferred.fromCoroutine(self._explain(question, at, document))
 
     async def _explain(self, question: Question, at: str | None, document: str | None) -> Mapping[str, Explanation]:
-        plan = (await self._current())[1] if document is None else await self._plan(document, self._measurements())
+        record, plan = await self._current()
+        if document is not None:
+            plan = await self._plan(document, self._measurements("" if record is None else record.measurements))
         if not isinstance(plan, OverlayPlan):
             raise UnknownVersion("nothing is committed yet")
         explainer = plan.explainer()

@@ -21,11 +21,13 @@ from hermes.control.agent.files import Files
 from hermes.control.channel.doorway import Leadership
 from hermes.control.controller import Controller
 from hermes.control.leading import Parts
+from hermes.control.linkcosts import LinkCosts
 from hermes.control.operator.site import OperatorInterface
 from hermes.control.operatorcalls import operatorCalls
 from hermes.control.operators import TOKEN, OperatorTokens
 from hermes.control.planning import OverlayPlanner
 from hermes.control.port import NodePort
+from hermes.control.rerouting import Rerouter
 from hermes.control.stops import StopAt, nowhere
 from hermes.errors import HermesError
 from hermes.interfaces.store import IStore
@@ -63,6 +65,7 @@ class ControllerService(Service):
 
     @ivar controller: the controller.
     @ivar port: where nodes come.
+    @ivar costs: what links cost.
     """
 
     log = Logger()
@@ -99,7 +102,9 @@ class ControllerService(Service):
             lambda name: operatorCalls(self.controller, name),
         )
         parts = Parts(store, self.port.links, OverlayPlanner(), reactor, deferToThread, stopAt)
-        self.controller = Controller(parts, places.address, seconds)
+        self.costs = LinkCosts(reactor, lambda: self.controller.committed)
+        self.controller = Controller(parts, places.address, seconds, measurements=self.costs.text)
+        self._rerouter = Rerouter(parts, self.controller, self.costs)
         self._interface = OperatorInterface(self.controller, reactor, self._tokens, deferToThread, seconds)
         self._sites: list[SiteListener] = []
         self._stops: list[Callable[[], None]] = []
@@ -121,7 +126,12 @@ class ControllerService(Service):
         first = self._tokens.start()
         await self.controller.start()
         self._opened = True
-        self._stops += [self._store.watch(self._look, "leader"), self.controller.watch(self.port.leadershipChanged)]
+        self._stops += [
+            self._store.watch(self._look, "leader"),
+            self.controller.watch(self.port.leadershipChanged),
+            self.port.links.listen(lambda link, events: self.costs.heard(link.name, events.measurements)),
+        ]
+        self._rerouter.start()
         self._look()
         await self.port.open()
         self.controller.enrolment = self.port.registrar
@@ -208,6 +218,7 @@ class ControllerService(Service):
             self._starting.cancel()
         for stop in self._stops:
             stop()
+        self._rerouter.stop()
         self.port.stop()
         for site in self._sites:
             await site.stop()

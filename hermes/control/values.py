@@ -239,6 +239,23 @@ class Health:
 
 
 @frozen
+class LinkFigure:
+    """
+    What a node has measured of its link to another one.
+
+    @ivar to: the other node's name.
+    @ivar roundTrip: in seconds, as HTTP/2 measures it; L{None} where nothing is answered.
+    @ivar loss: the share of TCP's segments that were lost, 0 to 1.
+    @ivar up: whether the other node can be reached.
+    """
+
+    to: str
+    roundTrip: float | None = None
+    loss: float = 0.0
+    up: bool = True
+
+
+@frozen
 class Settings:
     """
     How a change is made.
@@ -247,12 +264,16 @@ class Settings:
     @ivar decide: seconds after which a node that hears no more returns by itself; more than C{trial}.
     @ivar answer: seconds that a node may take for each step.
     @ivar failing: the share of a node's flows, 0 to 1, by which more may fail during the trial than did before.
+    @ivar reroute: whether the controller makes a change by itself where measurements say that other ways are better.
+    @ivar rerouteAfter: seconds from one change to such a one, at least.
     """
 
     trial: float = 10.0
     decide: float = 30.0
     answer: float = 15.0
     failing: float = 0.5
+    reroute: bool = True
+    rerouteAfter: float = 60.0
 
 
 @frozen

@@ -13,7 +13,7 @@ from typing import Any
 from attrs import field, frozen
 
 from hermes.control.channel.conversion import Plain
-from hermes.control.values import Answer, Health, NodeState, Probe, ProbeResult
+from hermes.control.values import Answer, Health, LinkFigure, NodeState, Probe, ProbeResult
 
 VERSIONS: tuple[int, ...] = (1,)
 """
@@ -82,12 +82,13 @@ class Events:
     """
     C{events}: what the node has seen since it last told.
 
-    @ivar measurements: round trips and loss towards other nodes; see L{hermes.control.channel.links.IReports}.
+    @ivar measurements: of its links to other nodes. They are its own, whomever it names: the other end of each is the
+        node that tells.
     @ivar refusals: what its routes refused lately.
     @ivar counters: how much it carried.
     """
 
-    measurements: tuple[Plain, ...] = ()
+    measurements: tuple[LinkFigure, ...] = ()
     refusals: tuple[Plain, ...] = ()
     counters: Plain = field(factory=dict)
 

@@ -10,14 +10,30 @@ from typing import Final
 
 from attrs import field, frozen
 
+from hermes.control.compiler.measuring import DOWN
 from hermes.control.document.schema import OverlayConfig
 
 DEFAULT_COST: Final = 10
 """
-What a link costs that has no weight and was not measured.
+What a link costs at least that has no weight and was not measured.
 """
 
 FAR: Final = 1 << 60
+
+
+def weightsOf(config: OverlayConfig) -> Mapping[tuple[str, str], int | None] | None:
+    """
+    The weight of each link, L{None} where it is measured, by the names of its nodes in alphabetical order. No mapping
+    where no links are named: then everybody may connect to everybody, and all is measured.
+    """
+    if config.links is None:
+        return None
+    weights: dict[tuple[str, str], int | None] = {}
+    for link in config.links:
+        a, b = sorted(map(str, link.between))
+        given = [weight for weight in (link.weight, weights.get((a, b))) if weight is not None]
+        weights[a, b] = min(given, default=None)
+    return weights
 
 
 @frozen
@@ -60,20 +76,23 @@ class Graph:
 
     def __init__(self, config: OverlayConfig, costs: Mapping[tuple[str, str], int] = {}) -> None:
         """
-        @param costs: of links that have no weight, by the names of their nodes, in alphabetical order.
+        @param costs: of links that have no weight, by the names of their nodes, in alphabetical order. One that is
+            missing costs as much as the dearest that is up: what is not known is no reason to leave what is.
         """
         self.nodes = tuple(sorted(config.nodes))
         self._to: dict[str, dict[str, int]] = {name: {} for name in self.nodes}
         self._from: dict[str, dict[str, int]] = {name: {} for name in self.nodes}
         self._between: dict[str, dict[str, int]] = {}
         addressed = {name for name, node in config.nodes.items() if node.address is not None}
-        pairs: Iterable[tuple[str, str, int | None]]
-        if config.links is None:
-            pairs = [(a, b, None) for a in self.nodes for b in self.nodes if a < b]
-        else:
-            pairs = [(*sorted(link.between), link.weight) for link in config.links]  # type: ignore[misc]
-        for a, b, weight in pairs:
-            cost = weight if weight is not None else costs.get((a, b), DEFAULT_COST)
+        named = weightsOf(config)
+        weights = named
+        if weights is None:
+            weights = {(a, b): None for a in self.nodes for b in self.nodes if a < b}
+        self._measured = frozenset(pair for pair, weight in (named or {}).items() if weight is None)
+        known = [cost for pair, cost in costs.items() if cost < DOWN and weights.get(pair, 0) is None]
+        otherwise = max(known, default=0)
+        for (a, b), weight in weights.items():
+            cost = weight if weight is not None else costs.get((a, b), max(otherwise, DEFAULT_COST))
             # Whoever has no address is connected to by nobody.
             if b in addressed:
                 self._add(a, b, cost)
@@ -89,6 +108,13 @@ class Graph:
         Whom a node may connect to, and what that costs.
         """
         return self._to[node]
+
+    def measures(self, node: str) -> list[str]:
+        """
+        To whom a node is connected though it may send nothing that way, so that it is known what that would cost: where
+        a link is named and has no weight.
+        """
+        return [other for other in self._to[node] if tuple(sorted((node, other))) in self._measured]
 
     def distances(self, ends: Collection[str], without: Collection[str] = ()) -> dict[str, int]:
         """

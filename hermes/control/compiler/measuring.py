@@ -22,6 +22,11 @@ How far into the next step a measurement must reach before the cost changes, as 
 """
 
 
+DOWN: Final = 1_000_000
+"""
+What a link costs that is down: more than any other, so that it is taken where there is no other way at all.
+"""
+
 _LEVELS = [ceil(STEP**level) for level in range(29)]
 
 

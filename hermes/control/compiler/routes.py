@@ -55,7 +55,7 @@ class Routing:
         """
         The nodes that a node connects to.
         """
-        found: dict[str, None] = {}
+        found = dict.fromkeys(self.graph.measures(node))
         for goal in self._goals:
             found.update(dict.fromkeys(self.flows(goal.on).hops[node].all))
         for way in self._packetWays(node):

@@ -218,6 +218,7 @@ class TestEntry:
 
 TRIAL = Seconds(5.0)
 DECIDE = Seconds(30.0)
+REROUTE = Seconds(60.0)
 
 
 @frozen
@@ -229,11 +230,17 @@ class SettingsEntry:
     @ivar decide: after how long a node that hears no more returns to what it ran before.
     @ivar probe: destinations, C{SERVICE:PORT}, that nodes with listeners of their own try in that time; a change after
         which one can't be reached that could is taken back.
+    @ivar reroute: whether the controller makes a change by itself where measurements say that other ways are better
+        than those that are in use. Links that have a weight never move.
+    @ivar rerouteAfter: how much time passes between a change and such a one, at least; after each, for a while, twice
+        as much.
     """
 
     trial: Seconds = TRIAL
     decide: Seconds = DECIDE
     probe: tuple[str, ...] = ()
+    reroute: bool = True
+    rerouteAfter: Seconds = REROUTE
 
     def __attrs_post_init__(self) -> None:
         if self.decide <= self.trial:

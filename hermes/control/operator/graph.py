@@ -19,9 +19,11 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from hermes.config import ConfigError
+from hermes.control.compiler.graph import weightsOf
 from hermes.control.controller import Controller
 from hermes.control.document import loadOverlay
 from hermes.control.errors import ControlError, NodeCallFailed, UnknownNode
+from hermes.control.loss import lossOf
 from hermes.control.operator.words import wordOf
 from hermes.control.status import NodeStatus, OverlayStatus
 
@@ -45,11 +47,6 @@ MESH: Final = 12
 """
 Of a document without links, everybody may connect to everybody. With more nodes than this only links that are used are
 shown.
-"""
-
-FEW: Final = 20
-"""
-Fewer segments than this say nothing of how many are lost.
 """
 
 REFUSALS: Final = 50
@@ -80,11 +77,8 @@ def shapeOf(document: str) -> Shape:
     except ConfigError:
         return Shape()
     addresses = {str(name): str(node.address or "") for name, node in sorted(config.nodes.items())}
-    if config.links is not None:
-        weights: dict[tuple[str, str], int | None] = {}
-        for link in config.links:
-            a, b = sorted(map(str, link.between))
-            weights[a, b] = link.weight
+    weights = weightsOf(config)
+    if weights is not None:
         return Shape(addresses, weights)
     pairs: dict[tuple[str, str], int | None] = {}
     if len(addresses) <= MESH:
@@ -237,14 +231,12 @@ class Rates:
         since, before = self._before.get((node, to), (at, counts))
         elapsed = at - since
         moved = [counts.sent - before.sent, counts.received - before.received]
-        segments, resent = counts.segments - before.segments, counts.resent - before.resent
-        if segments < FEW or not 0 <= resent <= segments:
-            segments, resent = counts.segments, min(counts.resent, counts.segments)
+        loss = lossOf(counts.segments, counts.resent, before.segments, before.resent)
         known = elapsed > 0 and min(moved) >= 0
         return {
             "sentPerSecond": round(moved[0] / elapsed, 1) if known else None,
             "receivedPerSecond": round(moved[1] / elapsed, 1) if known else None,
-            "loss": round(resent / segments, 5) if segments else None,
+            "loss": None if loss is None else round(loss, 5),
         }
 
     def keep(self, now: Mapping[tuple[str, str], tuple[float, Counts]]) -> None:

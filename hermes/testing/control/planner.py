@@ -43,7 +43,10 @@ class FakePlanner:
             values = json.loads(document)
         except ValueError as error:
             raise ConfigError([Problem("overlay", None, "", str(error))]) from None
-        settings = {name: getattr(self._settings, name) for name in ("trial", "decide", "answer", "failing")}
+        settings = {
+            name: getattr(self._settings, name)
+            for name in ("trial", "decide", "answer", "failing", "reroute", "rerouteAfter")
+        }
         return Plan(
             {name: (config + measurements + self.suffix).encode() for name, config in values["nodes"].items()},
             measurements,

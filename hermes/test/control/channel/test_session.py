@@ -15,7 +15,7 @@ from hermes.control.channel.links import NodeLink
 from hermes.control.channel.methods import Events
 from hermes.control.channel.session import Session
 from hermes.control.errors import NodeFailed, NodeLost, NodeTimeout
-from hermes.control.values import READY, Answer, Health, NodeState, Probe, ProbeResult
+from hermes.control.values import READY, Answer, Health, LinkFigure, NodeState, Probe, ProbeResult
 from hermes.interfaces.control import IAgentSide, INodeLink, INodeLinks
 from hermes.test.control.portcase import PortCase
 
@@ -177,7 +177,7 @@ class Told(SessionCase):
     def test_events(self) -> None:
         heard: list[tuple[NodeLink, Events]] = []
         stop = self.port.links.listen(lambda link, events: heard.append((link, events)))
-        events = Events(({"to": "relay", "roundTrip": 0.01},), ({"target": "db:1"},), {"bytes": 5})
+        events = Events((LinkFigure("relay", 0.01, 0.5), LinkFigure("gateway", up=False)), ({"target": "db:1"},), {"bytes": 5})
         self.wait(self.session.tell(events))
         self.assertEqual(heard, [(self.link, events)])
         stop()
