@@ -4,6 +4,7 @@ Tests for L{hermes.tunlistener}: with a kernel in memory.
 
 from __future__ import annotations
 
+from errno import ENOENT
 from ipaddress import ip_address, ip_interface, ip_network
 from typing import Any
 
@@ -11,6 +12,9 @@ from attrs import define, field
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+from hermes.bound import Bound
+from hermes.config import ListenerConfig
+from hermes.errors import HermesError
 from hermes.fabric.listener import ListenError
 from hermes.interfaces.kernel import LinkRoute
 from hermes.ip.plane import PacketConfig, PacketPlane
@@ -133,6 +137,76 @@ class TunListenerTests(SynchronousTestCase):
         self.hop("10.0.0.2/32", routes=(("192.0.2.0", "192.0.2.255"),))
         self.assertEqual(self.routes(), set())
         self.assertFalse(TunListenerOptions("hermes0", (ip_interface("10.0.0.2/24"),)).marksSockets)
+
+    # Before it starts
+
+    def reserveFails(self, listener: TunListener, *leaving: TunListener) -> str:
+        """
+        Why it can't have its device.
+        """
+        return str(self.failureResultOf(listener.reserve(leaving), HermesError).value)
+
+    def test_theDeviceIsHeldWithNothingOnIt(self) -> None:
+        listener = self.listener(address=(ip_interface("10.0.0.2/24"),), persist=True)
+        giveBack = self.successResultOf(listener.reserve())
+        self.assertFalse(self.kernel.devices["hermes0"].up)
+        self.assertEqual((self.addresses(), self.netlink.changes), (set(), []))
+        self.assertIn("something else than a TUN device without", self.reserveFails(self.listener()))
+        opened = len(self.kernel.opened)
+        self.successResultOf(listener.start())
+        self.assertEqual((len(self.kernel.opened), self.addresses()), (opened, {"10.0.0.2/24"}))
+        self.assertTrue(self.kernel.devices["hermes0"].persistent)
+        giveBack()
+        self.assertIn("hermes0", self.kernel.devices)
+
+    def test_aDeviceThatIsGivenBackGoes(self) -> None:
+        giveBack = self.successResultOf(self.listener(persist=True).reserve())
+        giveBack()
+        giveBack()
+        self.assertEqual(self.kernel.devices, {})
+
+    def test_whatTheKernelDoesNotGiveIsToldBefore(self) -> None:
+        self.kernel.mayCreate = False
+        self.assertIn("needs CAP_NET_ADMIN", self.reserveFails(self.listener()))
+        self.kernel.mayCreate = True
+        self.assertEqual(self.reserveFails(self.listener(owner="nosuchuser")), "there is no user 'nosuchuser'")
+        self.assertEqual(self.reserveFails(self.listener(group="nosuchgroup")), "there is no group 'nosuchgroup'")
+        self.kernel.given[7] = None
+        self.assertIn("descriptor 7", self.reserveFails(self.listener(descriptor=7)))
+        self.kernel.openError = ENOENT
+        self.assertIn("this machine has no /dev/net/tun", self.reserveFails(self.listener()))
+        self.assertEqual(self.kernel.devices, {})
+
+    def test_aDeviceThatAListenerLeavesIsTriedOutBesideIt(self) -> None:
+        before = self.started(address=(ip_interface("10.0.0.2/24"),))
+        self.successResultOf(self.listener(address=(ip_interface("10.0.0.2/24"),), queues=2).reserve([before]))()
+        self.assertEqual((list(self.kernel.devices), self.addresses()), (["hermes0"], {"10.0.0.2/24"}))
+        self.kernel.mayCreate = False
+        self.assertIn("needs CAP_NET_ADMIN", self.reserveFails(self.listener(queues=2), before))
+        self.assertIn("is open in another process", self.reserveFails(self.listener()))
+
+    def test_onlyADeviceThatGoesNeedsTheRightToMakeOne(self) -> None:
+        before = self.started(persist=True)
+        self.kernel.mayCreate = False
+        self.successResultOf(self.listener(persist=True, offload=False).reserve([before]))()
+        self.assertIn("was not made for one queue", self.reserveFails(self.listener(), before))
+
+    def test_addressesThatAnotherDeviceHasAreToldBefore(self) -> None:
+        """
+        Not those of one that leaves, nor one that stands alone.
+        """
+        before = self.started(address=(ip_interface("10.0.0.2/24"),))
+        other = self.listener(device="hermes1", address=(ip_interface("10.0.0.2/24"),))
+        self.assertEqual(self.reserveFails(other), "hermes1 can't have the address 10.0.0.2: hermes0 has it")
+        self.assertEqual(list(self.kernel.devices), ["hermes0"])
+        self.successResultOf(other.reserve([before]))()
+        self.successResultOf(self.listener(device="hermes1", address=(ip_interface("10.0.0.2/32"),)).reserve())()
+
+    def test_itsDeviceIsAPlaceWhateverItsOptionsCallIt(self) -> None:
+        listener = self.started(device="hermes%d")
+        self.assertEqual(Bound(ListenerConfig("tun", TunListenerOptions()), listener).places(), {"device hermes0"})
+
+    # Other options
 
     def test_addressesAndRoutesChangeWhileItRuns(self) -> None:
         """

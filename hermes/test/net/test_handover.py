@@ -13,8 +13,8 @@ from tempfile import mkdtemp
 from typing import Any
 
 from hermes.net.sockets import bindDatagrams, bindStreams
+from hermes.test.net.descriptors import SourceRecorder
 from hermes.test.net.networkcase import NetworkTestCase, Readers
-from hermes.test.net.test_network import SourceRecorder
 
 
 class StreamHandoverTests(NetworkTestCase):
