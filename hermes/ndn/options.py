@@ -14,12 +14,14 @@ from hermes.config.types import FaceLocator, Name, NDNName, Seconds, Size
 from hermes.ndn.face.link import LEAST_MTU
 from hermes.ndn.face.table import MAX_FACES
 from hermes.ndn.face.udp import IDLE, MAX_PEERS
+from hermes.ndn.forwarder.admission import CAPACITY, LEAST_CAPACITY
 from hermes.ndn.forwarder.checking import checkStrategy
 from hermes.ndn.forwarder.strategychoice import installedStrategies
 from hermes.ndn.management.options import ManagementOptions
 from hermes.ndn.packet.name import Name as PacketName
 
 STORE = Size(64 << 20)
+PIT = Size(CAPACITY)
 
 
 def _positive(instance: object, attribute: Any, value: float) -> None:
@@ -27,9 +29,14 @@ def _positive(instance: object, attribute: Any, value: float) -> None:
         raise Misfit(f"{attribute.name} is more than nothing")
 
 
-def _checkName(name: str, *below: str) -> None:
+def _checkPIT(instance: object, attribute: Any, value: int) -> None:
+    if value < LEAST_CAPACITY:
+        raise Misfit(f"{attribute.name} is at least {LEAST_CAPACITY >> 10}KiB")
+
+
+def _checkName(name: str, *below: str | int) -> PacketName:
     try:
-        PacketName.fromText(name)
+        return PacketName.fromText(name)
     except ValueError as error:
         raise Misfit(str(error), below=below) from None
 
@@ -90,6 +97,10 @@ class NDNOptions:
     @ivar store: how much the Content Store holds.
     @ivar cache: an assisting component of type C{cache}: Data is kept in its store, beside responses of HTTP and within
         the same bound, and C{store} is of no account.
+    @ivar keepsUnsolicited: whether Data that nobody has asked for is kept, too, where a program on this host sends it.
+    @ivar pitCapacity: how much memory pending Interests may take; faces share it evenly once it is full.
+    @ivar regions: the names of the networks that this node is in: an Interest with a forwarding hint that leads to one
+        of them, or to a prefix of one, has arrived there and goes on by its own name.
     @ivar faces: faces to others, by name.
     @ivar prefixes: which names lead to which of them.
     @ivar strategies: how next hops are chosen, by prefix: the name of a strategy.
@@ -111,6 +122,9 @@ class NDNOptions:
     multicast: tuple[str, ...] = ()
     store: Size = STORE
     cache: Name | None = None
+    keepsUnsolicited: bool = False
+    pitCapacity: Size = field(default=PIT, validator=_checkPIT)
+    regions: tuple[NDNName, ...] = ()
     faces: dict[Name, FaceOptions] = field(factory=dict)
     prefixes: tuple[PrefixOptions, ...] = ()
     strategies: dict[NDNName, str] = field(factory=dict)
@@ -133,6 +147,9 @@ class NDNOptions:
             for number, face in enumerate(getattr(self, key)):
                 if face not in self.faces:
                     raise Misfit(f"no face is called {face!r}", nearest(face, self.faces), below=(key, number))
+        for number, region in enumerate(self.regions):
+            if not len(_checkName(region, "regions", number)):
+                raise Misfit("a region has a name", below=("regions", number))
         for name, strategy in self.strategies.items():
             _checkName(name, "strategies", name)
             try:

@@ -19,6 +19,7 @@ from hermes.ndn.face.table import FaceTable
 from hermes.ndn.face.uri import FaceAddress
 from hermes.ndn.forwarder.contentstore import ContentStore
 from hermes.ndn.forwarder.forwarder import Forwarder
+from hermes.ndn.forwarder.hint import Regions
 from hermes.ndn.forwarder.strategychoice import DEFAULT
 from hermes.ndn.interfaces import IContentStore, INDNFace, Persistency
 from hermes.ndn.management.management import Management
@@ -33,6 +34,13 @@ MakeFace = Callable[[FaceAddress, Persistency, "int | None", int, bool, str], Di
 Address, persistency, MTU or L{None}, flags, whether it is direct, and its name: see
 L{hermes.ndn.face.dialing.LinkDialer.face}.
 """
+
+
+def regionsOf(options: NDNOptions) -> list[bytes]:
+    """
+    The names of the regions, as the forwarder wants them.
+    """
+    return [Name.fromText(region).value for region in options.regions]
 
 
 class NameService:
@@ -63,7 +71,13 @@ class NameService:
         @raise HermesError: with a sentence for the operator, where it can't be as the options say.
         """
         self.table = FaceTable(clock, options.maxFaces)
-        self.forwarder = Forwarder(clock, ContentStore(clock, options.store) if store is None else store)
+        self.forwarder = Forwarder(
+            clock,
+            ContentStore(clock, options.store) if store is None else store,
+            pitCapacity=options.pitCapacity,
+            regions=regionsOf(options),
+            keepsUnsolicited=options.keepsUnsolicited,
+        )
         self.table.receiver = self.forwarder
         self.table.addObserver(self.forwarder)
         signer = signerOf(options.management)
@@ -112,6 +126,9 @@ class NameService:
         self.table.maxFaces = options.maxFaces
         if isinstance(self.forwarder.cs, ContentStore) and options.store != before.store:
             self.forwarder.cs.capacity = options.store
+        self.forwarder.limit(options.pitCapacity)
+        self.forwarder.regions = Regions(regionsOf(options))
+        self.forwarder.keepsUnsolicited = options.keepsUnsolicited
         if options.management != before.management:
             self.management.trust(trustOf(options.management, time.time))
         for name in [name for name in self.faces if options.faces.get(name) != before.faces.get(name)]:

@@ -16,6 +16,11 @@ CAPACITY: Final = 64 * 1024 * 1024
 How many bytes the PIT may hold, unless it is told otherwise.
 """
 
+LEAST_CAPACITY: Final = 64 * 1024
+"""
+The least that it may be told: a few faces with Interests of any size.
+"""
+
 HELD: Final = 1.0
 """
 Seconds for which an Interest of a face that is over its share stays in the PIT at least, so that an answer has the time

@@ -188,6 +188,14 @@ class Forwarder(Pipelines):
 
     # The whole
 
+    def limit(self, pitCapacity: int) -> None:
+        """
+        Let the PIT hold so many bytes from now on: what does not fit any more is driven out.
+        """
+        self.now = self.clock.seconds()
+        self.admission.capacity = pitCapacity
+        self.admission.trim(self.now)
+
     def status(self) -> ForwarderStatus:
         """
         Its state, with counts since the start.

@@ -28,6 +28,9 @@ WHOLE = """
         bind: [unix:ndn.sock, "tcp:127.0.0.1", "udp:[::1]:7000", "ws:127.0.0.1:9696"]
         multicast: eth0
         store: 64MiB
+        keepsUnsolicited: true
+        pitCapacity: 1MiB
+        regions: [/net/site, "ndn:/other/"]
         faces:
           one: {to: "udp:onl.ndn.hermes"}
           two: {to: "ws:arl.ndn.hermes:80/ndn", persistency: persistent, reliability: true}
@@ -68,6 +71,9 @@ class OptionsTests(SynchronousTestCase):
                 bind=("unix:/etc/hermes/ndn.sock", "tcp:127.0.0.1:6363", "udp:[::1]:7000", "ws:127.0.0.1:9696"),
                 multicast=("eth0",),
                 store=64 << 20,
+                keepsUnsolicited=True,
+                pitCapacity=1 << 20,
+                regions=("/net/site", "/other"),
                 faces={
                     "one": Face("udp:onl.ndn.hermes:6363"),
                     "two": Face("ws:arl.ndn.hermes:80/ndn", False, "persistent", None, True),
@@ -112,6 +118,10 @@ class OptionsTests(SynchronousTestCase):
         self.assertEqual(problem, "names.prefixes[0].prefix: 'a' is no NDN name: write /COMPONENT/COMPONENT")
         (problem,) = self.wrong(f"{faces}, prefixes: [{{prefix: /seg=x, face: one}}]")
         self.assertTrue(problem.startswith("names.prefixes[0].prefix: "), problem)
+        (problem,) = self.wrong("regions: [/a, b]")
+        self.assertEqual(problem, "names.regions[1]: 'b' is no NDN name: write /COMPONENT/COMPONENT")
+        (problem,) = self.wrong("regions: [/]")
+        self.assertEqual(problem, "names.regions[0]: a region has a name")
         (problem,) = self.wrong("strategies: {a: asf}")
         self.assertIn("'a' is no NDN name", problem)
         (problem,) = self.wrong("strategies: {/%GG: asf}")
@@ -133,6 +143,7 @@ class OptionsTests(SynchronousTestCase):
             ("maxPeers: 0", "maxPeers"),
             ("maxFaces: 0", "maxFaces"),
             ("idle: 0", "idle"),
+            ("pitCapacity: 65535", "pitCapacity"),
             ("faces: {one: {to: 'udp:a', mtu: 5}}", "faces.one.mtu"),
         ):
             (problem,) = self.wrong(options)
