@@ -20,6 +20,7 @@ from hermes.interfaces import IListener, INetwork
 from hermes.net.descriptorlimit import raiseDescriptorLimit
 from hermes.net.dispatch import installLeanDispatch
 from hermes.net.network import Network
+from hermes.net.scheduling import BATCH, NORMAL, scheduleInBatches
 from hermes.node import ADMIN, Node
 from hermes.service import NodeService
 from hermes.sites import SiteListener
@@ -49,6 +50,12 @@ class Options(_Options):
         ["state", "s", None, "With a controller: the node's own directory. What it runs is kept there."],
         ["token", "t", None, "With a controller: the token to join with, once."],
         ["token-file", None, None, "The same, from a file."],
+        [
+            "scheduling",
+            None,
+            BATCH,
+            "batch, for throughput, or normal, where others keep every core busy.",
+        ],
     ]
 
     config: NodeConfig
@@ -92,6 +99,8 @@ class Options(_Options):
         """
         Load the configuration, so that a wrong one is told before the process becomes a daemon.
         """
+        if self["scheduling"] not in (BATCH, NORMAL):
+            raise UsageError(f"--scheduling {self['scheduling']}: {BATCH} or {NORMAL}")
         if self.controllers:
             self._controlled()
             return
@@ -116,6 +125,9 @@ def makeService(options: Options) -> IService:
 
     installLeanDispatch(reactor)
     raiseDescriptorLimit()
+    if options["scheduling"] == BATCH and workerIndex(os.environ) is None:
+        # A worker is scheduled as its supervisor is.
+        scheduleInBatches()
     if options.controllers:
         from hermes.control.nodeservice import ControlledNodeService
 

@@ -17,6 +17,7 @@ from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublish
 from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
+from hermes import tap
 from hermes.admin.status import addressText
 from hermes.config import ConfigError, NodeConfig, Problem
 from hermes.errors import HermesError
@@ -33,7 +34,13 @@ from hermes.workers import Supervisor, WorkerService
 class OptionsTests(SynchronousTestCase):
     """
     C{twistd hermes-proxy}'s command line.
+
+    @ivar batches: has an entry for each time that the process was asked to be scheduled in batches.
     """
+
+    def setUp(self) -> None:
+        self.batches: list[bool] = []
+        self.patch(tap, "scheduleInBatches", lambda: self.batches.append(True))
 
     def file(self, text: str) -> str:
         """
@@ -73,6 +80,20 @@ class OptionsTests(SynchronousTestCase):
     def test_aWorkerIsToldSoByItsEnvironment(self) -> None:
         self.patch(os, "environ", {**os.environ, "HERMES_WORKER": "1"})
         self.assertIsInstance(makeService(self.options("node: edge\nworkers: 2\n")), WorkerService)
+        # Its supervisor has decided for it.
+        self.assertEqual(self.batches, [])
+
+    def test_itIsScheduledInBatchesUnlessToldOtherwise(self) -> None:
+        makeService(self.options("node: edge\n"))
+        self.assertEqual(self.batches, [True])
+        options = Options()
+        options.parseOptions(["-c", self.file("node: edge\n"), "--scheduling", "normal"])
+        makeService(options)
+        self.assertEqual(self.batches, [True])
+
+    def test_anUnknownSchedulingIsRefused(self) -> None:
+        error = self.assertRaises(UsageError, Options().parseOptions, ["--scheduling", "fifo"])
+        self.assertEqual(str(error), "--scheduling fifo: batch or normal")
 
 
 class ServiceTests(SynchronousTestCase):
