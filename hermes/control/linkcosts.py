@@ -4,7 +4,7 @@ What links cost, by what the nodes at their ends have measured.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from twisted.internet.interfaces import IReactorTime
@@ -61,6 +61,9 @@ class LinkCosts:
         self._leadsSince: float | None = None
         self._number: int | None = None
         self._figures: dict[Pair, dict[str, tuple[LinkFigure, float]]] = {}
+        # A cost stays until what is measured is clearly another: what links cost in what is committed, then here.
+        self._committedCosts: Mapping[Pair, int] = {}
+        self._costs: dict[Pair, int] = {}
         self._suspects: set[str] = set()
         self._watchers: list[Callable[[], object]] = []
 
@@ -84,6 +87,7 @@ class LinkCosts:
         if committed is None:
             self._leadsSince = self._number = None
             self._figures.clear()
+            self._costs.clear()
             self._suspects.clear()
             return
         if self._leadsSince is None:
@@ -91,9 +95,10 @@ class LinkCosts:
         if committed[0].number == self._number:
             return
         self._number = committed[0].number
+        self._committedCosts = Measurements.fromText(committed[0].measurements).costs
         for pair in list(self._figures):
             if not _isMeasured(pair, *committed):
-                del self._figures[pair]
+                self._forget(pair)
 
     def heard(self, node: str, figures: Sequence[LinkFigure]) -> None:
         """
@@ -115,6 +120,7 @@ class LinkCosts:
             self.taken += 1
             if _isMeasured((a, b), *committed):
                 self._figures.setdefault((a, b), {})[node] = figure, now
+                self._evaluate((a, b), now)
         if refused:
             self.refused += refused
             if node not in self._suspects:
@@ -124,6 +130,12 @@ class LinkCosts:
         for watcher in list(self._watchers):
             watcher()
 
+    def _evaluate(self, pair: Pair, now: float) -> None:
+        figure = self._worse(pair, now)
+        before = self._costs.get(pair, self._committedCosts.get(pair))
+        if figure is not None:
+            self._costs[pair] = costOf(figure.roundTrip or 0.0, figure.loss, before) if figure.up else DOWN
+
     # What comes of it
 
     def known(self) -> dict[Pair, LinkFigure]:
@@ -131,40 +143,40 @@ class LinkCosts:
         What is known now of each link: the worse of what its ends say.
         """
         now = self._clock.seconds()
-        found: dict[Pair, LinkFigure] = {}
-        for pair, ends in list(self._figures.items()):
-            for node, (_, at) in list(ends.items()):
-                if now - at >= AGE:
-                    del ends[node]
-            if not ends:
-                del self._figures[pair]
-                continue
-            said = [figure for figure, _ in ends.values()]
-            trip = max(figure.roundTrip or 0.0 for figure in said)
-            up = all(figure.up for figure in said)
-            found[pair] = LinkFigure("", trip if up else None, max(figure.loss for figure in said), up)
-        return found
+        found = {pair: self._worse(pair, now) for pair in list(self._figures)}
+        return {pair: figure for pair, figure in found.items() if figure is not None}
+
+    def _worse(self, pair: Pair, now: float) -> LinkFigure | None:
+        """
+        Of both ends; L{None} where both are old: then it is forgotten.
+        """
+        said = [figure for figure, at in self._figures[pair].values() if now - at < AGE]
+        if not said:
+            self._forget(pair)
+            return None
+        up = all(figure.up for figure in said)
+        trip = max(figure.roundTrip or 0.0 for figure in said)
+        return LinkFigure("", trip if up else None, max(figure.loss for figure in said), up)
+
+    def _forget(self, pair: Pair) -> None:
+        del self._figures[pair]
+        self._costs.pop(pair, None)
 
     def text(self, committed: str, keep: bool = False) -> str:
         """
-        What links cost now, as the compiler writes it. It changes nothing: what was asked once is answered the same
-        again.
+        What links cost now, as the compiler writes it.
 
         A link of which nothing is known any more costs what it does in the version that is committed, for as long as
         this controller does not lead, or has not for longer than L{AGE}: its nodes have yet to tell. After that it is
         left out.
 
-        @param committed: what the version that is committed was compiled with: a cost stays unless a figure is clearly
-            another.
+        @param committed: what the version that is committed was compiled with.
         @param keep: whether no link is left out.
         """
         if self._leadsSince is None:
             return committed
         before = Measurements.fromText(committed).costs
-        costs = {
-            pair: costOf(figure.roundTrip or 0.0, figure.loss, before.get(pair)) if figure.up else DOWN
-            for pair, figure in self.known().items()
-        }
+        costs = {pair: self._costs[pair] for pair in self.known()}
         if keep or self._clock.seconds() - self._leadsSince < AGE:
             costs = {**before, **costs}
         return Measurements(costs).toText()
