@@ -16,6 +16,7 @@ import attrs
 from prometheus_client import CollectorRegistry
 
 from hermes.admin.metrics import FlowMetrics
+from hermes.admin.names import NameMetrics
 from hermes.admin.packets import PacketMetrics
 from hermes.admin.pools import UpstreamMetrics
 from hermes.admin.requests import RequestMetrics
@@ -210,6 +211,7 @@ def families() -> Iterator[tuple[str, str, str, str]]:
     RequestMetrics(lambda: (), registry)
     UpstreamMetrics(dict, registry)
     Watchers(None, registry)
+    NameMetrics(dict, registry)
     PacketMetrics(lambda: {"ports": [], "refused": {}}, registry)
     metricsIn(registry)
     labels: dict[str, tuple[str, ...]] = {}

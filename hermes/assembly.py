@@ -19,6 +19,7 @@ from zope.interface import implementer
 
 import hermes
 from hermes.admin.metrics import FlowMetrics
+from hermes.admin.names import NameMetrics
 from hermes.admin.packets import PacketMetrics
 from hermes.admin.pools import UpstreamMetrics
 from hermes.admin.requests import RequestMetrics
@@ -163,6 +164,7 @@ class Assembly:
         self._observers = tuple(observers)
         self._revoked = revoked
         UpstreamMetrics(lambda: self._upstreams, self._registry)
+        NameMetrics(lambda: self._commons.all("ndn"), self._registry)
 
     def credentials(self) -> IServerCredentials | None:
         return self._credentials

@@ -34,3 +34,6 @@ class Commons:
     def get(self, kind: str, name: str) -> Any:
         offers = self._offers.get((kind, name))
         return None if offers is None else offers[-1]
+
+    def all(self, kind: str) -> dict[str, Any]:
+        return {name: offers[-1] for (each, name), offers in self._offers.items() if each == kind}

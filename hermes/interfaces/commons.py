@@ -29,3 +29,8 @@ class ICommons(Interface):
         """
         What is offered; L{None} where nothing is.
         """
+
+    def all(kind: str) -> dict[str, Any]:
+        """
+        All that is offered of a kind, by name.
+        """

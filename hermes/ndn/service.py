@@ -28,6 +28,7 @@ from hermes.ndn.management.options import signerOf, trustOf
 from hermes.ndn.management.rib import ORIGIN_STATIC, Route
 from hermes.ndn.options import FaceOptions, NDNOptions
 from hermes.ndn.packet.name import Name
+from hermes.ndn.tally import FaceTally
 
 MakeFace = Callable[[FaceAddress, Persistency, "int | None", int, bool, str], DialedFace]
 """
@@ -52,6 +53,7 @@ class NameService:
     @ivar management: NFD's management protocol, and the RIB.
     @ivar neighbourhood: tells other nodes of prefixes, and hears of theirs.
     @ivar faces: the faces of the configuration, by name.
+    @ivar tally: what faces have counted.
     """
 
     log = Logger()
@@ -70,6 +72,7 @@ class NameService:
         @param store: the Content Store; one of its own, as the options say, unless given.
         @raise HermesError: with a sentence for the operator, where it can't be as the options say.
         """
+        self.faces: dict[FaceName, INDNFace] = {}
         self.table = FaceTable(clock, options.maxFaces)
         self.forwarder = Forwarder(
             clock,
@@ -80,12 +83,13 @@ class NameService:
         )
         self.table.receiver = self.forwarder
         self.table.addObserver(self.forwarder)
+        self.tally = FaceTally(self._nameOf)
+        self.table.addObserver(self.tally)
         signer = signerOf(options.management)
         self.management = Management(clock, self.forwarder, self.table, trustOf(options.management, time.time), signer)
         self.neighbourhood = Neighbourhood(
             clock, self.management, self.table, nodeName, options, lambda name: self.faces.get(FaceName(name)), signer
         )
-        self.faces: dict[FaceName, INDNFace] = {}
         self._makeFace = makeFace
         self._options = options
         self._strategies: set[bytes] = set()
@@ -186,6 +190,9 @@ class NameService:
             strategies.set(prefix, strategies.named(strategy))
         self._strategies = set(wanted)
 
+    def _nameOf(self, face: INDNFace) -> str | None:
+        return next((name for name, each in self.faces.items() if each is face), None)
+
     def add(self, face: Face) -> None:
         """
         Take in a face that somebody else has opened.
@@ -217,12 +224,37 @@ class NameService:
         """
         What there is to tell, as plain values.
         """
-        store = self.forwarder.cs
         return {
             "faces": len(self.table),
-            "store": {"packets": len(store), "bytes": store.heldBytes, "hits": store.hits, "misses": store.misses},
+            "store": self._store(),
             **self.neighbourhood.status(),
         }
+
+    def counts(self) -> dict[str, Any]:
+        """
+        What metrics are made of, as plain values: all that was counted since the start, and how much there is now.
+        """
+        forwarder, counters = self.forwarder, self.forwarder.counters
+        store, admission = forwarder.cs, forwarder.admission
+        return {
+            "faces": self.tally.groups(),
+            "facesRefused": self.table.refused,
+            "interests": {"satisfied": counters.satisfied, "unsatisfied": counters.unsatisfied},
+            "notForwarded": counters.reasons(),
+            "pit": {
+                "entries": len(forwarder.pit),
+                "bytes": forwarder.pit.charge,
+                "refused": admission.refused,
+                "evicted": admission.evicted,
+            },
+            "fib": len(forwarder.fib),
+            "store": {**self._store(), "evicted": int(getattr(store, "evicted", 0))},
+            "strategies": forwarder.strategies.numbers(),
+        }
+
+    def _store(self) -> dict[str, int]:
+        store = self.forwarder.cs
+        return {"packets": len(store), "bytes": store.heldBytes, "hits": store.hits, "misses": store.misses}
 
     def stop(self) -> None:
         """

@@ -24,6 +24,8 @@ class CommonsTests(SynchronousTestCase):
         self.assertIs(commons.get("ndn", "names"), thing)
         self.assertIsNone(commons.get("ndn", "other"))
         self.assertIsNone(commons.get("store", "names"))
+        commons.offer("store", "memory", object())
+        self.assertEqual(commons.all("ndn"), {"names": thing})
 
     def test_whatIsWithdrawnIsNot(self) -> None:
         commons = Commons()

@@ -80,6 +80,19 @@ class Counters:
         for each in OF_FACES:
             self._ended[each] += getattr(face.counters, each)
 
+    def reasons(self) -> dict[str, int]:
+        """
+        How many packets went nowhere, by why.
+        """
+        return {
+            "loop": self.loops,
+            "scope": self.scopeViolations,
+            "hopLimit": self.hopLimits,
+            "longName": self.longNames,
+            "unsolicited": self.unsolicited,
+            "strayNack": self.strayNacks,
+        }
+
     def sums(self, faces: list[INDNFace]) -> dict[str, int]:
         """
         What faces have counted, those that have ended included.

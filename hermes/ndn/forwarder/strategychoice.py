@@ -173,6 +173,19 @@ class StrategyChoice:
         """
         return self._chosen.values()
 
+    def numbers(self) -> dict[str, int]:
+        """
+        For how many prefixes each strategy is chosen, by its type; all types there are.
+        """
+        names = {each.type: Name.fromText(each.name) for each in self.types}
+        numbers = dict.fromkeys(names, 0)
+        for chosen in self:
+            for kind, name in names.items():
+                if name.isPrefixOf(chosen.name):
+                    numbers[kind] += 1
+                    break
+        return numbers
+
     def named(self, text: str) -> Name:
         """
         See L{strategyNamed}.

@@ -10,6 +10,7 @@ from typing import Any
 from hermes.ndn.packet.errors import PacketError
 from hermes.ndn.packet.lp import decode
 from hermes.ndn.packet.tlv import readHead
+from hermes.test.admin.test_admin import samples
 from hermes.test.interop.local import Local
 from hermes.test.interop.ndnnodes import NDNCase
 from hermes.test.interop.process import freePort
@@ -146,3 +147,33 @@ class ConfigurationTests(NDNCase):
         self.assertEqual(set(evicted), {CONGESTION})
         second = await self.connected()
         self.assertGreater(await self.refused(second, "/silent/b"), 500)
+
+
+class MetricsTests(NDNCase):
+    """
+    What a node with faces tells Prometheus.
+    """
+
+    async def test_afterAFetchAllIsCounted(self) -> None:
+        node = await self.node("one", admin={"bind": "127.0.0.1:0"}, listeners={"names": self.names("unix:one.sock")})
+        await self.producer("unix:one.sock", "/a/file")
+        told = await self.fetch("unix:one.sock", "/a/file", 400_000, "--lifetime", 10_000)
+        await self.fetch("unix:one.sock", "/a/file", 400_000, "--lifetime", 10_000)
+        self.assertEqual(told["timeouts"], 0)
+        found = samples((await node.ask("/metrics")).encode())
+
+        def count(name: str, **labels: str) -> float:
+            told = ",".join(f"{key}={value}" for key, value in sorted({"listener": "names", **labels}.items()))
+            return found[f"hermes_ndn_{name}{{{told}}}"]
+
+        # To the producer, and from the consumers, each; and the producer registers a prefix.
+        self.assertEqual(count("packets_total", face="fd:", direction="out", packet="interest"), 50)
+        self.assertGreater(count("packets_total", face="fd:", direction="in", packet="interest"), 100)
+        self.assertGreater(count("bytes_total", face="fd:", direction="out"), 800_000)
+        self.assertGreater(count("bytes_total", face="fd:", direction="in"), 400_000)
+        self.assertEqual(count("store_lookups_total", result="hit"), 50)
+        self.assertEqual(count("pit_entries"), 0)
+        self.assertGreaterEqual(count("store_packets"), 50)
+        self.assertGreaterEqual(count("interests_total", result="satisfied"), 50)
+        self.assertGreaterEqual(count("fib_entries"), 1)
+        self.assertEqual(count("packets_total", face="fd:", direction="out", packet="nack"), 0)
