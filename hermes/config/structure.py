@@ -211,7 +211,7 @@ class Structurer:
         if not isinstance(value, dict):
             raise Misfit(f"expected a mapping, found {describe(value)}")
         keyType, valueType = get_args(kind)
-        parseKey = _KEYS.get(keyType, types.parseName)
+        parseKey = self._keyParser(keyType, valueType)
         result: dict[Any, Any] = {}
         errors: list[Exception] = []
         for key, item in value.items():
@@ -227,6 +227,14 @@ class Structurer:
         if errors:
             raise IterableValidationError("while structuring a mapping", errors, kind)
         return result
+
+    def _keyParser(self, keyType: Any, valueType: Any) -> Callable[[Any], Any]:
+        """
+        What reads the keys of a mapping.
+
+        @return: raises C{ValueError}.
+        """
+        return _KEYS.get(keyType, types.parseName)
 
     def _typed(self, value: object, known: Mapping[str, Any], what: str) -> tuple[str, Any]:
         if not isinstance(value, dict):

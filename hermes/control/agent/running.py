@@ -73,7 +73,11 @@ class NodeRunner:
         if loaded.node != self._name:
             raise NodeError(f"the configuration is of node {loaded.node}, and this is {self._name}")
         if loaded.workers != 1:
-            raise NodeError("'workers' can't be other than 1 at a node that a controller configures")
+            # A change would have to be prepared by all of them, and then taken by all.
+            raise NodeError(
+                f"'workers: {loaded.workers}' can't be had under a controller: there a node is one process. More nodes, "
+                "each with a part of the listeners, use more cores"
+            )
         return loaded
 
     def check(self, version: int, config: bytes) -> None:

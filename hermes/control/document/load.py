@@ -4,19 +4,18 @@ An overlay document from text.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from ipaddress import ip_network
 from typing import Any, get_args
 
 from cattrs import BaseValidationError
-from cattrs.errors import IterableValidationError, IterableValidationNote
 
 from hermes.config import types
 from hermes.config.document import parseDocument
 from hermes.config.problems import ConfigError, KeyPath, Misfit
 from hermes.config.structure import Structurer, misfits
 from hermes.control.document.references import dangling
-from hermes.control.document.schema import OverlayConfig, OverlayDocument
+from hermes.control.document.schema import OverlayConfig, OverlayDocument, ServiceEntry
 from hermes.control.document.subjects import Destination, Subject
 from hermes.interfaces import IAssistantType, IListenerType
 from hermes.listeners import assistantTypes as installedAssistantTypes
@@ -64,37 +63,12 @@ class OverlayStructurer(RemoteStructurer):
             value = [value]
         return super()._sequence(value, kind)
 
-    def _mapping(self, value: object, kind: Any) -> Any:
-        keyType, valueType = get_args(kind)
-        if keyType is str and valueType.__name__ == "ServiceEntry":
-            parse: Any = _serviceName
-        elif keyType == types.Network:
-            parse = types.parseNetwork
-        elif keyType is types.NDNName:
-            parse = types.NDNName
-        else:
-            return super()._mapping(value, kind)
-        if not isinstance(value, dict):
-            raise Misfit("expected a mapping")
-        result: dict[Any, Any] = {}
-        errors: list[Exception] = []
-        for key, item in value.items():
-            try:
-                name = parse(key)
-            except ValueError as error:
-                errors.append(Misfit(str(error), getattr(error, "suggestion", None), (key,), atKey=True))
-                continue
-            try:
-                result[name] = self.converter.structure(item, valueType)
-            except Exception as error:
-                error.__notes__ = [
-                    *getattr(error, "__notes__", ()),
-                    IterableValidationNote(f"at {key!r}", key, valueType),
-                ]
-                errors.append(error)
-        if errors:
-            raise IterableValidationError("while structuring a mapping", errors, kind)
-        return result
+    def _keyParser(self, keyType: Any, valueType: Any) -> Callable[[Any], Any]:
+        if keyType is str and valueType is ServiceEntry:
+            return _serviceName
+        if keyType == types.Network:
+            return types.parseNetwork
+        return super()._keyParser(keyType, valueType)
 
 
 def _words(value: object) -> str:
