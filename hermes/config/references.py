@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from hermes.config.problems import KeyPath, Misfit, nearest
-from hermes.config.schema import NodeConfig
+from hermes.config.schema import NodeConfig, UserConfig
 from hermes.config.upstreams import DirectUpstream, HermesUpstream, MasqueUpstream
 from hermes.interfaces import IListenerType
 
@@ -110,7 +110,7 @@ def _unknown(path: KeyPath, value: object, what: str, known: Iterable[str]) -> I
 
 def missingParts(config: NodeConfig, listenerTypes: Mapping[str, IListenerType]) -> Iterator[tuple[KeyPath, Misfit]]:
     """
-    Parts that need another part which is not there, and addresses that are given twice.
+    Parts that need another part which is not there, and addresses and tokens that are given twice.
     """
     if config.identity is None:
         yield from _identityNeeded(config)
@@ -119,6 +119,18 @@ def missingParts(config: NodeConfig, listenerTypes: Mapping[str, IListenerType])
     if config.workers > 1:
         yield from _oneWorkerNeeded(config, listenerTypes)
     yield from _boundTwice(config)
+    yield from sameTokens(config.users)
+
+
+def sameTokens(users: Mapping[str, UserConfig]) -> Iterator[tuple[KeyPath, Misfit]]:
+    """
+    Users who have the token of another one: it could not be told who comes.
+    """
+    owners: dict[str, str] = {}
+    for name, user in users.items():
+        owner = name if user.token is None else owners.setdefault(user.token, name)
+        if owner != name:
+            yield ("users", name, "token"), Misfit(f"{owner!r} has the same token")
 
 
 def _oneWorkerNeeded(

@@ -20,6 +20,8 @@ from hermes.config.routes import RouteConfig
 from hermes.config.types import ExistingFile, Name, NewFile, Seconds, Secret, SocketAddress, WorkerCount
 from hermes.config.upstreams import UpstreamConfig
 from hermes.users import SCRYPT_PREFIX, PasswordHash
+from hermes.wire.errors import MalformedError
+from hermes.wire.fields import parseBearer
 
 
 @frozen
@@ -58,6 +60,11 @@ class UserConfig:
                 PasswordHash.fromText(self.password)
             except ValueError as error:
                 raise Misfit(str(error), below=("password",)) from None
+        if self.token is not None:
+            try:
+                parseBearer(b"Bearer " + self.token.encode())
+            except MalformedError:
+                raise Misfit("a token has letters, digits and -._~+/ only", below=("token",)) from None
 
 
 _URL = re.compile(r"[!-~]+", re.ASCII)

@@ -39,7 +39,8 @@ class Question:
     """
     Who asks for what.
 
-    @ivar destination: C{HOST:PORT}, a URL, or for packets an address, with a port or without.
+    @ivar destination: C{HOST:PORT}, a URL, or for packets an address, with a port or without. A service is asked for
+        by what it speaks: one of HTTP for C{/}, one of UDP with datagrams; all else is a connection.
     @ivar user: who; or L{None}.
     @ivar packets: whether IP packets are asked about.
     @ivar transport: what is in these: C{tcp} with a port, else C{icmp}, where nothing is said.
@@ -79,6 +80,7 @@ class Explainer:
 
     def __init__(self, compiled: Compiled) -> None:
         self._configs = compiled.configs
+        self._protocols = compiled.protocols
         self._router = lru_cache(None)(self._makeRouter)
         self._table = lru_cache(None)(lambda name: makePackets(self._configs[name]).table)
 
@@ -105,7 +107,7 @@ class Explainer:
     # Connections and requests
 
     def _connection(self, question: Question, at: str) -> Explanation:
-        flow, head = _asked(question)
+        flow, head = self._asked(question)
         listeners = _own(self._configs[at], False)
         if not listeners and question.user is None:
             return Explanation(False, (at,), f"nobody without a name comes in at {at}")
@@ -132,6 +134,19 @@ class Explainer:
                 return Explanation(False, tuple(path), f"{node}: {following} is no way", tuple(lines), backups)
             path.append(following)
             flow = Flow(flow.protocol, flow.target, None, Identity(node, None), OVERLAY)
+
+    def _asked(self, question: Question) -> tuple[Flow, RequestHead | None]:
+        destination = question.destination
+        try:
+            if "://" not in destination:
+                target = Target.fromText(destination)
+                protocol = self._protocols.get(target.host, "tcp")
+                if protocol != "http":
+                    return Flow(protocol, target), None
+                destination = f"http://{target}/"
+            return _request(destination, question.method)
+        except ValueError as error:
+            raise Unasked(str(error)) from None
 
     # Packets
 
@@ -189,21 +204,17 @@ def _own(config: NodeConfig, packets: bool) -> list[str]:
     return [name for name, each in config.listeners.items() if name != OVERLAY and (each.type == "tun") == packets]
 
 
-def _asked(question: Question) -> tuple[Flow, RequestHead | None]:
-    try:
-        if "://" not in question.destination:
-            return Flow("tcp", Target.fromText(question.destination)), None
-        parts = urlsplit(question.destination)
-        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-        if parts.hostname is None or port is None:
-            raise ValueError(f"{question.destination!r} is not a URL: write http://HOST/PATH")
-        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        head = RequestHead(
-            question.method.encode(), parts.scheme.encode(), parts.netloc.encode(), path.encode("ascii", "replace")
-        )
-        return Flow("http", Target(parts.hostname, port)), head
-    except ValueError as error:
-        raise Unasked(str(error)) from None
+def _request(url: str, method: str) -> tuple[Flow, RequestHead]:
+    """
+    @raise ValueError: where it is none.
+    """
+    parts = urlsplit(url)
+    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    if parts.hostname is None or port is None:
+        raise ValueError(f"{url!r} is not a URL: write http://HOST/PATH")
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    head = RequestHead(method.encode(), parts.scheme.encode(), parts.netloc.encode(), path.encode("ascii", "replace"))
+    return Flow("http", Target(parts.hostname, port)), head
 
 
 def _address(text: str) -> tuple[Any, int | None]:

@@ -43,11 +43,13 @@ class Compiled:
     @ivar nodes: what each node is to run, by name.
     @ivar configs: the same, loaded, as far as it is one.
     @ivar problems: what is wrong with it, in sentences that name the node: then nothing of it is to be used.
+    @ivar protocols: what each service speaks, by its name.
     """
 
     nodes: Mapping[str, NodeOutput]
     configs: Mapping[str, NodeConfig] = field(factory=dict, repr=False)
     problems: tuple[str, ...] = ()
+    protocols: Mapping[str, str] = field(factory=dict, repr=False)
 
     def digests(self) -> dict[str, str]:
         """
@@ -75,7 +77,8 @@ def compile(document: OverlayDocument, measurements: Measurements = NONE) -> Com
         if loaded is not None:
             configs[name] = loaded
         problems += [f"{name}: {problem}" for problem in wrong]
-    return Compiled(nodes, configs, tuple(problems))
+    protocols = {goal.name: goal.service.protocol for goal in found if goal.service is not None}
+    return Compiled(nodes, configs, tuple(problems), protocols)
 
 
 class _Checker:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from hermes.config.problems import KeyPath, Misfit, nearest
+from hermes.config.references import sameTokens
 from hermes.control.document.schema import OverlayConfig, PolicyEntry
 
 
@@ -31,6 +32,7 @@ def dangling(config: OverlayConfig) -> Iterator[tuple[KeyPath, Misfit]]:
                 yield path, Misfit(f"{node} has no listener called {prefix.device!r}")
     for group, members in config.groups.items():
         yield from _unknown(("groups", group), members, "user", config.users)
+    yield from sameTokens(config.users)
     for number, policy in enumerate(config.policy):
         yield from _policy(("policy", number), policy, config)
     for number, test in enumerate(config.tests):

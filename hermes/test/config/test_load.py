@@ -296,6 +296,12 @@ class LoadTests(SynchronousTestCase):
             self.wrong("users: {alice: {}}"), "2:16: users.alice: a user needs a 'password', a 'token' or both"
         )
 
+    def test_aTokenIsOneThatCanBeSentAndOneUsersOnly(self) -> None:
+        said = self.wrong("users: {alice: {token: no spaces}}")
+        self.assertEqual(said, "2:24: users.alice.token: a token has letters, digits and -._~+/ only")
+        said = self.wrong("users: {alice: {token: hush}, bob: {token: hush}}")
+        self.assertEqual(said, "2:44: users.bob.token: 'alice' has the same token")
+
     def test_aHashedPasswordIsChecked(self) -> None:
         self.assertEqual(
             self.wrong("users: {alice: {password: 'scrypt:x'}}"),

@@ -110,6 +110,18 @@ class PolicyTests(SynchronousTestCase):
         self.assertFalse(self.may(SMALL, "db.hermes:3307", "alice"))
         self.assertFalse(self.may(SMALL, "elsewhere.example:80", "alice"))
 
+    def test_aServiceIsAskedForByWhatItSpeaks(self) -> None:
+        """
+        Datagrams of one of UDP, a request of one of HTTP.
+        """
+        text = SMALL.replace(
+            "services:", "services:\n  ntp.hermes: {on: [gateway], protocol: udp, ports: [123], endpoints: ['10.1.0.7:123']}"
+        ).replace("policy:", "policy:\n  - {allow: [user:alice], to: [ntp.hermes, shop.hermes]}")
+        self.assertTrue(self.may(text, "ntp.hermes:123", "alice"))
+        self.assertFalse(self.may(text, "ntp.hermes:123", "bob"))
+        self.assertTrue(self.may(text, "shop.hermes:80", "alice"))
+        self.assertFalse(self.may(text, "shop.hermes:80", "bob"))
+
     def test_requestsAreJudgedByWhatTheyAsk(self) -> None:
         """
         Of a user, and of whoever comes in at a node.

@@ -57,6 +57,8 @@ class LoadTests(SynchronousTestCase):
             SMALL.replace("{allow: group:admins, to:", "{allow: group:admins, method: GET, to:"), "has no requests"
         )
         self.wrong(SMALL.replace("between: [edge, relay]", "between: [edge, edge]"), "a link is between two nodes")
+        self.wrong(SMALL.replace("alice: {", "alice: {token: hush, "), "users.bob.token", "'alice' has the same token")
+        self.wrong(SMALL.replace("token: hush", "token: hush hush"), "users.bob.token", "letters, digits")
         self.wrong(SMALL.replace("type: proxy", "type: prxy"), "nodes.edge.listeners.apps.type", "'proxy'")
 
     def test_anEntryIsAboutSomebodyAndSomething(self) -> None:
