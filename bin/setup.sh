@@ -25,4 +25,6 @@ setUp() {
         touch "$stamp"
     fi
     export PATH="$venv/bin:$PATH"
+    # Hundreds of processes are started from here: what Python has compiled for the first is there for the others.
+    unset PYTHONDONTWRITEBYTECODE
 }
