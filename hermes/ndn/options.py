@@ -51,8 +51,8 @@ class FaceOptions:
         routes say whether it may, and by which way.
     @ivar persistency: C{permanent}: its link is opened again for ever; C{persistent}: the face ends, until the
         configuration is loaded again, once its link was down for five minutes.
-    @ivar mtu: the largest packet in bytes that is sent in one piece, for C{udp:}; 8800, and so all of them, where not
-        given. 1400 where packets leave as UDP over Ethernet.
+    @ivar mtu: the largest packet in bytes that is sent in one piece, for C{udp:}. Where not given: in a tunnel 8800, and
+        so all of them; with C{direct} what the way there takes, as far as the kernel knows: 1472 over Ethernet.
     @ivar reliability: whether packets that get lost on the link are sent again. A face of ours at the other end, that
         this one makes there, follows; of others both ends must be told.
     @ivar congestionMarks: whether packets are marked while those before them can't be sent.
@@ -110,7 +110,8 @@ class NDNOptions:
         their certificates have them.
     @ivar register: the faces that lead to an NFD, or whatever else knows its protocol: prefixes are registered there.
     @ivar management: who may manage the forwarder.
-    @ivar mtu: the largest packet in bytes that is sent in one piece to those who come by UDP.
+    @ivar mtu: the largest packet in bytes that is sent in one piece to those who come by UDP; 8800, and so all of them,
+        where not given: IP fragments them where it must. To C{multicast} it is 1400 then.
     @ivar idle: how long after their last packet those who come by UDP have a face.
     @ivar maxPeers: how many of them may have one, at each address.
     @ivar maxFaces: how many faces there may be.

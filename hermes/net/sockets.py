@@ -39,6 +39,12 @@ PMTUDISC_PROBE = 3
 Never fragment, and let nobody's ICMP message say how large a packet may be.
 """
 
+IP_MTU = 14
+IPV6_MTU = 24
+"""
+What the way to the peer of a connected socket takes (ip(7), ipv6(7)); Python's C{socket} has no names for them.
+"""
+
 MAX_DISCARDED = 100_000
 
 
@@ -269,3 +275,23 @@ def openDatagrams(address: Address, mark: int | None = None) -> socket:
         sock.close()
         raise
     return sock
+
+
+def largestDatagram(sock: socket) -> int:
+    """
+    The largest datagram that leaves a socket, in bytes of payload. Of one that never fragments (L{openDatagrams}) it is
+    what the way to its peer takes, as far as the kernel knows: what is larger it refuses.
+    """
+    if sock.family not in (AF_INET, AF_INET6):
+        return 65_535
+    if sock.family == AF_INET:
+        most, level, heads, discovery, mtu = 65_507, IPPROTO_IP, 28, IP_MTU_DISCOVER, IP_MTU
+    else:
+        most, level, heads, discovery, mtu = 65_527, IPPROTO_IPV6, 48, IPV6_MTU_DISCOVER, IPV6_MTU
+    try:
+        if sock.getsockopt(level, discovery) == PMTUDISC_PROBE:
+            return min(most, sock.getsockopt(level, mtu) - heads)
+    except OSError:
+        # It is not connected, or closed.
+        pass
+    return most

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from socket import AF_INET, AF_INET6, AF_UNIX, SO_ERROR, SO_RCVBUF, SO_SNDBUF, SOL_SOCKET, socket
+from socket import AF_UNIX, SO_ERROR, SO_RCVBUF, SO_SNDBUF, SOL_SOCKET, socket
 from typing import Any, ClassVar
 
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
@@ -22,7 +22,7 @@ from hermes.interfaces import IDatagramChannel, IDatagramReceiver, IDatagramSock
 from hermes.net.mmsg import SLOTS, TRAIN_SLOTS, Arena
 from hermes.net.names import forSocket, fromSockaddr, twistedAddress
 from hermes.net.segments import SOL_UDP, UDP_GRO, Segmenter
-from hermes.net.sockets import Bound
+from hermes.net.sockets import Bound, largestDatagram
 from hermes.queues import DatagramQueue
 from hermes.values import Buffer
 
@@ -157,7 +157,7 @@ class UDPChannel(DatagramDescriptor):
 
     @property
     def maxDatagramSize(self) -> int:
-        return {AF_INET: 65507, AF_INET6: 65527}.get(self.socket.family, 65535)
+        return largestDatagram(self.socket)
 
     @property
     def droppedDatagrams(self) -> int:

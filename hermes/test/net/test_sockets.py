@@ -10,7 +10,8 @@ from socket import AF_INET, AF_INET6, AF_UNIX, SO_REUSEADDR, SOCK_DGRAM, SOCK_ST
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from hermes.net.sockets import Bound, adopt, bindDatagrams, bindStreams, openDatagrams, parsePlace
+from hermes.net.sockets import Bound, adopt, bindDatagrams, bindStreams, largestDatagram, openDatagrams, parsePlace
+from hermes.test.namespaces import Namespace
 from hermes.values import Target
 
 
@@ -76,6 +77,24 @@ class InternetSocketTests(SynchronousTestCase):
             level, option = (0, 10) if family == AF_INET else (41, 23)
             self.assertEqual(sock.getsockopt(level, option), 3)
             self.assertEqual(sock.getpeername()[:2], (host, 9))
+
+    def test_theLargestDatagramIsWhatTheWayTakes(self) -> None:
+        with Namespace("here") as here, Namespace("there") as there:
+            here.link(there)
+            for host, size in ("10.99.0.2", 1500 - 28), ("fd99::2", 1500 - 48):
+                with here.entered():
+                    sock = openDatagrams((host, 9))
+                self.addCleanup(sock.close)
+                self.assertEqual(largestDatagram(sock), size)
+                self.assertRaises(OSError, sock.send, bytes(size + 1))
+                sock.send(bytes(size))
+
+    def test_theLargestDatagramOfASocketThatMayFragmentIsAnyThatThereIs(self) -> None:
+        self.assertEqual(largestDatagram(self.bind("127.0.0.1:0", kind=SOCK_DGRAM).socket), 65_507)
+        self.assertEqual(largestDatagram(self.bind("[::1]:0", kind=SOCK_DGRAM).socket), 65_527)
+        sock = openDatagrams(("127.0.0.1", 9))
+        self.addCleanup(sock.close)
+        self.assertEqual(largestDatagram(sock), 65_507)
 
     def test_whereThereIsNoWayNothingIsLeftOpen(self) -> None:
         self.assertRaises(OSError, openDatagrams, ("fe80::1", 9))
