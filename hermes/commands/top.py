@@ -14,7 +14,7 @@ from rich.console import Console, Group
 from rich.text import Text
 
 from hermes.control.operator.client import Controller, ControllerError, WrongCall, controllerArguments, controllerOf
-from hermes.control.operator.showing import ago, answered, cell, loss, rate, state, table, trip, version
+from hermes.control.operator.showing import ago, answered, cell, cost, loss, rate, state, table, trip, version
 
 SUMMARY = "watch the overlay: nodes, links, rates, round trips, refusals"
 
@@ -110,7 +110,7 @@ def _nodes(nodes: list[Mapping[str, Any]]) -> Any:
 
 
 def _links(links: list[Mapping[str, Any]]) -> Any:
-    found = table("link", "state", "connections", "streams", "there", "back", "round trip", "loss")
+    found = table("link", "state", "cost", "connections", "streams", "there", "back", "round trip", "loss")
     for link in links:
         ends = link["ends"] or [{}]
         for number, end in enumerate(ends):
@@ -118,6 +118,7 @@ def _links(links: list[Mapping[str, Any]]) -> Any:
             found.add_row(
                 cell(f"{a} > {b}" if end else f"{a} - {b}"),
                 state(link["state"]) if not number else "",
+                cost(link["cost"]) if not number else "",
                 _count(end.get("connections")),
                 _count(end.get("streams")),
                 rate(end.get("sentPerSecond")),

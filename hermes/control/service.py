@@ -20,6 +20,7 @@ from twisted.python.failure import Failure
 from hermes.control.agent.files import Files
 from hermes.control.channel.doorway import Leadership
 from hermes.control.controller import Controller
+from hermes.control.costmetrics import CostMetrics
 from hermes.control.leading import Parts
 from hermes.control.linkcosts import LinkCosts
 from hermes.control.operator.site import OperatorInterface
@@ -106,6 +107,7 @@ class ControllerService(Service):
         self.controller = Controller(parts, places.address, seconds, measurements=self.costs.text)
         self._rerouter = Rerouter(parts, self.controller, self.costs)
         self._interface = OperatorInterface(self.controller, reactor, self._tokens, deferToThread, seconds)
+        CostMetrics(self.costs, self._rerouter, self._interface.metrics.registry)
         self._sites: list[SiteListener] = []
         self._stops: list[Callable[[], None]] = []
         self._starting: Deferred[None] | None = None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from hashlib import sha256
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from attrs import field, frozen
 
@@ -236,6 +236,12 @@ class Health:
     failed: int = 0
     problem: str | None = None
     runs: int | None = None
+
+
+DOWN: Final = 1_000_000
+"""
+What a link costs that is down: more than any other, so that it is taken where there is no other way at all.
+"""
 
 
 @frozen

@@ -11,6 +11,8 @@ from typing import Final
 
 from attrs import field, frozen
 
+from hermes.control.values import DOWN
+
 STEP: Final = 1.5
 """
 One cost is so many times the next lower one.
@@ -22,10 +24,7 @@ How far into the next step a measurement must reach before the cost changes, as 
 """
 
 
-DOWN: Final = 1_000_000
-"""
-What a link costs that is down: more than any other, so that it is taken where there is no other way at all.
-"""
+__all__ = ["DOWN", "HYSTERESIS", "NONE", "STEP", "Measurements", "costOf"]
 
 _LEVELS = [ceil(STEP**level) for level in range(29)]
 

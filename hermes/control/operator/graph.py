@@ -20,6 +20,7 @@ from twisted.python.failure import Failure
 
 from hermes.config import ConfigError
 from hermes.control.compiler.graph import weightsOf
+from hermes.control.compiler.measuring import Measurements
 from hermes.control.controller import Controller
 from hermes.control.document import loadOverlay
 from hermes.control.errors import ControlError, NodeCallFailed, UnknownNode
@@ -61,29 +62,40 @@ class Shape:
     @ivar addresses: of the nodes, by name; empty for one that nobody connects to.
     @ivar links: the weight of each link, L{None} where it has none, by the names of its nodes in alphabetical order.
     @ivar full: whether links that are not named may be used too.
+    @ivar costs: what links cost that have no weight, as they were measured for this version; likewise.
     """
 
     addresses: Mapping[str, str] = field(factory=dict)
     links: Mapping[tuple[str, str], int | None] = field(factory=dict)
     full: bool = False
+    costs: Mapping[tuple[str, str], int] = field(factory=dict)
+
+    def cost(self, a: str, b: str) -> int | None:
+        """
+        What the ways of this version were chosen by; L{None} for a link that was not measured.
+        """
+        weight = self.links.get((a, b))
+        return self.costs.get((a, b)) if weight is None else weight
 
 
-def shapeOf(document: str) -> Shape:
+def shapeOf(document: str, measurements: str = "") -> Shape:
     """
     @param document: an overlay document; from what is none, no shape is made out.
+    @param measurements: what it was compiled with.
     """
     try:
         config = loadOverlay(document).config
     except ConfigError:
         return Shape()
     addresses = {str(name): str(node.address or "") for name, node in sorted(config.nodes.items())}
+    costs = Measurements.fromText(measurements).costs
     weights = weightsOf(config)
     if weights is not None:
-        return Shape(addresses, weights)
+        return Shape(addresses, weights, costs=costs)
     pairs: dict[tuple[str, str], int | None] = {}
     if len(addresses) <= MESH:
         pairs = {(a, b): None for a in addresses for b in addresses if a < b and (addresses[a] or addresses[b])}
-    return Shape(addresses, pairs, True)
+    return Shape(addresses, pairs, True, costs)
 
 
 class GraphReader:
@@ -140,7 +152,7 @@ class GraphReader:
             return Shape()
         if self._shape is None or self._shape[0] != status.version:
             record = await self._controller.version(status.version)
-            self._shape = status.version, await self._inThread(shapeOf, record.document)
+            self._shape = status.version, await self._inThread(shapeOf, record.document, record.measurements)
         return self._shape[1]
 
     def _ask(self, name: str) -> Deferred[tuple[Mapping[str, Any], float] | None]:
@@ -161,9 +173,7 @@ class GraphReader:
         self, status: OverlayStatus, shape: Shape, told: Mapping[str, tuple[Mapping[str, Any], float] | None]
     ) -> dict[str, Any]:
         known = {node.name for node in status.nodes} | shape.addresses.keys()
-        links: dict[tuple[str, str], dict[str, Any]] = {
-            (a, b): {"between": [a, b], "weight": weight, "ends": []} for (a, b), weight in sorted(shape.links.items())
-        }
+        links: dict[tuple[str, str], dict[str, Any]] = {(a, b): _link(shape, a, b) for a, b in sorted(shape.links)}
         refusals: list[dict[str, Any]] = []
         current: dict[tuple[str, str], tuple[float, Counts]] = {}
         for name, answer in told.items():
@@ -177,7 +187,7 @@ class GraphReader:
                 if link is None:
                     if not shape.full or not end["connections"]:
                         continue
-                    link = links[a, b] = {"between": [a, b], "weight": None, "ends": []}
+                    link = links[a, b] = _link(shape, a, b)
                 current[name, end["to"]] = at, end.pop("counts")
                 link["ends"].append(end)
         for link in links.values():
@@ -244,6 +254,10 @@ class Rates:
         What the next are compared with.
         """
         self._before = now
+
+
+def _link(shape: Shape, a: str, b: str) -> dict[str, Any]:
+    return {"between": [a, b], "weight": shape.links.get((a, b)), "cost": shape.cost(a, b), "ends": []}
 
 
 def _node(node: NodeStatus, shape: Shape, answer: tuple[Mapping[str, Any], float] | None) -> dict[str, Any]:

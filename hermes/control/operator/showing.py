@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hermes.control.operator.client import ControllerError, WrongCall
+from hermes.control.values import DOWN
 
 STATES: Mapping[str, str] = {
     "current": "green",
@@ -168,6 +169,13 @@ def loss(share: float | None) -> str:
     What is lost.
     """
     return "-" if share is None else f"{share * 100:.2g} %" if share else "0 %"
+
+
+def cost(value: int | None) -> str:
+    """
+    What a link costs.
+    """
+    return "-" if value is None else "down" if value == DOWN else str(value)
 
 
 def version(number: Any) -> str:

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from hermes.control.operator.showing import ago, loss, rate, trip, when
+from hermes.control.operator.showing import ago, cost, loss, rate, trip, when
 from hermes.control.page.drawing import DRAWN, draw
 from hermes.control.page.frame import Reader
 from hermes.control.page.markup import Content, Markup, badge, table, tag
@@ -137,13 +137,13 @@ def _links(links: list[Mapping[str, Any]]) -> Markup:
         for number, link in enumerate(links):
             if not link["ends"]:
                 a, b = link["between"]
-                yield [f"{a} - {b}", badge(link["state"]), _number(link["weight"]), *["-"] * 6]
+                yield [f"{a} - {b}", badge(link["state"]), cost(link["cost"]), *["-"] * 6]
             for place, end in enumerate(link["ends"]):
                 key = f"{number}-{place}"
                 yield [
                     f"{end['from']} \u2192 {end['to']}",
                     badge(link["state"]),
-                    _number(link["weight"]),
+                    cost(link["cost"]),
                     tag("td", rate(end["sentPerSecond"]), id=f"sent-{key}"),
                     tag("td", rate(end["receivedPerSecond"]), id=f"received-{key}"),
                     tag("td", trip(end["roundTripSeconds"]), id=f"trip-{key}"),
@@ -152,7 +152,7 @@ def _links(links: list[Mapping[str, Any]]) -> Markup:
                     tag("td", _number(end["streams"]), id=f"streams-{key}"),
                 ]
 
-    heads = ("Link", "State", "Weight", "There", "Back", "Round trip", "Loss", "Connections", "Streams")
+    heads = ("Link", "State", "Cost", "There", "Back", "Round trip", "Loss", "Connections", "Streams")
     if not links:
         return tag("p", "None.", class_="quiet")
     return table(heads, rows())

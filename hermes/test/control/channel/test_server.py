@@ -18,7 +18,7 @@ from hermes.control.channel.errors import BadCall, CallError, ChannelLost, NoCom
 from hermes.control.channel.methods import Hello, Report, Welcome
 from hermes.control.channel.server import SILENCE
 from hermes.control.enrolment.authority import Authority
-from hermes.control.values import NodeState
+from hermes.control.values import LinkFigure, NodeState
 from hermes.net.certificates import ClientCredentials
 from hermes.test.control.channel.agents import RecordingAgent
 from hermes.test.control.channel.brokercase import Factory
@@ -326,11 +326,25 @@ class Perspectives(ServerCase):
             ("renew", {}),
             ("events", {"measurements": {}}),
             ("events", {"refusals": [5]}),
+            ("events", {"measurements": [5]}),
+            ("events", {"measurements": [{}]}),
+            ("events", {"measurements": [{"to": 5}]}),
+            ("events", {"measurements": [{"to": "relay", "roundTrip": "fast"}]}),
+            ("events", {"measurements": [{"to": "relay", "roundTrip": float("nan")}]}),
+            ("events", {"measurements": [{"to": "relay", "up": 1}]}),
         ):
             broker, perspective = self.perspective()
             self.fails(broker.call(perspective, method, values), BadCall)
             self.assertTrue(broker.gone)
         self.goesOn()
+
+    def test_whatever_it_tells_of_links_it_tells_of_its_own(self) -> None:
+        heard: list[Any] = []
+        self.port.links.listen(lambda link, events: heard.append((link.name, events.measurements)))
+        broker, perspective = self.perspective()
+        told = {"measurements": [{"from": "relay", "node": "relay", "to": "gateway", "roundTrip": 0.01}]}
+        self.wait(broker.call(perspective, "events", told))
+        self.assertEqual(heard, [("edge", (LinkFigure("gateway", 0.01),))])
 
     def test_it_guesses_the_numbers_of_objects(self) -> None:
         broker, perspective = self.perspective()

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from hermes.control.compiler.graph import Flows, Graph, NextHops
-from hermes.control.compiler.measuring import Measurements, costOf
+from hermes.control.compiler.graph import DEFAULT_COST, Flows, Graph, NextHops, weightsOf
+from hermes.control.compiler.measuring import DOWN, Measurements, costOf
 from hermes.control.document import loadOverlay
 from hermes.test.control.documents import SMALL
 
@@ -52,6 +52,42 @@ class GraphTests(SynchronousTestCase):
         costs = {("edge", "other"): 1, ("gateway", "other"): 1}
         self.assertEqual(Graph(loadOverlay(text).config, costs).nextHops(("gateway",))["edge"].first, "other")
         self.assertEqual(Graph(loadOverlay(text).config).nextHops(("gateway",))["edge"].first, "other")
+
+    def test_whatIsNotMeasuredIsNoReasonToLeaveWhatIs(self) -> None:
+        """
+        It costs as much as the dearest link that is up, of those that have no weight.
+        """
+        text = SMALL.replace(", weight: 10", "").replace(", weight: 20", "")
+        costs = {("edge", "relay"): 300, ("gateway", "relay"): 200, ("edge", "other"): DOWN, ("no", "link"): 999}
+        found = Graph(loadOverlay(text).config, costs)
+        self.assertEqual(found.neighbours("other"), {"edge": DOWN, "gateway": 300})
+        self.assertEqual(found.nextHops(("gateway",))["edge"], NextHops("relay", "other", True))
+        self.assertEqual(Graph(loadOverlay(text).config).neighbours("other")["gateway"], DEFAULT_COST)
+        self.assertEqual(Graph(loadOverlay(SMALL).config, {("edge", "relay"): 99}).neighbours("edge")["relay"], 10)
+
+    def test_aLinkThatIsDownIsTakenWhereThereIsNoOther(self) -> None:
+        text = SMALL.replace(", weight: 10", "").replace(", weight: 20", "")
+        costs = {("edge", "relay"): DOWN, ("edge", "other"): DOWN}
+        self.assertEqual(Graph(loadOverlay(text).config, costs).nextHops(("gateway",))["edge"].first, "other")
+
+    def test_linksThatHaveNoWeightAreMeasured(self) -> None:
+        """
+        By whoever can connect; not where no links are named: there would be too many.
+        """
+        text = SMALL.replace("[edge, relay], weight: 10", "[edge, relay]").replace('address: "edge.example:8443", ', "")
+        found = Graph(loadOverlay(text).config)
+        measured = {name: found.measures(name) for name in found.nodes}
+        self.assertEqual(measured, {"edge": ["relay"], "relay": [], "other": [], "gateway": []})
+        meshed = Graph(loadOverlay(SMALL[: SMALL.index("links:")] + SMALL[SMALL.index("services:") :]).config)
+        self.assertEqual(meshed.measures("edge"), [])
+
+    def test_ofALinkThatIsNamedTwiceTheLesserWeightCounts(self) -> None:
+        both = (
+            "overlay: x\nnodes: {a: {address: 'a:1'}, b: {address: 'b:1'}}\n"
+            "links: [{between: [b, a]WEIGHT}, {between: [a, b]}]\n"
+        )
+        for weight, expected in ((", weight: 7", 7), ("", None)):
+            self.assertEqual(weightsOf(loadOverlay(both.replace("WEIGHT", weight)).config), {("a", "b"): expected})
 
     def test_whoHasNoAddressIsConnectedToByNobody(self) -> None:
         """

@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from hermes.control.compiler.measuring import Measurements
 from hermes.control.errors import NodeLost
 from hermes.control.operator.graph import INTERVAL, MESH, Counts, GraphReader, Rates, shapeOf
 from hermes.control.status import NodeStatus, OverlayStatus
@@ -24,6 +25,8 @@ class FakeController:
     """
     A controller whose nodes say what they were told to.
     """
+
+    measurements = ""
 
     def __init__(self, document: str, *names: str) -> None:
         self.document = document
@@ -44,7 +47,7 @@ class FakeController:
         The document.
         """
         self.read += 1
-        return succeed(VersionRecord(number, None, "ops", 0, "", self.document))
+        return succeed(VersionRecord(number, None, "ops", 0, "", self.document, measurements=self.measurements))
 
     def nodeStatus(self, name: str) -> Deferred[Mapping[str, Any]]:
         """
@@ -166,6 +169,19 @@ class GraphTests(SynchronousTestCase):
         self.failureResultOf(self.reader.read(), NodeLost)
         self.controller.status = status  # type: ignore[method-assign]
         self.successResultOf(self.reader.read())
+
+    def test_whatALinkCostsIsItsWeightOrWhatWasMeasured(self) -> None:
+        self.make(DOCUMENT.replace("[edge, relay], weight: 10", "[edge, relay]"), "edge", "gateway", "relay")
+        self.assertEqual(self.costs(self.read()), [50, None, 10])
+        self.controller.measurements = Measurements({("edge", "relay"): 87, ("edge", "gateway"): 1}).toText()
+        self.reader = GraphReader(self.reader._controller, self.clock, lambda call, *some: succeed(call(*some)))
+        self.assertEqual(self.costs(self.read()), [50, 87, 10])
+
+    def costs(self, graph: dict[str, Any]) -> list[int | None]:
+        """
+        Of the links between C{edge}, C{gateway} and C{relay}.
+        """
+        return [link["cost"] for link in graph["links"]]
 
     def test_aMeshShowsAllLinksOrWhereThereAreManyThoseThatAreUsed(self) -> None:
         names = [f"n{n}" for n in range(MESH + 1)]
