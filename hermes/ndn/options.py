@@ -51,8 +51,8 @@ class FaceOptions:
         routes say whether it may, and by which way.
     @ivar persistency: C{permanent}: its link is opened again for ever; C{persistent}: the face ends, until the
         configuration is loaded again, once its link was down for five minutes.
-    @ivar mtu: the largest packet in bytes that is sent in one piece, for C{udp:}. Where not given: in a tunnel 8800, and
-        so all of them; with C{direct} what the way there takes, as far as the kernel knows: 1472 over Ethernet.
+    @ivar mtu: the largest packet in bytes that is sent in one piece, for C{udp:}. Where not given: in a tunnel 8800,
+        and so all of them; with C{direct} what the way there takes, as far as the kernel knows: 1472 over Ethernet.
     @ivar reliability: whether packets that get lost on the link are sent again. A face of ours at the other end, that
         this one makes there, follows; of others both ends must be told.
     @ivar congestionMarks: whether packets are marked while those before them can't be sent.

@@ -27,6 +27,11 @@ Seconds before a link is opened again: the first time, and at most. Each pause i
 quarter.
 """
 
+LONGEST_WANTED: Final = 1.0
+"""
+The same at most, give or take a quarter, while something is sent that waits for the link: somebody asks for it.
+"""
+
 LONGEST_FRUITLESS: Final = 2.0
 """
 The same after a link that came up and was lost before anything had come over it.
@@ -83,6 +88,8 @@ class DialedFace(Face):
         self._pause = FIRST_PAUSE
         self._fruitless = FIRST_PAUSE
         self._timer: IDelayedCall | None = None
+        self._waitsSince = 0.0
+        self._hurries = False
         self._upSince: float | None = None
         self._downSince = 0.0
         self._inBefore = 0
@@ -135,6 +142,19 @@ class DialedFace(Face):
         else:
             self._kept.append(packets)
             self._tellDropped()
+            self._hurry()
+
+    def _hurry(self) -> None:
+        """
+        Somebody wants the link: it is not waited for too long before it is opened again.
+        """
+        timer = self._timer
+        if timer is None or self._hurries:
+            return
+        self._hurries = True
+        left = self._waitsSince + LONGEST_WANTED * self._random.uniform(0.75, 1.25) - self._clock.seconds()
+        if left < timer.getTime() - self._clock.seconds():
+            timer.reset(max(0.0, left))
 
     def _tellDropped(self) -> None:
         dropped, self._kept.dropped = self._kept.dropped, 0
@@ -183,6 +203,8 @@ class DialedFace(Face):
         pause = self._pause * self._random.uniform(0.75, 1.25)
         self._pause = min(self._pause * 2, LONGEST_PAUSE)
         self._timer = self._clock.callLater(pause, self._attempt)
+        self._waitsSince = self._clock.seconds()
+        self._hurries = False
         return True
 
     def close(self) -> None:

@@ -25,8 +25,8 @@ from hermes.values import Buffer
 
 DEFAULT_MTU: Final = MAX_PACKET_SIZE
 """
-Of a link of which nothing else is known, in bytes: no packet is cut. Over a tunnel that is right; what a socket carries,
-its channel knows (C{maxDatagramSize}).
+Of a link of which nothing else is known, in bytes: no packet is cut. Over a tunnel that is right; what a socket
+carries, its channel knows (C{maxDatagramSize}).
 """
 
 

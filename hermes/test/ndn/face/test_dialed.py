@@ -15,6 +15,7 @@ from hermes.ndn.face.dialed import (
     FIRST_PAUSE,
     LONGEST_FRUITLESS,
     LONGEST_PAUSE,
+    LONGEST_WANTED,
     MAX_KEPT,
     MAX_KEPT_AGE,
     PERSISTS,
@@ -125,6 +126,38 @@ class DialedFaceTests(TableCase):
         self.up()
         self.assertTrue(face.up)
         self.assertEqual(face.problem, "")
+
+    def test_whileSomethingIsSentItTriesMoreOften(self) -> None:
+        face = self.face()
+        self.pauses(TargetRefused("refused"), 10)
+        self.dials[-1].errback(TargetRefused("refused"))
+        tried = len(self.dials)
+        # A while without anybody who asks counts.
+        self.clock.advance(LONGEST_WANTED * 2)
+        self.assertEqual(len(self.dials), tried)
+        face.sendInterest(interest("/1"))
+        self.clock.advance(0)
+        self.assertEqual(len(self.dials), tried + 1)
+        for number in range(10):
+            self.dials[-1].errback(TargetRefused("refused"))
+            since = self.clock.seconds()
+            while len(self.dials) == tried + 1 + number:
+                self.clock.advance(0.1)
+                face.sendInterest(interest(f"/{number}"))
+                self.clock.advance(0)
+            pause = self.clock.seconds() - since
+            self.assertTrue(0.7 * LONGEST_WANTED < pause < 1.4 * LONGEST_WANTED, pause)
+        # Nobody asks any more.
+        self.assertGreater(self.pauses(TargetRefused("refused"), 1)[0], LONGEST_WANTED * 2)
+        self.up()
+
+    def test_whatIsSentMakesNoPauseLonger(self) -> None:
+        face = self.face()
+        self.dials[-1].errback(TargetRefused("refused"))
+        face.sendInterest(interest("/1"))
+        self.clock.advance(FIRST_PAUSE * 1.3)
+        self.assertEqual(len(self.dials), 2)
+        self.up()
 
     def test_aLinkThatIsLostIsOpenedAgain(self) -> None:
         face = self.face()
