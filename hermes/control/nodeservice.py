@@ -25,9 +25,9 @@ from hermes.control.agent.files import Files
 from hermes.control.agent.measuring import INTERVAL, LinkMeasurer
 from hermes.control.agent.observing import TrafficObserver
 from hermes.control.agent.recentlog import RecentLog
-from hermes.control.agent.reporting import LinkReporter
 from hermes.control.agent.revocations import Revocations
 from hermes.control.agent.running import NodeRunner
+from hermes.control.channel.reporting import LinkReporter
 from hermes.control.enrolment.identity import NodeIdentity
 from hermes.control.enrolment.tokens import Token
 from hermes.control.membership import Membership

@@ -98,6 +98,13 @@ class PlannerTests(SynchronousTestCase):
         error = self.assertRaises(ConfigError, self.plan, DOCUMENT.replace("on: [gateway]", "on: [gatewya]"))
         self.assertIn("did you mean 'gateway'", str(error))
 
+    def test_whatTheDocumentSaysOfLinksAndOfFollowingThem(self) -> None:
+        plan = OverlayPlanner().plan(ANY.replace("settings: {", "settings: {reroute: false, rerouteAfter: 5m, "), "")
+        self.assertEqual((plan.settings.reroute, plan.settings.rerouteAfter, plan.weights), (False, 300.0, None))
+        plan = OverlayPlanner().plan(ANY + "links: [{between: [gateway, edge], weight: 3}]\n", "")
+        self.assertEqual((plan.settings.reroute, plan.settings.rerouteAfter), (True, 60.0))
+        self.assertEqual(plan.weights, {("edge", "gateway"): 3})
+
 
 class QuestionTests(SynchronousTestCase):
     """

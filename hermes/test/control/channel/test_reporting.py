@@ -1,5 +1,5 @@
 """
-Tests for L{hermes.control.agent.reporting}.
+Tests for L{hermes.control.channel.reporting}.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from hermes.control.agent.reporting import AGAIN, LinkReporter, isNews
 from hermes.control.channel.errors import CallFailed, ChannelLost, NoSuchMethod
 from hermes.control.channel.methods import Events
+from hermes.control.channel.reporting import AGAIN, LinkReporter, isNews
 from hermes.control.values import LinkFigure
 
 FAST = LinkFigure("relay", 0.01)
