@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from functools import partial
 from typing import Any
 
@@ -14,14 +13,20 @@ from twisted.internet.defer import Deferred, succeed
 
 import hermes.control.nodeservice
 import hermes.control.tap
+from hermes.control.channel.backoff import Backoff
+from hermes.control.membership import Membership
 from hermes.control.nodeservice import ControlledNodeService
 from hermes.control.service import ControllerService
-from hermes.test.control.processes import environment
-from hermes.test.processes import ProxyProcess
 
 POINT = "HERMES_TEST_KILLED_AT"
 """
-The environment variable that names the point.
+The environment variable with the path of a file: while it is there, it holds the point.
+"""
+
+AGAIN = 0.5
+"""
+Seconds after which a node tries at the latest to find a controller again: here they are killed every few seconds, and
+nodes would wait a minute for one that is killed so often.
 """
 
 
@@ -29,7 +34,12 @@ def stopAt(point: str) -> Deferred[None]:
     """
     A L{hermes.control.stops.StopAt}.
     """
-    if point == os.environ.get(POINT):
+    try:
+        with open(os.environ[POINT], encoding="ascii") as file:
+            wanted = file.read()
+    except OSError:
+        wanted = ""
+    if point == wanted:
         print(f"killed at {point}", flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
     return succeed(None)
@@ -41,22 +51,10 @@ def run() -> None:
     """
     from twisted.scripts.twistd import run as runTwistd
 
-    nodes: Any = hermes.control.nodeservice
-    nodes.ControlledNodeService = partial(ControlledNodeService, stopAt=stopAt)
-    controllerTap: Any = hermes.control.tap
-    controllerTap.ControllerService = partial(ControllerService, stopAt=stopAt)
-    sys.argv[0] = "twistd"
+    if os.environ.get(POINT):
+        nodes: Any = hermes.control.nodeservice
+        nodes.ControlledNodeService = partial(ControlledNodeService, stopAt=stopAt)
+        nodes.Membership = partial(Membership, backoff=lambda: Backoff(0.1, AGAIN))
+        controllerTap: Any = hermes.control.tap
+        controllerTap.ControllerService = partial(ControllerService, stopAt=stopAt)
     runTwistd()
-
-
-def killable(reactor: Any, point: str, *arguments: str) -> ProxyProcess:
-    """
-    Start C{twistd -n} with these.
-
-    @param point: where it dies; empty for nowhere.
-    """
-    process = ProxyProcess(reactor)
-    program = "from hermes.test.control.killable import run; run()"
-    command = [sys.executable, "-c", program, "-n", "--pidfile=", *arguments]
-    reactor.spawnProcess(process, sys.executable, command, env={**environment(), POINT: point})
-    return process

@@ -1,42 +1,49 @@
 """
-C{kill -9} of a real controller, and of a real node, in the middle of a change: old or new, and never between.
-
-As a rule at some points; with C{HERMES_KILLED_EVERYWHERE=1} at each.
+C{kill -9} of a real controller, and of a real node, at each point of a change: old or new, and never between.
 """
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Callable
-from shutil import rmtree
-from socket import socket
-from tempfile import mkdtemp
+import socket
 from typing import Any
 
 from twisted.internet import reactor as installedReactor
-from twisted.internet.task import deferLater
+from twisted.internet.endpoints import TCP4ServerEndpoint
+from twisted.internet.protocol import Factory
 from twisted.trial.unittest import TestCase
 
 from hermes.control.stops import AGENT_POINTS, CONTROLLER_POINTS
-from hermes.test.control.killable import killable
-from hermes.test.control.processes import hermes
-from hermes.test.processes import PATIENCE, ProxyProcess, freePort
+from hermes.test.control.processoverlay import ProcessOverlay, ports
+from hermes.test.processes import PATIENCE, ProxyProcess
+from hermes.test.test_plugins import Echo
 
 reactor: Any = installedReactor
 
-EVERYWHERE = bool(os.environ.get("HERMES_KILLED_EVERYWHERE"))
 KEPT = {"apply.decided", "apply.confirm", "apply.confirmed"}
 """
 Whoever is killed here has decided.
 """
-GOOD = [
-    point
-    for point in CONTROLLER_POINTS
-    if point.startswith("apply.") and point.partition(".")[2] not in ("abort", "aborted", "rollback", "rolledback")
-]
-BAD = ["apply.abort", "apply.aborted", "apply.rollback", "apply.rolledback"]
-NODE = [point for point in AGENT_POINTS if not point.startswith("agent.return")]
+
+BACK = ("apply.abort", "apply.aborted", "apply.rollback", "apply.rolledback")
+"""
+Where a change is taken back.
+"""
+
+DOCUMENT = """
+overlay: example
+nodes:
+  edge:
+    address: "127.0.0.1:{edge}"
+    listeners: {{apps: {{type: proxy, bind: "127.0.0.1:{apps}"}}}}
+    drain: {version}s
+  relay: {{address: "127.0.0.1:{relay}", drain: {version}s}}
+services: {{db.hermes: {{on: [edge], ports: [3306], endpoints: ["127.0.0.1:{service}"]}}}}
+policy: [{{allow: any, to: db.hermes}}]
+settings: {{trial: {trial}, decide: {decide}, probe: ["db.hermes:3306"]}}
+"""
+"""
+Each change concerns both nodes. What is probed does not need the one that is killed.
+"""
 
 
 class KilledTests(TestCase):
@@ -44,154 +51,150 @@ class KilledTests(TestCase):
     A controller and two nodes, each a process.
     """
 
-    timeout = 40 * PATIENCE if EVERYWHERE else 20 * PATIENCE
+    timeout = 10 * PATIENCE
 
     async def setUp(self) -> None:  # type: ignore[override]
-        self.directory = mkdtemp()
-        self.addCleanup(rmtree, self.directory)
-        self.port = freePort()
-        self.addresses = {name: f"127.0.0.1:{freePort()}" for name in ("edge", "relay")}
-        taken = socket()
-        self.addCleanup(taken.close)
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        self.taken = f"127.0.0.1:{taken.getsockname()[1]}"
+        service = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(Factory.forProtocol(Echo))
+        self.addCleanup(service.stopListening)
+        names = ("edge", "relay", "apps", "dead")
+        self.ports = {**dict(zip(names, ports(len(names)), strict=True)), "service": service.getHost().port}
         self.version = 0
-        self.nodes: dict[str, ProxyProcess] = {}
-        self.controller = await self.startController()
-        for name in self.addresses:
-            token = (await self.ask("enrol", name, "--token-only")).strip()
-            await self.startNode(name, "", "--token", token).printed("connected to the controller")
-        self.assertIn("committed", await self.apply())
+        self.overlay = ProcessOverlay(self, ("edge", "relay"))
+        await self.overlay.start()
+        await self.made()
 
-    def path(self, *names: str) -> str:
-        return os.path.join(self.directory, *names)
+    async def apply(self, *, good: bool = True, decide: str = "60s", **changed: int) -> tuple[int, str]:
+        """
+        Make a change.
 
-    async def startController(self, point: str = "") -> ProxyProcess:
-        """
-        Start it, to be killed at a point.
-        """
-        controller = killable(
-            reactor,
-            point,
-            *("hermes-controller", "--state", self.path("controller"), "--socket", self.path("socket")),
-            *("--listen", f"127.0.0.1:{self.port}", "--address", f"127.0.0.1:{self.port}", "--https", "none"),
-        )
-        self.addCleanup(controller.stop)
-        await controller.printed("the controller is ready")
-        return controller
-
-    def startNode(self, name: str, point: str = "", *options: str) -> ProxyProcess:
-        """
-        The same of a node.
-        """
-        arguments = ("hermes-proxy", "--controller", f"127.0.0.1:{self.port}", "--state", self.path(name), *options)
-        node = self.nodes[name] = killable(reactor, point, *arguments)
-        self.addCleanup(node.stop)
-        return node
-
-    async def ask(self, *arguments: str) -> str:
-        """
-        The operator's command.
-        """
-        return await hermes(reactor, *arguments, "--controller", f"unix:{self.path('socket')}")
-
-    async def apply(self, bad: bool = False) -> str:
-        """
-        Make a change that concerns both nodes.
-
-        @param bad: whether one can't take it.
-        @return: what was said of it; of one that fails, why.
+        @param good: whether what it leads to can be reached.
+        @param decide: how long nodes wait for a decision.
+        @return: the status of the command, and what it has said.
         """
         self.version += 1
-        listener = f"listeners: {{apps: {{type: proxy, bind: '{self.taken}'}}}}, " if bad else ""
-        document = f"""
-overlay: example
-nodes:
-  edge:  {{{listener}address: "{self.addresses["edge"]}", drain: {self.version}s}}
-  relay: {{address: "{self.addresses["relay"]}", drain: {self.version}s}}
-settings: {{trial: 300ms, decide: 4s}}
-"""
-        with open(self.path("overlay.yaml"), "w") as file:
-            file.write(document)
-        try:
-            return await self.ask("apply", self.path("overlay.yaml"), "--yes")
-        except AssertionError as error:
-            return str(error)
+        # What is no good is found out at the end of the trial; nobody waits for it.
+        values = {**self.ports, "version": self.version, "trial": "150ms", "decide": decide, **changed}
+        if not good:
+            values["service"] = self.ports["dead"]
+        return await self.overlay.apply(DOCUMENT.format(**values))
 
-    async def settled(self) -> bool:
+    async def made(self) -> None:
         """
-        Whether both nodes are there, and run what they should.
+        Make a change that both nodes take.
         """
-        try:
-            nodes = json.loads(await self.ask("nodes", "--json"))
-        except AssertionError:
-            return False
-        found = nodes["nodes"] if isinstance(nodes, dict) else nodes
-        return sum(bool(node["current"]) for node in found) == 2
-
-    async def until(self, holds: Callable[[], Any]) -> None:
-        """
-        Look again and again.
-        """
-        deadline = reactor.seconds() + PATIENCE
-        while not await holds():
-            if reactor.seconds() > deadline:
-                lines = [line for each in (self.controller, *self.nodes.values()) for line in each.lines[-20:]]
-                raise AssertionError("it did not come true in time:\n" + "\n".join(lines))
-            await deferLater(reactor, 0.2)
+        status, text = await self.apply()
+        self.assertEqual(status, 0, text)
+        self.assertIn("committed on 2 nodes", text)
 
     async def committed(self) -> int:
         """
-        How often a version was committed; every version is decided.
+        How many versions are committed; none is undecided.
         """
-        history = json.loads(await self.ask("history", "--json"))
-        versions = history["versions"] if isinstance(history, dict) else history
-        phases = [version["phase"] for version in versions]
+        phases = [version["phase"] for version in await self.overlay.history()]
         self.assertEqual(set(phases) - {"committed", "aborted"}, set())
         return phases.count("committed")
 
-    async def restartController(self, point: str = "") -> None:
+    async def killed(self, process: ProxyProcess, point: str) -> None:
         """
-        Kill it, and start it again.
+        Wait for its end.
         """
-        if self.controller.status is None:
-            self.controller.signal("KILL")
-            await self.controller.ended()
-        self.controller = await self.startController(point)
-        await self.until(self.settled)
+        ended = process.ended().addTimeout(PATIENCE, reactor)
+        try:
+            status = await ended
+        except Exception:
+            self.fail(f"nobody was killed at {point}:\n{self.overlay.said()}")
+        self.assertEqual((point, status), (point, -9))
 
-    async def controllerKilledAt(self, point: str, bad: bool) -> None:
+    async def resume(self, before: int, point: str, expected: int) -> None:
+        """
+        Start the controller again, and see what has become of the change.
+
+        @param before: how many versions were committed.
+        @param expected: how many more are to be.
+        """
+        self.overlay.killAt("controller", "")
+        await self.overlay.startController("controller")
+        await self.overlay.until(self.overlay.current)
+        self.assertEqual((point, await self.committed() - before), (point, expected))
+
+    async def controllerKilledAt(self, point: str, good: bool) -> None:
         """
         Kill the controller at a point of a change.
         """
-        await self.restartController(point)
         before = await self.committed()
-        await self.apply(bad)
-        self.assertEqual((point, await self.controller.ended()), (point, -9))
-        await self.restartController()
-        self.assertEqual((point, await self.committed() - before), (point, int(point in KEPT)))
+        self.overlay.killAt("controller", point)
+        await self.apply(good=good)
+        await self.killed(self.overlay.controllers["controller"], point)
+        await self.resume(before, point, int(point in KEPT))
 
-    async def test_the_controller_is_killed_in_the_middle_of_a_change(self) -> None:
-        for point in GOOD if EVERYWHERE else ("apply.prepared", "apply.committed", "apply.decided"):
-            await self.controllerKilledAt(point, False)
-        for point in BAD if EVERYWHERE else ("apply.abort",):
-            await self.controllerKilledAt(point, True)
-        self.assertIn("committed on 2 nodes", await self.apply())
+    async def test_the_controller_is_killed_at_each_point_of_a_change(self) -> None:
+        for point in CONTROLLER_POINTS:
+            if point.startswith("apply."):
+                await self.controllerKilledAt(point, point not in BACK)
+        await self.made()
 
-    async def test_a_node_is_killed_in_the_middle_of_a_change(self) -> None:
-        for point in NODE if EVERYWHERE else ("agent.prepare.staged", "agent.commit.swapped", "agent.confirm"):
-            self.nodes["relay"].signal("KILL")
-            await self.nodes["relay"].ended()
-            node = self.startNode("relay", point)
-            await node.printed("connected to the controller")
-            await self.until(self.settled)
+    async def test_the_controller_is_killed_while_it_sees_what_another_has_left(self) -> None:
+        for point in ("recover", "recover.abort"):
             before = await self.committed()
+            self.overlay.killAt("controller", "apply.committed")
             await self.apply()
-            self.assertEqual((point, await node.ended()), (point, -9))
+            await self.killed(self.overlay.controllers["controller"], "apply.committed")
+            self.overlay.killAt("controller", point)
+            await self.killed(self.overlay.launchController("controller"), point)
+            await self.resume(before, point, 0)
+        await self.made()
+
+    async def test_the_controller_is_killed_while_it_gives_a_node_what_it_lacks(self) -> None:
+        for point in CONTROLLER_POINTS:
+            if not point.startswith("catchup."):
+                continue
+            relay = self.overlay.nodes["relay"]
+            relay.signal("KILL")
+            await relay.ended()
+            before = await self.committed()
+            status, text = await self.apply()
+            self.assertEqual(status, 0, text)
+            self.overlay.killAt("controller", point)
+            self.overlay.startNode("relay")
+            await self.killed(self.overlay.controllers["controller"], point)
+            await self.resume(before, point, 1)
+        await self.made()
+
+    async def test_a_node_is_killed_at_each_point_of_a_change(self) -> None:
+        for point in AGENT_POINTS:
+            back = point.startswith("agent.return")
+            before = await self.committed()
+            self.overlay.killAt("relay", point)
+            await self.apply(good=not back)
+            await self.killed(self.overlay.nodes["relay"], point)
             # On trial, it is missed; before it was swapped to and after it was decided, it gets it later.
-            expected = 0 if point.startswith("agent.commit") else 1
+            expected = 0 if back or point.startswith("agent.commit") else 1
             self.assertEqual((point, await self.committed() - before), (point, expected))
-            await self.startNode("relay").printed("connected to the controller")
-            await self.until(self.settled)
-        self.assertIn("committed on 2 nodes", await self.apply())
+            self.overlay.killAt("relay", "")
+            await self.overlay.startNode("relay").printed("connected to the controller")
+            await self.overlay.until(self.overlay.current)
+        await self.made()
+
+    async def test_when_the_controller_does_not_come_back_nodes_go_back_by_themselves(self) -> None:
+        (moved,) = ports(1)
+        before = await self.committed()
+        self.overlay.killAt("controller", "apply.probe")
+        await self.apply(apps=moved, decide="5s")
+        await self.killed(self.overlay.controllers["controller"], "apply.probe")
+        await self.overlay.until(lambda: self.listens(self.ports["apps"]))
+        await self.overlay.until(lambda: self.silent(moved))
+        await self.resume(before, "apply.probe", 0)
+        await self.made()
+
+    async def listens(self, port: int) -> bool:
+        """
+        Whether anybody listens there.
+        """
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    async def silent(self, port: int) -> bool:
+        """
+        Whether nobody does.
+        """
+        return not await self.listens(port)

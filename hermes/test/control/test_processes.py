@@ -14,55 +14,16 @@ from twisted.internet import reactor as installedReactor
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint, connectProtocol
 from twisted.internet.error import ConnectionClosed
-from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.protocol import Factory
 from twisted.internet.task import deferLater
-from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
 from hermes.test.control.processes import hermes, twistd
+from hermes.test.control.talking import Talking
 from hermes.test.processes import PATIENCE, ProxyProcess, freePort
 from hermes.test.test_plugins import Echo
 
 reactor: Any = installedReactor
-
-
-class Talking(Protocol):
-    """
-    Asks a proxy for a tunnel, and says something through it.
-    """
-
-    def __init__(self, target: str) -> None:
-        self.target = target
-        self.received = b""
-        self.heard: Deferred[bytes] = Deferred()
-        self.lost: Deferred[None] = Deferred()
-        self._wanted = b"\r\n\r\n"
-
-    def connectionMade(self) -> None:
-        assert self.transport is not None
-        self.transport.write(f"CONNECT {self.target} HTTP/1.1\r\nHost: {self.target}\r\n\r\n".encode())
-
-    def dataReceived(self, data: bytes) -> None:
-        self.received += data
-        if self._wanted in self.received:
-            received, self.received = self.received, b""
-            heard, self.heard = self.heard, Deferred()
-            heard.callback(received)
-
-    def say(self, data: bytes) -> Deferred[bytes]:
-        """
-        Say something, and hear it again.
-        """
-        assert self.transport is not None
-        self._wanted = data
-        self.transport.write(data)
-        return self.heard
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self.lost.callback(None)
-        if not self.heard.called:
-            self.heard.errback(reason)
-            self.heard.addErrback(lambda _: None)
 
 
 class Processes(TestCase):
