@@ -187,7 +187,7 @@ class ProcessesTests(TestCase):
         text = await self.done("explain", "http://web.hermes/")
         self.assertIn("by edge > gateway", text)
         text = await self.done("top", "--once")
-        self.assertRegex(text, r"(?m)^edge > gateway up [1-9]\d* \d+ \d[\d.]* k?bit/s \S+ \S+ [\d.]+ ms 0 %$")
+        self.assertRegex(text, r"(?m)^edge > gateway up - [1-9]\d* \d+ \d[\d.]* k?bit/s \S+ \S+ [\d.]+ ms 0 %$")
 
         # A port that somebody has.
         status, text = await self.hermes(
