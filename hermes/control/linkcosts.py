@@ -171,14 +171,16 @@ class LinkCosts:
         left out.
 
         @param committed: what the version that is committed was compiled with.
-        @param keep: whether no link is left out.
+        @param keep: whether no link is left out but those that were down: they can't be for ever.
         """
         if self._leadsSince is None:
             return committed
         before = Measurements.fromText(committed).costs
         costs = {pair: self._costs[pair] for pair in self.known()}
-        if keep or self._clock.seconds() - self._leadsSince < AGE:
+        if self._clock.seconds() - self._leadsSince < AGE:
             costs = {**before, **costs}
+        elif keep:
+            costs = {**{pair: cost for pair, cost in before.items() if cost != DOWN}, **costs}
         return Measurements(costs).toText()
 
     def comment(self, committed: str, now: str) -> str:

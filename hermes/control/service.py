@@ -106,7 +106,9 @@ class ControllerService(Service):
         self.costs = LinkCosts(reactor, lambda: self.controller.committed)
         self.controller = Controller(parts, places.address, seconds, measurements=self.costs.text)
         self._rerouter = Rerouter(parts, self.controller, self.costs)
-        self._interface = OperatorInterface(self.controller, reactor, self._tokens, deferToThread, seconds)
+        self._interface = OperatorInterface(
+            self.controller, reactor, self._tokens, deferToThread, seconds, self.costs.known
+        )
         CostMetrics(self.costs, self._rerouter, self._interface.metrics.registry)
         self._sites: list[SiteListener] = []
         self._stops: list[Callable[[], None]] = []

@@ -18,6 +18,12 @@ DEFAULT_COST: Final = 10
 What a link costs at least that has no weight and was not measured.
 """
 
+MESH: Final = 12
+"""
+Of a document without links, everybody may connect to everybody. With more nodes than this that is too many to measure:
+only the ways that are used are, and those that stand ready.
+"""
+
 FAR: Final = 1 << 60
 
 
@@ -84,11 +90,11 @@ class Graph:
         self._from: dict[str, dict[str, int]] = {name: {} for name in self.nodes}
         self._between: dict[str, dict[str, int]] = {}
         addressed = {name for name, node in config.nodes.items() if node.address is not None}
-        named = weightsOf(config)
-        weights = named
+        weights = weightsOf(config)
+        few = weights is not None or len(self.nodes) <= MESH
         if weights is None:
             weights = {(a, b): None for a in self.nodes for b in self.nodes if a < b}
-        self._measured = frozenset(pair for pair, weight in (named or {}).items() if weight is None)
+        self._measured = frozenset(pair for pair, weight in weights.items() if weight is None and few)
         known = [cost for pair, cost in costs.items() if cost < DOWN and weights.get(pair, 0) is None]
         otherwise = max(known, default=0)
         for (a, b), weight in weights.items():
@@ -112,7 +118,7 @@ class Graph:
     def measures(self, node: str) -> list[str]:
         """
         To whom a node is connected though it may send nothing that way, so that it is known what that would cost: where
-        a link is named and has no weight.
+        a link has no weight.
         """
         return [other for other in self._to[node] if tuple(sorted((node, other))) in self._measured]
 

@@ -19,6 +19,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from hermes.config import ConfigError
+from hermes.control.compiler.graph import MESH as _MESH
 from hermes.control.compiler.graph import weightsOf
 from hermes.control.compiler.measuring import Measurements
 from hermes.control.controller import Controller
@@ -27,6 +28,7 @@ from hermes.control.errors import ControlError, NodeCallFailed, UnknownNode
 from hermes.control.loss import lossOf
 from hermes.control.operator.words import wordOf
 from hermes.control.status import NodeStatus, OverlayStatus
+from hermes.control.values import LinkFigure
 
 INTERVAL: Final = 2.0
 PER_NODE: Final = 0.02
@@ -44,7 +46,7 @@ AT_ONCE: Final = 32
 How many nodes are asked at the same time.
 """
 
-MESH: Final = 12
+MESH: Final = _MESH
 """
 Of a document without links, everybody may connect to everybody. With more nodes than this only links that are used are
 shown.
@@ -105,13 +107,21 @@ class GraphReader:
 
     log = Logger()
 
-    def __init__(self, controller: Controller, clock: IReactorTime, inThread: Callable[..., Deferred[Any]]) -> None:
+    def __init__(
+        self,
+        controller: Controller,
+        clock: IReactorTime,
+        inThread: Callable[..., Deferred[Any]],
+        figures: Callable[[], Mapping[tuple[str, str], LinkFigure]] = dict,
+    ) -> None:
         """
         @param inThread: calls a function where it may take a while, with arguments.
+        @param figures: gives what nodes have told of links by themselves (L{hermes.control.linkcosts.LinkCosts.known}).
         """
         self._controller = controller
         self._clock = clock
         self._inThread = inThread
+        self._figures = figures
         self._shape: tuple[int, Shape] | None = None
         self._rates = Rates()
         self._made: dict[str, Any] = {}
@@ -195,9 +205,11 @@ class GraphReader:
                 end |= self._rates.rate(end["from"], end["to"], current[end["from"], end["to"]])
         self._rates.keep(current)
         up = {node.name for node in status.nodes if node.state.connected}
-        for link in links.values():
+        figures = self._figures()
+        for pair, link in links.items():
             used = any(end["connections"] for end in link["ends"])
-            link["state"] = "down" if not up >= set(link["between"]) and not used else "up" if used else "idle"
+            dead = not figures[pair].up if pair in figures else not up >= set(pair) and not used
+            link["state"] = "down" if dead else "up" if used else "idle"
         nodes = [_node(node, shape, told.get(node.name)) for node in status.nodes]
         drawn = [status.version, [node["name"] for node in nodes], sorted(links)]
         return {

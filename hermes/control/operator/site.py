@@ -8,7 +8,7 @@ The operator's interface as a site of C{twisted.web}: on a Unix socket, for thos
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -27,6 +27,7 @@ from hermes.control.operator.openapi import openapi
 from hermes.control.operator.questions import Questioners
 from hermes.control.operator.request import OperatorRequest
 from hermes.control.page.pages import Pages
+from hermes.control.values import LinkFigure
 
 IDLE: Final = 60
 """
@@ -96,18 +97,20 @@ class OperatorInterface:
         tokens: Callable[[], dict[str, str]],
         inThread: Callable[..., Deferred[Any]],
         time: Callable[[], float],
+        figures: Callable[[], Mapping[tuple[str, str], LinkFigure]] = dict,
     ) -> None:
         """
         @param clock: tells time that never jumps.
         @param tokens: names of operators by the L{hermes.control.operator.access.digest} of their token.
         @param inThread: calls a function where it may take a while, with arguments.
         @param time: seconds since the epoch.
+        @param figures: gives what nodes have told of links.
         """
         self.metrics = OperatorMetrics(controller)
         self.access = Access(tokens, clock.seconds)
         self._controller = controller
         self._time = time
-        self._graph = GraphReader(controller, clock, inThread)
+        self._graph = GraphReader(controller, clock, inThread, figures)
         self._asked = Questioners(clock.seconds)
 
     def local(self) -> OperatorSite:

@@ -124,6 +124,16 @@ class LinkCostsTests(SynchronousTestCase):
         self.assertEqual(self.costsNow(before), {})
         self.assertEqual(self.costsNow(before, keep=True), {("gateway", "relay"): 7})
 
+    def test_whatWasDownIsNotSoForEver(self) -> None:
+        """
+        Where its nodes do not tell of it any more, since no way leads there: it is unknown, and may be tried again.
+        """
+        before = Measurements({("edge", "relay"): DOWN, ("gateway", "relay"): 7}).toText()
+        self.clock.advance(AGE - 1)
+        self.assertEqual(len(self.costsNow(before, keep=True)), 2)
+        self.clock.advance(1)
+        self.assertEqual(self.costsNow(before, keep=True), {("gateway", "relay"): 7})
+
     def test_whoDoesNotLeadKnowsNothing(self) -> None:
         self.costs.heard("edge", [FIGURE])
         self.committed = None

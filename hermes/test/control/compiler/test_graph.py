@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from hermes.control.compiler.graph import DEFAULT_COST, Flows, Graph, NextHops, weightsOf
+from hermes.control.compiler.graph import DEFAULT_COST, MESH, Flows, Graph, NextHops, weightsOf
 from hermes.control.compiler.measuring import DOWN, Measurements, costOf
 from hermes.control.document import loadOverlay
 from hermes.test.control.documents import SMALL
@@ -72,14 +72,16 @@ class GraphTests(SynchronousTestCase):
 
     def test_linksThatHaveNoWeightAreMeasured(self) -> None:
         """
-        By whoever can connect; not where no links are named: there would be too many.
+        By whoever can connect; where no links are named, while there are few nodes.
         """
         text = SMALL.replace("[edge, relay], weight: 10", "[edge, relay]").replace('address: "edge.example:8443", ', "")
         found = Graph(loadOverlay(text).config)
         measured = {name: found.measures(name) for name in found.nodes}
         self.assertEqual(measured, {"edge": ["relay"], "relay": [], "other": [], "gateway": []})
-        meshed = Graph(loadOverlay(SMALL[: SMALL.index("links:")] + SMALL[SMALL.index("services:") :]).config)
-        self.assertEqual(meshed.measures("edge"), [])
+        for count, expected in ((MESH, MESH - 1), (MESH + 1, 0)):
+            nodes = "".join(f"  n{number}: {{address: 'n{number}:1'}}\n" for number in range(count))
+            meshed = Graph(loadOverlay(f"overlay: x\nnodes:\n{nodes}").config)
+            self.assertEqual(len(meshed.measures("n0")), expected)
 
     def test_ofALinkThatIsNamedTwiceTheLesserWeightCounts(self) -> None:
         both = (

@@ -15,7 +15,7 @@ from hermes.control.compiler.measuring import Measurements
 from hermes.control.errors import NodeLost
 from hermes.control.operator.graph import INTERVAL, MESH, Counts, GraphReader, Rates, shapeOf
 from hermes.control.status import NodeStatus, OverlayStatus
-from hermes.control.values import NodeState, VersionRecord
+from hermes.control.values import LinkFigure, NodeState, VersionRecord
 from hermes.test.control.operator.running import DOCUMENT
 
 MESHED = "overlay: m\nnodes:\n" + "".join(f'  n{n}: {{address: "n{n}:1"}}\n' for n in range(MESH))
@@ -176,6 +176,21 @@ class GraphTests(SynchronousTestCase):
         self.controller.measurements = Measurements({("edge", "relay"): 87, ("edge", "gateway"): 1}).toText()
         self.reader = GraphReader(self.reader._controller, self.clock, lambda call, *some: succeed(call(*some)))
         self.assertEqual(self.costs(self.read()), [50, 87, 10])
+
+    def test_aLinkIsDownWhereNodesSayThatNothingComesBack(self) -> None:
+        """
+        Though both are there, and have a connection that is not known yet to be lost.
+        """
+        self.say("edge", "relay")
+        figures: dict[tuple[str, str], LinkFigure] = {("edge", "relay"): LinkFigure("", up=False)}
+        controller: Any = self.controller
+        self.reader = GraphReader(controller, self.clock, lambda call, *some: succeed(call(*some)), lambda: figures)
+        self.assertEqual(self.link(self.read(), "edge", "relay")["state"], "down")
+        figures["edge", "relay"] = LinkFigure("", 0.01)
+        self.say("edge", "relay")
+        self.assertEqual(self.link(self.read(), "edge", "relay")["state"], "up")
+        self.say("edge")
+        self.assertEqual(self.link(self.read(), "edge", "relay")["state"], "idle")
 
     def costs(self, graph: dict[str, Any]) -> list[int | None]:
         """
