@@ -1,5 +1,5 @@
 """
-Controllers and nodes that kill themselves, as C{kill -9} would, at a point of what they do.
+Controllers and nodes that kill themselves, as C{kill -9} would, or fall asleep, at a point of what they do.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from hermes.control.service import ControllerService
 
 POINT = "HERMES_TEST_KILLED_AT"
 """
-The environment variable with the path of a file: while it is there, it holds the point.
+The environment variable with the path of a file: while it is there, it holds the point, and the name of the signal that
+a process which comes there sends itself.
 """
 
 AGAIN = 0.5
@@ -36,12 +37,12 @@ def stopAt(point: str) -> Deferred[None]:
     """
     try:
         with open(os.environ[POINT], encoding="ascii") as file:
-            wanted = file.read()
+            wanted, signalled = file.read().split()
     except OSError:
-        wanted = ""
+        return succeed(None)
     if point == wanted:
-        print(f"killed at {point}", flush=True)
-        os.kill(os.getpid(), signal.SIGKILL)
+        print(f"SIG{signalled} at {point}", flush=True)
+        os.kill(os.getpid(), getattr(signal, f"SIG{signalled}"))
     return succeed(None)
 
 

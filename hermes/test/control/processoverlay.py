@@ -8,7 +8,7 @@ import json
 import os
 import random
 import socket
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from io import StringIO
 from shutil import rmtree
 from tempfile import mkdtemp
@@ -63,6 +63,8 @@ class ProcessOverlay:
     @ivar directory: of everything.
     @ivar controllers: the processes, by name; so C{nodes}.
     @ivar addresses: where nodes come, of each controller.
+    @ivar store: what controllers keep the overlay in; their own, where not set.
+    @ivar leader: the controller that operators ask where a test does not say which.
     """
 
     def __init__(self, case: TestCase, nodes: Sequence[str], controllers: Sequence[str] = ("controller",)) -> None:
@@ -73,6 +75,7 @@ class ProcessOverlay:
         self.controllers: dict[str, ProxyProcess] = {}
         self.nodes: dict[str, ProxyProcess] = {}
         self.store: str | None = None
+        self.leader = controllers[0]
         self.addresses = dict(zip(controllers, (f"127.0.0.1:{port}" for port in ports(len(controllers))), strict=True))
 
     def path(self, *names: str) -> str:
@@ -88,7 +91,7 @@ class ProcessOverlay:
         Start everything: each node joins.
         """
         await gatherResults([Deferred.fromCoroutine(self.startController(name)) for name in self.addresses])
-        await self.until(self.led)
+        await self.lead()
         await gatherResults([Deferred.fromCoroutine(self._join(name)) for name in self.names])
 
     async def _join(self, name: str) -> None:
@@ -134,9 +137,11 @@ class ProcessOverlay:
     def _pointOf(self, name: str) -> str:
         return self.path(f"{name}.point")
 
-    def killAt(self, name: str, point: str) -> None:
+    def killAt(self, name: str, point: str, signal: str = "KILL") -> None:
         """
         Have a controller or a node kill itself when it comes to a point; with no point, nowhere.
+
+        @param signal: what it sends itself; woken up after C{"STOP"}, it goes on.
         """
         path = self._pointOf(name)
         if not point:
@@ -145,7 +150,7 @@ class ProcessOverlay:
             return
         # It may be read at any moment.
         with open(path + ".new", "w", encoding="ascii") as file:
-            file.write(point)
+            file.write(f"{point} {signal}")
         os.rename(path + ".new", path)
 
     async def stop(self) -> None:
@@ -168,11 +173,11 @@ class ProcessOverlay:
         """
         The operator's command, in a thread.
 
-        @param at: at which controller; the first, where not given.
+        @param at: at which controller; the leader, where not given.
         @return: its exit status, and what it writes.
         """
         output = StringIO()
-        given = ("--controller", f"unix:{self._socket(at or next(iter(self.addresses)))}")
+        given = ("--controller", f"unix:{self._socket(at or self.leader)}")
 
         def run() -> int:
             return main([*arguments, *given], Console(file=output, width=200, highlight=False))
@@ -208,15 +213,29 @@ class ProcessOverlay:
         versions: list[dict[str, Any]] = found["versions"] if isinstance(found, dict) else found
         return versions
 
-    async def led(self, among: Iterable[str] | None = None) -> str | None:
+    async def lead(self, but: str | None = None) -> str:
         """
-        The controller that leads.
+        Wait until a controller leads: that is L{leader} from now on.
+
+        @param but: which it can't be.
         """
-        for name in self.addresses if among is None else among:
-            status, text = await self.command("status", "--json", at=name)
-            if not status and json.loads(text)["leading"]:
-                return name
-        return None
+
+        async def led() -> str | None:
+            for name, process in self.controllers.items():
+                if name != but and process.status is None and (await self.status(name)).get("leading"):
+                    return name
+            return None
+
+        self.leader = await self.until(led)
+        return self.leader
+
+    async def status(self, at: str) -> dict[str, Any]:
+        """
+        What a controller says of the overlay; nothing where it does not answer.
+        """
+        status, text = await self.command("status", "--json", at=at)
+        found: dict[str, Any] = {} if status else json.loads(text)
+        return found
 
     async def current(self, at: str | None = None) -> bool:
         """
