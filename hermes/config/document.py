@@ -9,25 +9,31 @@ from typing import Any
 
 import yaml
 from attrs import evolve, field, frozen
+from yaml.composer import Composer
+from yaml.constructor import SafeConstructor
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from yaml.parser import Parser
+from yaml.reader import Reader
+from yaml.resolver import Resolver
+from yaml.scanner import Scanner
 
 from hermes.config.problems import ConfigError, KeyPath, Mark, Problem, pathText
 
 MAX_VALUES = 100_000
 """
-How many values a document may hold with its aliases written out: a few lines of aliases can stand for billions.
+For how many values the aliases of a document may stand: a few lines of them can stand for billions.
 """
 
 
-class _Loader(yaml.SafeLoader):
+class _Schema(SafeConstructor, Resolver):
     """
-    YAML with the core schema of version 1.2. Version 1.1's own reads C{on} as true, C{22:53} as 1373 and C{2026-01-01}
-    as a date, none of which a configuration means.
+    The core schema of YAML 1.2. Version 1.1's own reads C{on} as true, C{22:53} as 1373 and C{2026-01-01} as a date,
+    none of which a configuration means.
     """
 
 
 # A dict of its own, not PyYAML's, which every other loader shares.
-_Loader.yaml_implicit_resolvers = {}
+_Schema.yaml_implicit_resolvers = {}
 
 
 for _tag, _pattern, _first in (
@@ -37,20 +43,56 @@ for _tag, _pattern, _first in (
     ("null", r"^(?:~|null|Null|NULL|)$", ["~", "n", "N", ""]),
     ("merge", r"^(?:<<)$", "<"),
 ):
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), list(_first))
+    _Schema.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), list(_first))
 
 
-def _constructInt(loader: yaml.SafeLoader, node: ScalarNode) -> int:
+def _constructInt(loader: Any, node: ScalarNode) -> int:
     text = loader.construct_scalar(node)
     return int(text, 10) if text.lstrip("+-").isdigit() else int(text, 0)
 
 
-def _constructText(loader: yaml.SafeLoader, node: ScalarNode) -> str:
+def _constructText(loader: Any, node: ScalarNode) -> str:
     return str(loader.construct_scalar(node))
 
 
-_Loader.add_constructor("tag:yaml.org,2002:int", _constructInt)
-_Loader.add_constructor("tag:yaml.org,2002:timestamp", _constructText)
+_Schema.add_constructor("tag:yaml.org,2002:int", _constructInt)
+_Schema.add_constructor("tag:yaml.org,2002:timestamp", _constructText)
+
+
+class _Loader(Reader, Scanner, Parser, Composer, _Schema):
+    """
+    The one whose errors are told.
+    """
+
+    def __init__(self, text: str) -> None:
+        Reader.__init__(self, text)
+        Scanner.__init__(self)
+        Parser.__init__(self)
+        Composer.__init__(self)
+        SafeConstructor.__init__(self)
+        Resolver.__init__(self)
+
+
+_CParser: Any = getattr(yaml, "_yaml", None) and yaml._yaml.CParser  # type: ignore[attr-defined]
+
+
+_ODD = re.compile(r"[\t\r?>|%\x85\u2028\u2029\ufeff]|(?m:^---)|" + Reader.NON_PRINTABLE.pattern)
+"""
+What the two parsers do not quite agree on: as YAML has it, and as PyYAML does.
+"""
+
+
+class _FastLoader(Composer, *((_CParser,) if _CParser else ()), _Schema):  # type: ignore[misc]
+    """
+    The same on libyaml's parser, a few times as fast. What is nested is composed in Python: that ends in an error, and
+    not with the C stack.
+    """
+
+    def __init__(self, text: str) -> None:
+        _CParser.__init__(self, text)
+        Composer.__init__(self)
+        SafeConstructor.__init__(self)
+        Resolver.__init__(self)
 
 
 @frozen
@@ -89,17 +131,20 @@ class _Builder:
     Builds the parts of a L{Document} from composed nodes.
     """
 
-    def __init__(self, loader: _Loader, file: str) -> None:
+    def __init__(self, loader: _Schema, file: str) -> None:
         self.loader = loader
         self.document = Document(file, None)
         self.problems = self.document.problems
         self._open: list[Node] = []
-        self._values = 0
+        self._built: set[Node] = set()
+        self._repeated = 0
 
     def build(self, node: Node, path: KeyPath) -> Any:
-        self._values += 1
-        if self._values > MAX_VALUES:
-            raise ConfigError([self.document.problem(path, f"its aliases stand for more than {MAX_VALUES} values")])
+        if node in self._built:
+            self._repeated += 1
+            if self._repeated > MAX_VALUES:
+                raise ConfigError([self.document.problem(path, f"its aliases stand for more than {MAX_VALUES} values")])
+        self._built.add(node)
         self.document.marks[path] = _mark(node)
         if isinstance(node, ScalarNode):
             return self._scalar(node, path)
@@ -158,6 +203,22 @@ def _mark(node: Node) -> Mark:
     return Mark(node.start_mark.line + 1, node.start_mark.column + 1)
 
 
+def _composed(text: str) -> tuple[Any, Node | None]:
+    """
+    A loader, and what it has composed.
+    """
+    if _CParser and _ODD.search(text) is None:
+        # Where the text ends in the middle of a line, libyaml says that what is empty is on the next.
+        fast = _FastLoader(text if text.endswith("\n") else text + "\n")
+        try:
+            return fast, fast.get_single_node()
+        except yaml.YAMLError:
+            # What libyaml says of it is something else, and its place in bytes.
+            fast.dispose()
+    loader = _Loader(text)
+    return loader, loader.get_single_node()
+
+
 def parseDocument(text: str, file: str) -> Document:
     """
     Parse YAML.
@@ -165,10 +226,9 @@ def parseDocument(text: str, file: str) -> Document:
     @param file: the name to give in messages.
     @raise ConfigError: where C{text} is not YAML or holds no single document.
     """
-    loader: _Loader | None = None
+    loader: Any = None
     try:
-        loader = _Loader(text)
-        node = loader.get_single_node()
+        loader, node = _composed(text)
         if node is None:
             raise ConfigError([Problem(file, Mark(1, 1), "", "the file is empty")])
         builder = _Builder(loader, file)

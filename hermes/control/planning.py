@@ -61,10 +61,12 @@ class OverlayPlanner:
         """
         self._settings = settings or Settings()
         self._file = file
+        # As a rule most nodes stay as they are. It may be called in several threads: each takes what there is.
+        self._last: Compiled | None = None
 
     def plan(self, document: str, measurements: str) -> OverlayPlan:
         loaded = loadOverlay(document, self._file)
-        compiled = compile(loaded, Measurements.fromText(measurements))
+        compiled = self._last = compile(loaded, Measurements.fromText(measurements), self._last)
         config = loaded.config
         return OverlayPlan(
             configs={name: output.text.encode() for name, output in compiled.nodes.items()},

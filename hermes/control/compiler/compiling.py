@@ -6,7 +6,9 @@ gives the same bytes.
 from __future__ import annotations
 
 import copy
+import marshal
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Any
 
 from attrs import field, frozen
@@ -50,6 +52,7 @@ class Compiled:
     configs: Mapping[str, NodeConfig] = field(factory=dict, repr=False)
     problems: tuple[str, ...] = ()
     protocols: Mapping[str, str] = field(factory=dict, repr=False)
+    _keys: Mapping[str, bytes] = field(factory=dict, repr=False, eq=False)
 
     def digests(self) -> dict[str, str]:
         """
@@ -57,10 +60,18 @@ class Compiled:
         """
         return {name: output.digest for name, output in self.nodes.items()}
 
+    def same(self, name: str, key: bytes | None) -> bool:
+        """
+        Whether a node's values were these, and are a configuration.
+        """
+        return key is not None and self._keys.get(name) == key and name in self.configs
 
-def compile(document: OverlayDocument, measurements: Measurements = NONE) -> Compiled:
+
+def compile(document: OverlayDocument, measurements: Measurements = NONE, before: Compiled | None = None) -> Compiled:
     """
     Compile a document.
+
+    @param before: what another came to: a node whose values are the same there is not written and loaded once more.
     """
     config = document.config
     found = goals(config)
@@ -70,15 +81,33 @@ def compile(document: OverlayDocument, measurements: Measurements = NONE) -> Com
     nodes: dict[str, NodeOutput] = {}
     configs: dict[str, NodeConfig] = {}
     problems: list[str] = []
+    keys: dict[str, bytes] = {}
     for name in graph.nodes:
         values = _node(name, document, routing, found)
+        key = _keyOf(values)
+        if key is not None:
+            keys[name] = key
+        if before is not None and before.same(name, key):
+            nodes[name], configs[name] = before.nodes[name], before.configs[name]
+            continue
         output = nodes[name] = render(values)
         loaded, wrong = checker.check(values, output.text, name)
         if loaded is not None:
             configs[name] = loaded
         problems += [f"{name}: {problem}" for problem in wrong]
     protocols = {goal.name: goal.service.protocol for goal in found if goal.service is not None}
-    return Compiled(nodes, configs, tuple(problems), protocols)
+    return Compiled(nodes, configs, tuple(problems), protocols, keys)
+
+
+def _keyOf(values: dict[str, Any]) -> bytes | None:
+    """
+    The same for the same values, written in the same order, of the same types; L{None} where that can't be told.
+    """
+    try:
+        # Before version 3 it is the values alone that count, and not which are one object.
+        return sha256(marshal.dumps(values, 2)).digest()
+    except ValueError:
+        return None
 
 
 class _Checker:

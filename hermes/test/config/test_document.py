@@ -4,10 +4,60 @@ Tests for L{hermes.config.document}.
 
 from __future__ import annotations
 
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from hermes.config import document as parsing
 from hermes.config.document import parseDocument
 from hermes.config.problems import ConfigError, Mark
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=30)
+
+VALUES = st.recursive(
+    SCALARS,
+    lambda inside: st.lists(inside, max_size=4) | st.dictionaries(st.text(max_size=12), inside, max_size=4),
+    max_leaves=20,
+)
+
+
+class ParserTests(SynchronousTestCase):
+    """
+    There are two parsers, and nobody can tell which.
+    """
+
+    def both(self, text: str) -> list[object]:
+        """
+        What each says.
+        """
+        found: list[object] = []
+        for parser in (parsing._CParser, None):
+            self.patch(parsing, "_CParser", parser)
+            try:
+                parsed = parseDocument(text, "f.yaml")
+            except ConfigError as error:
+                found.append(str(error))
+            else:
+                found.append((repr(parsed.value), parsed.marks, parsed.keyMarks, list(map(str, parsed.problems))))
+        return found
+
+    @given(VALUES, st.booleans(), st.integers(min_value=1, max_value=120))
+    def test_bothReadTheSame(self, value: object, flow: bool, width: int) -> None:
+        text = yaml.safe_dump(value, default_flow_style=flow or None, width=width, allow_unicode=True)
+        fast, slow = self.both(text)
+        self.assertEqual(fast, slow)
+
+    @given(st.text(alphabet="ab:-[]{},&*!|>'\"#%@`?~ \n1.0é\x07\t", max_size=40))
+    def test_bothTellTheSameMistakes(self, text: str) -> None:
+        fast, slow = self.both(text)
+        self.assertEqual(fast, slow)
+
+    def test_bothKnowTheSameTypes(self) -> None:
+        text = "a: [on, 1, 0o17, 0x1F, 1.5, 1e3, ~, null, 2026-01-01, 22:53, !!str 1, true, '1', <<]\n"
+        text += "b: {<<: {c: 1}, d: 2}\n"
+        fast, slow = self.both(text)
+        self.assertEqual(fast, slow)
 
 
 class DocumentTests(SynchronousTestCase):
@@ -66,6 +116,15 @@ class DocumentTests(SynchronousTestCase):
         lines = ["a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"]
         lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
         self.assertIn("its aliases stand for more than 100000 values", self.refusal("\n".join(lines)))
+
+    def test_aDocumentWithoutAliasesMayBeAsLargeAsItIs(self) -> None:
+        value = parseDocument("a: [" + "1, " * 150_000 + "]\n", "f.yaml").value
+        assert isinstance(value, dict)
+        self.assertEqual(len(value["a"]), 150_000)
+
+    def test_whatIsNestedWithoutEndIsRefused(self) -> None:
+        for text in ("[" * 100_000, "- " * 50_000, "{a: " * 10_000):
+            self.assertIn("nested too deeply", self.refusal(text))
 
     def test_invalidYAMLIsToldWithItsPlace(self) -> None:
         self.assertEqual(

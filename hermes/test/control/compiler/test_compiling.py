@@ -46,6 +46,35 @@ class CompileTests(SynchronousTestCase):
         self.assertEqual([(each.node, each.change) for each in changed], [("gateway", "changed")])
         self.assertIn("+    endpoints: ['10.1.0.5:3306', '10.1.0.7:3306']", changed[0].lines)
 
+    def test_whatAnotherDocumentHasComeToMakesNoDifference(self) -> None:
+        """
+        Only the work is less: nodes that stay the same are the same objects.
+        """
+        changed = SMALL.replace("10.1.0.6:3306", "10.1.0.7:3306")
+        _, before = made(SMALL)
+        _, whole = made(changed)
+        after = compile(loadOverlay(changed), before=before)
+        self.assertEqual(after, whole)
+        again = {name for name in after.nodes if after.nodes[name] is before.nodes[name]}
+        self.assertEqual(again, {"edge", "relay", "other"})
+        for name in again:
+            self.assertIs(after.configs[name], before.configs[name])
+
+    def test_whatIsEqualAndWrittenOtherwiseIsAnother(self) -> None:
+        """
+        1 and 1.0, the same keys in another order.
+        """
+        text = SMALL.replace('edge.example:8443",', 'edge.example:8443", drain: 1,')
+        _, before = made(text)
+        for other in (
+            text.replace("drain: 1,", "drain: 1.0,"),
+            text.replace("type: proxy, bind: 127.0.0.1:3128", "bind: 127.0.0.1:3128, type: proxy"),
+        ):
+            self.assertNotEqual(other, text)
+            after = compile(loadOverlay(other), before=before)
+            self.assertEqual(after, made(other)[1])
+            self.assertNotEqual(after.nodes["edge"], before.nodes["edge"])
+
     def test_aNodeHasWhatItNeedsAndNothingElse(self) -> None:
         """
         The next nodes as upstreams; the services where they are.
@@ -115,7 +144,8 @@ class PolicyTests(SynchronousTestCase):
         Datagrams of one of UDP, a request of one of HTTP.
         """
         text = SMALL.replace(
-            "services:", "services:\n  ntp.hermes: {on: [gateway], protocol: udp, ports: [123], endpoints: ['10.1.0.7:123']}"
+            "services:",
+            "services:\n  ntp.hermes: {on: [gateway], protocol: udp, ports: [123], endpoints: ['10.1.0.7:123']}",
         ).replace("policy:", "policy:\n  - {allow: [user:alice], to: [ntp.hermes, shop.hermes]}")
         self.assertTrue(self.may(text, "ntp.hermes:123", "alice"))
         self.assertFalse(self.may(text, "ntp.hermes:123", "bob"))
