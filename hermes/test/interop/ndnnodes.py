@@ -7,16 +7,21 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
+from collections.abc import Coroutine
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeVar
 from unittest import SkipTest
+
+from twisted.internet.defer import Deferred, gatherResults
 
 from hermes.test.interop.process import Process, freePort
 from hermes.test.interop.processes import Node, ProcessCase
 
 MEGABYTE = 1_000_000
+
+T = TypeVar("T")
 
 
 class NDNCase(ProcessCase):
@@ -46,6 +51,14 @@ class NDNCase(ProcessCase):
         Start a program.
         """
         return self.start(sys.executable, "-m", f"hermes.test.interop.{module}", *map(str, arguments))
+
+    async def together(self, *coroutines: Coroutine[Any, Any, T]) -> list[T]:
+        """
+        Run all at once.
+
+        @return: what each returns.
+        """
+        return await gatherResults([Deferred.fromCoroutine(each) for each in coroutines], consumeErrors=True)
 
     async def producer(self, face: str, prefix: str, *sizes: int) -> Process:
         """

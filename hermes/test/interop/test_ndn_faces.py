@@ -10,21 +10,9 @@ import sys
 from random import Random
 from typing import Any
 
-from twisted.internet import reactor as theReactor
-
 from hermes.test.interop.local import Local
 from hermes.test.interop.ndnnodes import MEGABYTE, NDNCase
 from hermes.test.interop.process import freePort
-from hermes.testing.links import (
-    DatagramImpairment,
-    ImpairedDatagramLink,
-    ImpairedStreamLink,
-    Rotation,
-    StreamImpairment,
-)
-
-# Its type depends on the platform.
-reactor: Any = theReactor
 
 ONL = {"faces": {"one": {"to": "udp:onl.ndn.hermes"}}, "prefixes": [{"prefix": "/onl", "face": "one"}]}
 
@@ -63,10 +51,9 @@ class OverlayTests(NDNCase):
             prefixes=[{"prefix": "/onl", "face": "one"}, {"prefix": "/arl", "face": "two"}],
         )
         nodes = await self.chain(names, self.names("unix:exit.sock"), {"onl": "relay-one", "arl": "relay-two"})
-        await self.producer("unix:exit.sock", "/onl/file")
-        await self.producer("unix:exit.sock", "/arl/file")
-        await self.fetch("unix:edge.sock", "/onl/file", MEGABYTE)
-        await self.fetch("unix:edge.sock", "/arl/file", MEGABYTE)
+        prefixes = "/onl/file", "/arl/file"
+        await self.together(*[self.producer("unix:exit.sock", prefix) for prefix in prefixes])
+        await self.together(*[self.fetch("unix:edge.sock", prefix, MEGABYTE) for prefix in prefixes])
         await nodes["relay-two"].kill()
         # The Content Store has what was fetched, and nothing else gets through.
         await self.fetch("unix:edge.sock", "/onl/file", MEGABYTE + 1)
@@ -84,6 +71,7 @@ class OverlayTests(NDNCase):
 
     async def test_everyNodeMayForwardForItself(self) -> None:
         first, second = freePort(), freePort()
+        nodes = []
         onward = {"target": "*.ndn.hermes"}
         for name, port, following, hop, listener in (
             ("exit", second, "", None, self.names("unix:exit.sock")),
@@ -99,7 +87,10 @@ class OverlayTests(NDNCase):
             if port is not None:
                 listeners["overlay"] = {"type": "tunnel", "bind": f"127.0.0.1:{port}"}
                 routes.append({"match": onward | {"listener": "overlay"}, "to": "names"})
-            await self.node(name, identity=self.identity(name), listeners=listeners, upstreams=upstreams, routes=routes)
+            sections = {"listeners": listeners, "upstreams": upstreams, "routes": routes}
+            nodes.append(self.startNode(name, self.config(name, identity=self.identity(name), **sections)))
+        for node in nodes:
+            await node.ready()
         await self.producer("unix:exit.sock", "/onl/file")
         await self.fetch("unix:edge.sock", "/onl/file", 5 * MEGABYTE)
         # The one in the middle has it now.
@@ -108,82 +99,20 @@ class OverlayTests(NDNCase):
 
     async def test_programsStayConnectedOverAReloadAndTheNodeDrains(self) -> None:
         nodes = await self.chain(self.names("unix:edge.sock"), self.names("unix:exit.sock"), {"onl": "relay"})
-        await self.producer("unix:exit.sock", "/onl/file")
-        here = await self.producer("unix:edge.sock", "/here")
+        _, here = await self.together(
+            self.producer("unix:exit.sock", "/onl/file"), self.producer("unix:edge.sock", "/here")
+        )
         edge = nodes["edge"]
         config = json.loads(edge.path.read_text())
         config["listeners"]["names"] |= ONL
         edge.configure(config)
         self.assertEqual(await edge.reload(), "reloaded: kept (admin); changed names")
-        await self.fetch("unix:edge.sock", "/onl/file", MEGABYTE)
-        await self.fetch("unix:edge.sock", "/here", MEGABYTE)
+        await self.together(*[self.fetch("unix:edge.sock", each, MEGABYTE) for each in ("/onl/file", "/here")])
         self.assertIsNone(here.status)
         for name in ("edge", "exit"):
             nodes[name].signal(signal.SIGTERM)
             await nodes[name].end()
             self.assertIn("drained\n", nodes[name].output)
-
-
-class LinkTests(NDNCase):
-    """
-    Links that lose, and links that come and go.
-    """
-
-    async def lossy(self, **options: Any) -> None:
-        """
-        A fetch over a UDP face that loses 2 % of all datagrams.
-        """
-        exitPort = freePort()
-        link = ImpairedDatagramLink(
-            reactor, ("127.0.0.1", exitPort), DatagramImpairment(delay=0.002, loss=0.02, reorder=0.01), Random(3)
-        )
-        link.start()
-        self.addCleanup(link.stop)
-        face = {"to": f"udp:127.0.0.1:{link.address[1]}", "direct": True, "mtu": 1400, **options}
-        names = self.names("unix:edge.sock", faces={"far": face}, prefixes=[{"prefix": "/far", "face": "far"}])
-        await self.node("edge", listeners={"names": names})
-        await self.node(
-            "exit", listeners={"names": self.names("unix:exit.sock", f"udp:127.0.0.1:{exitPort}", mtu=1400)}
-        )
-        await self.producer("unix:exit.sock", "/far/file")
-        told = await self.fetch("unix:edge.sock", "/far/file", MEGABYTE, "--lifetime", 1500)
-        # Of a packet in seven pieces one is lost with the whole.
-        self.assertGreater(link.counts["lost"], 10)
-        self.told = told
-
-    async def test_whatIsLostIsAskedForAgain(self) -> None:
-        await self.lossy()
-        self.assertGreater(self.told["timeouts"], 2)
-
-    async def test_reliabilityMakesGoodForIt(self) -> None:
-        await self.lossy(reliability=True)
-        self.assertLessEqual(self.told["timeouts"], 2)
-
-    async def test_aHopThatFlaps(self) -> None:
-        relayPort = freePort()
-        links = [
-            ImpairedStreamLink(reactor, ("127.0.0.1", relayPort), StreamImpairment(bandwidth=1e6), Random(5))
-            for _ in range(2)
-        ]
-        links[0].start()
-        links[1].start()
-        for link in links:
-            self.addCleanup(link.stop)
-        nodes = await self.chain(
-            self.names("unix:edge.sock", **ONL),
-            self.names("unix:exit.sock"),
-            {"onl": "relay"},
-            ports={"relay": relayPort},
-            seen={"relay": links[0].address[1]},
-        )
-        await self.producer("unix:exit.sock", "/onl/file")
-        rotation = Rotation(reactor, links, 1.5)
-        rotation.start()
-        self.addCleanup(rotation.stop)
-        told = await self.fetch("unix:edge.sock", "/onl/file", 2 * MEGABYTE, "--lifetime", 500, "--tries", 100)
-        self.assertGreater(links[0].connections, 2)
-        self.assertGreater(told["timeouts"] + told["nacks"], 0)
-        self.assertIsNone(nodes["edge"].status)
 
 
 class FaceTests(NDNCase):
@@ -202,8 +131,8 @@ class FaceTests(NDNCase):
             routes=[{"match": {"listener": "web", "path": "/ndn"}, "to": "names-ws"}],
         )
         await self.producer(f"tcp:127.0.0.1:{tcp}", "/a/file")
-        for face in ("unix:one.sock", f"tcp:127.0.0.1:{tcp}", f"udp:127.0.0.1:{udp}"):
-            await self.fetch(face, "/a/file", MEGABYTE)
+        faces = "unix:one.sock", f"tcp:127.0.0.1:{tcp}", f"udp:127.0.0.1:{udp}"
+        await self.together(*[self.fetch(face, "/a/file", MEGABYTE) for face in faces])
         name = "/a/file/100000/seg=12"
         for url, *origin in (
             (f"ws://127.0.0.1:{ws}/",),
@@ -226,9 +155,8 @@ class FaceTests(NDNCase):
         }
         prefixes = [{"prefix": f"/{name}", "face": name} for name in faces]
         await self.node("near", listeners={"names": self.names("unix:near.sock", faces=faces, prefixes=prefixes)})
-        for name in faces:
-            await self.producer("unix:far.sock", f"/{name}")
-            await self.fetch("unix:near.sock", f"/{name}", MEGABYTE)
+        await self.together(*[self.producer("unix:far.sock", f"/{name}") for name in faces])
+        await self.together(*[self.fetch("unix:near.sock", f"/{name}", MEGABYTE) for name in faces])
 
     async def test_whoSendsGarbageIsLeftAndTheOthersGoOn(self) -> None:
         tcp, udp = freePort(), freePort()

@@ -238,12 +238,15 @@ class OverlayTests(ManagementCase):
         Start them, each dialing the next.
         """
         self.ports = {name: freePort() for name in names}
-        nodes = {name: await self.start_(name, names) for name in reversed(names)}
+        # All at once: a face whose link can't be opened yet tries again.
+        nodes = {name: self.started(name, names) for name in reversed(names)}
+        for node in nodes.values():
+            await node.ready()
         return nodes
 
-    async def start_(self, name: str, names: tuple[str, ...]) -> Node:
+    def started(self, name: str, names: tuple[str, ...]) -> Node:
         """
-        Start one.
+        Start one, and do not wait for it.
         """
         at = names.index(name)
         before = names[at - 1] if at else None
@@ -260,13 +263,8 @@ class OverlayTests(ManagementCase):
             upstreams[after] = {"type": "hermes", "endpoints": [f"127.0.0.1:{self.ports[after]}"], "node": after}
             routes.append({"match": {"listener": "names", "target": "ndn.hermes"}, "via": [after]})
         overlay = {"type": "tunnel", "bind": f"127.0.0.1:{self.ports[name]}"}
-        return await self.node(
-            name,
-            identity=self.identity(name),
-            listeners={"overlay": overlay, "names": listener},
-            upstreams=upstreams,
-            routes=routes,
-        )
+        sections = {"listeners": {"overlay": overlay, "names": listener}, "upstreams": upstreams, "routes": routes}
+        return self.startNode(name, self.config(name, identity=self.identity(name), **sections))
 
     async def test_whatIsRegisteredAtTheLastIsFetchedAtTheFirst(self) -> None:
         await self.row("a", "b", "c")
@@ -306,7 +304,7 @@ class OverlayTests(ManagementCase):
         await self.until("a", "/c/file", True)
         await nodes["b"].kill()
         await self.until("a", "/c/file", False)
-        await self.start_("b", names)
+        await self.started("b", names).ready()
         self.assertEqual(await self.until("a", "/c/file", True), [(160, 2)])
         await self.fetch("unix:a.sock", "/c/file", 500_000)
 
