@@ -69,7 +69,7 @@ class LinkCosts:
 
     def watch(self, callback: Callable[[], object]) -> Callable[[], None]:
         """
-        Call C{callback} when there are other figures. The result ends it.
+        Call C{callback} when a link costs something else. The result ends it.
         """
         self._watchers.append(callback)
 
@@ -111,6 +111,7 @@ class LinkCosts:
         if committed is None:
             return
         now = self._clock.seconds()
+        changed = False
         refused = len(figures[LINKS:])
         for figure in figures[:LINKS]:
             a, b = sorted((node, figure.to))
@@ -120,21 +121,26 @@ class LinkCosts:
             self.taken += 1
             if _isMeasured((a, b), *committed):
                 self._figures.setdefault((a, b), {})[node] = figure, now
-                self._evaluate((a, b), now)
+                changed = self._evaluate((a, b), now) or changed
         if refused:
             self.refused += refused
             if node not in self._suspects:
                 self._suspects.add(node)
                 # It may be a version ahead, or behind, for a moment.
                 self.log.info("{node} tells of links that it does not have, or what can't be", node=node)
-        for watcher in list(self._watchers):
+        for watcher in list(self._watchers) if changed else ():
             watcher()
 
-    def _evaluate(self, pair: Pair, now: float) -> None:
+    def _evaluate(self, pair: Pair, now: float) -> bool:
+        """
+        @return: whether it costs something else.
+        """
         figure = self._worse(pair, now)
-        before = self._costs.get(pair, self._committedCosts.get(pair))
+        before = self._costs.get(pair)
         if figure is not None:
-            self._costs[pair] = costOf(figure.roundTrip or 0.0, figure.loss, before) if figure.up else DOWN
+            known = self._committedCosts.get(pair) if before is None else before
+            self._costs[pair] = costOf(figure.roundTrip or 0.0, figure.loss, known) if figure.up else DOWN
+        return self._costs.get(pair) != before
 
     # What comes of it
 
@@ -194,18 +200,17 @@ class LinkCosts:
         known = self.known()
 
         def change(pair: Pair) -> float:
-            cost = before.get(pair)
-            return 1.0 if cost is None else max(after[pair] / cost, cost / after[pair])
+            was, is_ = before.get(pair), after.get(pair)
+            return 1.0 if was is None or is_ is None else max(is_ / was, was / is_)
 
-        changed = sorted(
-            (pair for pair in after if after[pair] != before.get(pair)), key=lambda pair: (-change(pair), pair)
-        )
-        said = [_change(pair, before.get(pair), after[pair], known.get(pair)) for pair in changed[:NAMED]]
+        pairs = [pair for pair in before.keys() | after.keys() if after.get(pair) != before.get(pair)]
+        changed = sorted(pairs, key=lambda pair: (-change(pair), pair))
+        said = [_change(pair, before.get(pair), after.get(pair), known.get(pair)) for pair in changed[:NAMED]]
         more = [f"{len(changed) - NAMED} more"] if len(changed) > NAMED else []
         return f"what links cost has changed: {', '.join(said + more)}"
 
 
-def _change(pair: Pair, before: int | None, after: int, figure: LinkFigure | None) -> str:
+def _change(pair: Pair, before: int | None, after: int | None, figure: LinkFigure | None) -> str:
     was, is_ = ("unknown" if cost is None else "down" if cost == DOWN else str(cost) for cost in (before, after))
     trip = None if figure is None else figure.roundTrip
     measured = "" if trip is None else f" ({trip * 1000:.1f} ms)"

@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 from hermes.control.controller import Controller
 from hermes.control.errors import Busy, ControlError, NotLeading, Superseded
 from hermes.control.leading import Parts
-from hermes.control.linkcosts import LinkCosts
+from hermes.control.linkcosts import AGE, LinkCosts
 from hermes.control.plans import Plan
 from hermes.control.values import CONTROLLER, VersionRecord
 
@@ -30,12 +30,12 @@ Seconds for which other ways must have been better.
 
 LOOK: Final = 1.0
 """
-Seconds from a new figure until it is seen what comes of it, with all that have come by then.
+Seconds from when a link costs something else until it is seen what comes of it, with all that have changed by then.
 """
 
 SHARE: Final = 20.0
 """
-Compiling takes the controller at most one of so many seconds.
+To see what comes of it takes the controller at most one of so many seconds.
 """
 
 LONGEST: Final = 3600.0
@@ -142,14 +142,17 @@ class Rerouter:
         if committed is None or self._controller.changing or not committed[1].settings.reroute:
             return None
         record, plan = committed
+        began = self._clock.seconds()
         text = self._costs.text(record.measurements, keep=True)
         if self._seen != (record.number, text):
             self._moves = await self._differs(record, plan, text)
             self._seen = record.number, text
+        self._rest = max(LOOK, SHARE * (self._clock.seconds() - began))
         now = self._clock.seconds()
         if not self._moves:
             self._movesSince = None
-            return None
+            # Figures grow old without a word.
+            return AGE
         wait = self._wait(plan)
         if self._movesSince is None:
             self._movesSince = now
@@ -172,9 +175,7 @@ class Rerouter:
         """
         if text == record.measurements:
             return False
-        began = self._clock.seconds()
         found: Plan = await self._parts.inThread(self._parts.planner.plan, record.document, text)
-        self._rest = max(LOOK, SHARE * (self._clock.seconds() - began))
         if found.problems:
             self.log.warn("ways can't follow what links cost: {reasons}", reasons="; ".join(map(str, found.problems)))
             return False

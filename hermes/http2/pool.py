@@ -153,18 +153,15 @@ class Pool:
         for connection in self.connections:
             if not connection.draining:
                 return succeed(connection)
-        asking: Deferred[ClientConnection] = Deferred(self._askNoMore)
+        asking: Deferred[ClientConnection] = Deferred(
+            lambda asking: self._asking.remove(asking) if asking in self._asking else None
+        )
         self._asking.append(asking)
         self._connect()
-        if self._connecting is None and self._askNoMore(asking):
+        if self._connecting is None and asking in self._asking:
+            self._asking.remove(asking)
             asking.errback(Overloaded("too many connections to the next hop are about to end"))
         return asking
-
-    def _askNoMore(self, asking: Deferred[ClientConnection]) -> bool:
-        found = asking in self._asking
-        if found:
-            self._asking.remove(asking)
-        return found
 
     def forget(self, waiting: _Waiting) -> None:
         """
@@ -223,8 +220,10 @@ class Pool:
                     error = ShuttingDown("the connections to the next hop are being closed")
                 else:
                     error = HopUnavailable(f"the next hop can't be reached: {failure.getErrorMessage()}")
-            for each in (*(each.deferred for each in waiting), *asking):
-                each.errback(error)
+            for each in waiting:
+                each.deferred.errback(error)
+            for one in asking:
+                one.errback(error)
 
         self._connecting = connecting
         connecting.addCallback(connected).addCallbacks(ready, failed)

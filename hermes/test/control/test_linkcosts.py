@@ -55,6 +55,12 @@ class LinkCostsTests(SynchronousTestCase):
         self.costs.heard("edge", [FIGURE])
         self.assertEqual(self.costsNow(), {("edge", "relay"): costOf(0.01, 0)})
         self.assertEqual((self.costs.taken, self.costs.refused, self.told), (1, 0, 1))
+        # The same once more is no news; nor is what costs the same.
+        self.costs.heard("edge", [FIGURE])
+        self.costs.heard("edge", [LinkFigure("relay", 0.011)])
+        self.assertEqual((self.costs.taken, self.told), (3, 1))
+        self.costs.heard("edge", [LinkFigure("relay", 0.1)])
+        self.assertEqual(self.told, 2)
 
     def test_ofLinksThatAreNotItsOwnItTellsNothing(self) -> None:
         """

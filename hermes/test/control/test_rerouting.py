@@ -232,6 +232,32 @@ class OthersTests(ReroutingCase):
         self.assertEqual([record.author for record in self.versions()], ["ops", "ops"])
         self.assertEqual(self.current.document, DOCUMENT + "#\n")
 
+    def test_whoLeadsNoMoreLeavesItToTheNext(self) -> None:
+        """
+        In the middle of a change that it makes by itself: that is taken back, and made again by whoever leads then.
+        """
+        self.measure(one=BAD)
+        self.apply(DOCUMENT.replace("trial: 2s, decide: 20s", "trial: 30s, decide: 60s"))
+        self.pass_(80)
+        self.assertTrue(self.leader.controller.changing)
+        other = self.lead("second")
+        self.pass_(1)
+        self.state.expire()
+        self.pass_(1)
+        self.assertEqual((self.leader.controller.leads, other.controller.leads), (False, True))
+        self.assertEqual(self.leader.rerouter.results, {"unknown": 1})
+        for node in self.nodes.values():
+            assert node.link is not None
+            node.link.cut()
+        before, self.leader = self.leader, other
+        self.connect()
+        self.pass_(50)
+        self.assertEqual(self.versions()[2].phase, "aborted")
+        self.assertEqual((self.path, self.current.number), (BY_ONE, 2))
+        self.pass_(100)
+        self.assertEqual((self.path, self.current.number), (BY_TWO, 4))
+        self.assertEqual(before.rerouter.results, {"unknown": 1})
+
     def test_aNewLeaderKeepsWaysUntilItKnowsBetter(self) -> None:
         self.measure(one=BAD)
         self.pass_(200)
@@ -279,6 +305,19 @@ class OthersTests(ReroutingCase):
         self.assertEqual(self.leader.costs.known(), {})
         self.apply(DOCUMENT + "# new\n")
         self.assertEqual((self.path, self.current.measurements), (BY_ONE, ""))
+
+    def test_whatWasDownAndIsNotToldAnyMoreIsTriedAgain(self) -> None:
+        """
+        Where nobody is connected that way any more, nobody can tell.
+        """
+        self.measure(one=None)
+        self.pass_(200)
+        self.assertEqual(self.path, BY_TWO)
+        self.figures = {}
+        self.pass_(1000)
+        self.assertEqual((self.path, self.current.number), (BY_ONE, 3))
+        self.assertNotIn("edge one", self.current.measurements)
+        self.assertIn("edge - one from down to unknown", self.current.comment)
 
     def test_anOlderNodeTellsNothing(self) -> None:
         self.assertEqual(Events().measurements, ())
