@@ -28,6 +28,6 @@ class NDNFacesTests(SynchronousTestCase):
         directory = root / "page"
         directory.mkdir()
         reader = Reader(directory)
-        reader.substitute(6363, 9696)
+        reader.substitute(6363, 9696, 9901)
         self.addCleanup(reader.stop)
         reader.follow(DOCS / "howto" / "ndn.md")
