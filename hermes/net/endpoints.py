@@ -24,12 +24,13 @@ from zope.interface import implementer
 
 from hermes.errors import FlowError, HopUnavailable
 from hermes.net.connecting import connectSocket
+from hermes.net.failures import flowError
 from hermes.net.happyeyeballs import CONNECT_TIMEOUT, connectAny, connectTarget
 from hermes.net.listening import ListeningPort
 from hermes.net.names import twistedAddress
 from hermes.net.sockets import Bound, parsePlace
 from hermes.net.tls import TLSTransport
-from hermes.net.transport import StreamTransport
+from hermes.net.transport import StreamTransport, addressOf
 from hermes.proxied import HEADER_TIME, ProxyHeaderProtocol, ProxyProtocolFactory, twistedPeer
 from hermes.values import Target
 from hermes.wire.proxyprotocol import ProxyHeader
@@ -257,9 +258,15 @@ def openTransport(
         return connectSocket(reactor, address, mark)
 
     def secure(sock: socket) -> StreamTransport | Deferred[StreamTransport]:
+        try:
+            # The kernel tells only as long as the connection stands, and a handshake takes its time.
+            peer = addressOf(sock, sock.getpeername())
+        except OSError as error:
+            sock.close()
+            raise flowError(error, f"unix:{place}" if isinstance(place, str) else str(place)) from error
         if tls is None:
-            return StreamTransport(sock, reactor)
-        transport = TLSTransport(sock, reactor, tls)
+            return StreamTransport(sock, reactor, peer=peer)
+        transport = TLSTransport(sock, reactor, tls, peer=peer)
         return transport.handshake().addCallback(lambda _: transport)
 
     if isinstance(place, str):

@@ -73,6 +73,7 @@ class ControllerClient:
         self._limits = limits
         self._backoff = backoff or Backoff()
         self._running: Deferred[None] | None = None
+        self._stopped = True
         self._watchers: list[Callable[[Session], object]] = []
 
     @property
@@ -93,6 +94,7 @@ class ControllerClient:
         Connect, and stay so.
         """
         if self._running is None:
+            self._stopped = False
             self._running = Deferred.fromCoroutine(self._run())
             self._running.addErrback(self._ended)
 
@@ -101,6 +103,7 @@ class ControllerClient:
         End the connection, and make no other. Fires once it is gone.
         """
         running, self._running = self._running, None
+        self._stopped = True
         session = self.session
         if running is not None:
             running.cancel()
@@ -127,8 +130,15 @@ class ControllerClient:
             self.log.failure("keeping the connection to the controller failed", failure)
 
     async def _run(self) -> None:
-        while True:
-            await self._round()
+        while not self._stopped:
+            try:
+                await self._round()
+            except Exception as error:
+                # Whatever it was: a node that tries no more is lost to its overlay.
+                if self._stopped:
+                    raise
+                self.problem = f"internal error: {error!r}"
+                self.log.failure("connecting to the controller failed")
             await deferLater(self._clock, self._backoff.next())
 
     async def _round(self) -> None:
@@ -165,7 +175,7 @@ class ControllerClient:
             for watcher in list(self._watchers):
                 watcher(session)
             reason = await session.lost
-        except CancelledError:
+        except BaseException:
             session.broker.cut()
             raise
         finally:

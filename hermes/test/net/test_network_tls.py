@@ -4,7 +4,9 @@ Streams of the network with TLS.
 
 from __future__ import annotations
 
-from socket import create_connection, socket
+from socket import SO_LINGER, SOL_SOCKET, create_connection, create_server, socket
+from ssl import PROTOCOL_TLS_SERVER, MemoryBIO, SSLContext, SSLWantReadError
+from struct import pack
 from typing import Any
 
 from hermes.errors import HopUntrusted
@@ -49,6 +51,30 @@ class TLSTests(NetworkTestCase):
         self.failureResultOf(connected, HopUntrusted)
         self.assertEqual((self.clients.built, self.servers.built), ([], []))
         self.assertEqual(len(self.reactor.readers), 1)
+
+    def test_aPeerThatIsGoneOnceItHasShownWhoItIsIsToldAsAnEnd(self) -> None:
+        """
+        Its kernel says so between the last of the handshake and the protocol's beginning: a process that was killed.
+        """
+        certificate, key = self.authority.issue("relay")
+        context = SSLContext(PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        context.set_alpn_protocols(["h2"])
+        incoming, outgoing = MemoryBIO(), MemoryBIO()
+        server = context.wrap_bio(incoming, outgoing, server_side=True)
+        with create_server(("127.0.0.1", 0)) as listening:
+            connected = self.connect(f"127.0.0.1:{listening.getsockname()[1]}", self.client())
+            self.reactor.turn()
+            sock, _ = listening.accept()
+        incoming.write(sock.recv(65536))
+        self.assertRaises(SSLWantReadError, server.do_handshake)
+        sock.sendall(outgoing.read())
+        sock.setsockopt(SOL_SOCKET, SO_LINGER, pack("ii", 1, 0))
+        sock.close()
+        self.reactor.turn()
+        # It began, and has ended.
+        self.assertIs(self.successResultOf(connected), self.clients.built[0])
+        self.assertEqual(len(self.clients.built[0].ends), 1)
 
     def proxied(self, start: bytes) -> tuple[StreamRecorder, Any]:
         """

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from hermes.control.channel.backoff import Backoff
@@ -124,6 +124,39 @@ class Reconnecting(PortCase):
         self.patch(client, "_endpoint", endpoint)
         client.start()
         self.assertIn("no address", str(client.problem))
+
+    def test_it_goes_on_after_an_error_that_nobody_has_thought_of(self) -> None:
+        connect = self.wires.connect
+        errors: list[Exception] = [OSError(107, "not connected"), CancelledError(), ValueError("anything")]
+
+        def failing(*arguments: Any) -> Any:
+            if errors:
+                raise errors.pop()
+            return connect(*arguments)
+
+        self.patch(self.wires, "connect", failing)
+        client = self.client(RecordingAgent("edge"), CONTROLLER)
+        self.assertIn("anything", str(client.problem))
+        self.wires.advance(10.0, 0.5)
+        self.assertEqual(errors, [])
+        self.assertIsNotNone(client.session)
+        self.assertEqual(len(self.flushLoggedErrors(OSError, CancelledError, ValueError)), 3)
+
+    def test_and_after_one_of_whoever_wants_to_know_of_sessions(self) -> None:
+        client = self.client(RecordingAgent("edge"), CONTROLLER)
+        failing = [KeyError("a watcher")]
+
+        def watcher(session: object) -> None:
+            if failing:
+                raise failing.pop()
+
+        client.watch(watcher)
+        client.again()
+        self.wires.advance(10.0, 0.5)
+        self.assertEqual(failing, [])
+        self.assertIsNotNone(client.session)
+        self.assertEqual(len([link for link in self.port.links if link.name == "edge"]), 1)
+        self.flushLoggedErrors(KeyError)
 
     def test_a_controller_that_does_not_answer_hello_is_given_up(self) -> None:
         self.patch(self.port.registrar, "mayConnect", lambda *arguments: Deferred())
