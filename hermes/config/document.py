@@ -73,7 +73,7 @@ class _Loader(Reader, Scanner, Parser, Composer, _Schema):
         Resolver.__init__(self)
 
 
-_CParser: Any = getattr(yaml, "_yaml", None) and yaml._yaml.CParser  # type: ignore[attr-defined]
+_CParser: Any = getattr(yaml, "_yaml", None) and yaml._yaml.CParser
 
 
 _ODD = re.compile(r"[\t\r?>|%\x85\u2028\u2029\ufeff]|(?m:^---)|" + Reader.NON_PRINTABLE.pattern)
