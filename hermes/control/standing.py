@@ -44,11 +44,13 @@ class Standing:
         self._changed = changed
         self._elected: Leading | None = None
         self._running: Deferred[None] | None = None
+        self._stopped = True
 
     def start(self) -> None:
         """
         Stand for election from now on. The store is open.
         """
+        self._stopped = False
         self._running = Deferred.fromCoroutine(self._stand()).addErrback(self._failed)
 
     def stop(self) -> None:
@@ -56,13 +58,22 @@ class Standing:
         Do not lead, and do not stand any more.
         """
         self._end()
+        self._stopped = True
         running, self._running = self._running, None
         if running is not None:
             running.cancel()
 
-    def _failed(self, failure: Failure) -> None:
-        if failure.check(CancelledError) is None:
-            self.log.failure("this controller does not stand for election any more", failure)
+    def _failed(self, failure: Failure) -> Deferred[None] | None:
+        if self._stopped:
+            if failure.check(CancelledError) is None:
+                self.log.failure("standing for election failed at its end", failure)
+            return None
+        # Whatever it was: a controller that stands no more would be of no use, and nobody would know.
+        self.log.failure("standing for election failed", failure)
+        self._end()
+        again: Deferred[None] = deferLater(self._parts.clock, LEAD_AGAIN)
+        again.addCallback(lambda _: Deferred.fromCoroutine(self._stand()))
+        return again.addErrback(self._failed)
 
     async def _stand(self) -> None:
         while True:

@@ -7,14 +7,14 @@ from __future__ import annotations
 from typing import Any
 
 from attrs import evolve
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 
 from hermes.config import ConfigError
 from hermes.control.errors import Busy, ControlError, NotLeading, Superseded, UnknownNode, UnknownVersion
 from hermes.control.store.errors import StoreUnavailable
 from hermes.control.values import NodeEntry, VersionRecord
 from hermes.test.control.overlays import SETTINGS, OverlayCase
-from hermes.testing.control import documentOf
+from hermes.testing.control import MemoryStore, documentOf
 from hermes.testing.control.overlay import LEASE
 
 
@@ -209,6 +209,22 @@ class LeadingTests(OverlayCase):
         self.overlay.run(3)
         self.assertTrue(first.leads)
         self.assertEqual(self.apply(self.all("one")).result, "committed")
+
+    def test_itStandsAgainAfterAnErrorThatNobodyHasThoughtOf(self) -> None:
+        one, two = self.overlay.controllers
+        two.kill()
+        one.kill()
+        self.overlay.run(LEASE + 1)
+        campaign, errors = MemoryStore.campaign, [ValueError("anything"), CancelledError()]
+
+        def failing(store: MemoryStore, identity: str) -> Any:
+            return fail(errors.pop()) if errors else campaign(store, identity)
+
+        self.patch(MemoryStore, "campaign", failing)
+        one.start()
+        self.overlay.run(5)
+        self.assertEqual((errors, one.leads), ([], True))
+        self.assertEqual(len(self.flushLoggedErrors(ValueError, CancelledError)), 2)
 
     def test_whatCanNotBeReadAtFirstIsReadAgain(self) -> None:
         first, second = self.overlay.controllers

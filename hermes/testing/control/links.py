@@ -93,9 +93,10 @@ class MemoryLink:
         self.state = evolve(self.state, connected=False)
         self._unwatch()
         if self._links.alive():
-            self._links.lost(self)
+            # As a real channel does: whoever waits for an answer hears of it before the link is gone.
             for answer in list(self._waiting):
                 self._fire(answer, Failure(NodeLost("the connection was lost")))
+            self._links.lost(self)
         self._links.clock.callLater(self.latency, self._tellAgent)
 
     def _tellAgent(self) -> None:
