@@ -32,6 +32,11 @@ SAMPLES: Final = 3
 The shortest of so many round trips counts: what a queue on the way adds for a while moves no path.
 """
 
+PINGS: Final = 3
+"""
+Each of those is the shortest of so many, one after the other: what keeps a process busy for a moment is no distance.
+"""
+
 DOWN: Final = 2
 """
 A link is down when nothing came back so many times, one after the other.
@@ -159,7 +164,8 @@ class LinkMeasurer:
         trips: list[float] = []
         for address in hop.addresses:
             try:
-                trips.append(await hop.ping(address).addTimeout(PATIENCE, self._clock))
+                for _ in range(PINGS):
+                    trips.append(await hop.ping(address).addTimeout(PATIENCE, self._clock))
             except (ShuttingDown, NotImplementedHere):
                 # Another configuration has taken its place; or it is no link.
                 return

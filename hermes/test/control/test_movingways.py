@@ -25,9 +25,9 @@ reactor: Any = installedReactor
 
 NAMES = ("edge", "gateway", "one", "two")
 
-SLOW = StreamImpairment(delay=0.1)
+SLOW = StreamImpairment(delay=0.15)
 """
-A round trip of 200 ms.
+A round trip of 300 ms.
 """
 
 
@@ -44,8 +44,12 @@ class MovingWays(TestCase):
         self.processes: dict[str, ProxyProcess] = {}
         self.ports = {name: freePort() for name in ("controller", "apps", *NAMES)}
         self.links: dict[str, ImpairedStreamLink] = {}
+        # One is the nearer one.
+        delays = {"one": 0.005, "two": 0.02}
         for name in "one", "two":
-            link = self.links[name] = ImpairedStreamLink(reactor, ("127.0.0.1", self.ports[name]))
+            link = self.links[name] = ImpairedStreamLink(
+                reactor, ("127.0.0.1", self.ports[name]), StreamImpairment(delays[name])
+            )
             link.start()
             self.addCleanup(link.stop)
         where = f"127.0.0.1:{self.ports['controller']}"
@@ -119,7 +123,7 @@ settings: {{trial: 500ms, decide: 20s, rerouteAfter: 1s}}
         """
         Look again and again.
         """
-        deadline = reactor.seconds() + PATIENCE
+        deadline = reactor.seconds() + 2 * PATIENCE
         while not await holds():
             if reactor.seconds() > deadline:
                 lines = [f"{name}: {line}" for name, each in self.processes.items() for line in each.lines[-20:]]
@@ -133,6 +137,21 @@ settings: {{trial: 500ms, decide: 20s, rerouteAfter: 1s}}
         found: list[dict[str, Any]] = json.loads(await self.ask("history", "--json"))
         return found[0]
 
+    async def link(self, *between: str) -> dict[str, Any]:
+        """
+        What the graph says of one.
+        """
+        graph = json.loads(await self.ask("top", "--once", "--json"))
+        link: dict[str, Any] = next(each for each in graph["links"] if each["between"] == sorted(between))
+        return link
+
+    async def measured(self) -> bool:
+        """
+        Whether links have connections, though nothing was sent: all were measured then.
+        """
+        links = [await self.link("edge", "one"), await self.link("edge", "two")]
+        return all(link["ends"] and link["ends"][0]["roundTripSeconds"] is not None for link in links)
+
     def moved(self, by: str) -> Callable[[], Awaitable[bool]]:
         """
         Whether the way leads by a node.
@@ -145,17 +164,21 @@ settings: {{trial: 500ms, decide: 20s, rerouteAfter: 1s}}
 
     async def test_they_move_by_themselves(self) -> None:
         """
-        From a link that is slow to one that is not; and back, where that is down.
+        From a link that gets slow to one that is not; and back, where that is down.
         """
-        self.links["one"].impairment = SLOW
         with open(self.path("overlay.yaml"), "w", encoding="utf-8") as file:
             file.write(self.document())
         await self.ask("apply", self.path("overlay.yaml"), "--yes")
+        await self.until(self.measured)
         self.assertEqual(await self.path_(), ["edge", "one", "gateway"])
+        self.links["one"].impairment = SLOW
         await self.until(self.moved("two"))
         last = await self.last()
-        self.assertEqual((last["number"], last["author"], last["phase"]), (2, CONTROLLER, "committed"))
-        self.assertRegex(last["comment"], r"edge - one from unknown to \d{4} \(2\d\d\.\d ms\)")
+        self.assertEqual((last["author"], last["phase"]), (CONTROLLER, "committed"))
+        self.assertRegex(last["comment"], r"edge - one from \w+ to \d{4} \(3\d\d\.\d ms\)")
+        link = await self.link("edge", "one")
+        self.assertGreater(link["cost"], 1000)
+        self.assertGreater(link["ends"][0]["roundTripSeconds"], 0.3)
         # And that is what the node runs, and would start from.
         self.assertRegex(self.lastGood("edge"), r"via: \[two\]\n  backup:\n  - \[one\]")
         self.links["two"].down()
