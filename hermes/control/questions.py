@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from attrs import frozen
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredLock
 
 from hermes.control.differences import NodeDifference, difference, documentDifference
 from hermes.control.errors import UnknownVersion
@@ -52,6 +52,9 @@ class Questions:
         """
         self._parts = parts
         self._measurements = measurements
+        # A version that is committed stays what it is: compiling it once is enough.
+        self._known: tuple[VersionRecord, Plan] | None = None
+        self._one = DeferredLock()
 
     async def _plan(self, document: str, measurements: str) -> Plan:
         plan: Plan = await self._parts.inThread(self._parts.planner.plan, document, measurements)
@@ -99,8 +102,21 @@ class Questions:
 
     async def _current(self) -> tuple[VersionRecord | None, Plan | None]:
         number = await self._parts.store.current()
-        record = None if number is None else await self._parts.store.version(number)
-        return record, None if record is None else await self._plan(record.document, record.measurements)
+        if number is None:
+            return None, None
+        # Who asks meanwhile waits, and finds it.
+        await self._one.acquire()
+        try:
+            known = self._known
+            if known is not None and known[0].number == number:
+                return known
+            record = await self._parts.store.version(number)
+            if record is None:
+                return None, None
+            known = self._known = record, await self._plan(record.document, record.measurements)
+            return known
+        finally:
+            self._one.release()
 
     def explain(
         self, question: Question, at: str | None = None, document: str | None = None

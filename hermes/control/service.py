@@ -28,6 +28,7 @@ from hermes.control.operatorcalls import operatorCalls
 from hermes.control.operators import TOKEN, OperatorTokens
 from hermes.control.planning import OverlayPlanner
 from hermes.control.port import NodePort
+from hermes.control.portmetrics import PortMetrics
 from hermes.control.rerouting import Rerouter
 from hermes.control.stops import StopAt, nowhere
 from hermes.errors import HermesError
@@ -110,6 +111,7 @@ class ControllerService(Service):
             self.controller, reactor, self._tokens, deferToThread, seconds, self.costs.known
         )
         CostMetrics(self.costs, self._rerouter, self._interface.metrics.registry)
+        PortMetrics(self.port.refusals, self._interface.metrics.registry)
         self._sites: list[SiteListener] = []
         self._stops: list[Callable[[], None]] = []
         self._starting: Deferred[None] | None = None

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import maybeDeferred
+from attrs import evolve
+from twisted.internet.defer import Deferred, fail, maybeDeferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -16,6 +17,7 @@ from hermes.control.errors import UnknownVersion
 from hermes.control.explaining import Question
 from hermes.control.leading import Parts
 from hermes.control.planning import OverlayPlanner
+from hermes.control.questions import Questions
 from hermes.control.stops import nowhere
 from hermes.control.values import Probe, Settings, digestOf
 from hermes.testing.control import MemoryLinks, MemoryStore
@@ -114,8 +116,8 @@ class QuestionTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         store = MemoryStore(self.clock)
-        parts = Parts(store, MemoryLinks(self.clock), OverlayPlanner(), self.clock, maybeDeferred, nowhere)
-        self.controller = Controller(parts, "here", self.clock.seconds)
+        self.parts = Parts(store, MemoryLinks(self.clock), OverlayPlanner(), self.clock, maybeDeferred, nowhere)
+        self.controller = Controller(self.parts, "here", self.clock.seconds)
         self.controller.start()
         self.advance()
 
@@ -140,6 +142,44 @@ class QuestionTests(SynchronousTestCase):
         asked = self.controller.explain(Question("db.hermes:3306", "alice"))
         self.advance()
         self.failureResultOf(asked, UnknownVersion)
+
+    def test_whatIsCommittedIsCompiledOnceForAllQuestions(self) -> None:
+        """
+        Also for those that are asked meanwhile; another version is another matter.
+        """
+        self.answer(self.controller.apply(ANY, "ops"))
+        compiling: list[tuple[Deferred[Any], Any]] = []
+
+        def later(function: Any, *arguments: Any) -> Deferred[Any]:
+            compiling.append((Deferred(), (function, *arguments)))
+            return compiling[-1][0]
+
+        questions = Questions(evolve(self.parts, inThread=later), lambda known: "")
+        asked = [questions.explain(Question("db.hermes:3306", "alice")) for _ in range(3)]
+        self.advance()
+        ((compiled, (function, *arguments)),) = compiling
+        compiled.callback(function(*arguments))
+        self.assertEqual([list(self.answer(each)) for each in asked], [["edge"]] * 3)
+        self.answer(questions.explain(Question("db.hermes:3306", "bob")))
+        self.assertEqual(len(compiling), 1)
+        changed = ANY.replace("10.1.0.5", "10.1.0.6")
+        self.answer(self.controller.apply(changed, "ops"))
+        questions.explain(Question("db.hermes:3306", "alice"))
+        self.advance()
+        self.assertEqual(compiling[-1][1][1], changed)
+
+    def test_whatCanNotBeCompiledIsTriedAgain(self) -> None:
+        self.answer(self.controller.apply(ANY, "ops"))
+        failing = [RuntimeError("no memory")]
+
+        def inThread(function: Any, *arguments: Any) -> Deferred[Any]:
+            return fail(failing.pop()) if failing else maybeDeferred(function, *arguments)
+
+        questions = Questions(evolve(self.parts, inThread=inThread), lambda known: "")
+        asked = questions.explain(Question("db.hermes:3306", "alice"))
+        self.advance()
+        self.failureResultOf(asked, RuntimeError)
+        self.answer(questions.explain(Question("db.hermes:3306", "alice")))
 
     def test_theDifferenceToWhatIsCommitted(self) -> None:
         self.assertEqual(self.answer(self.controller.apply(ANY, "ops")).result, "committed")
