@@ -93,8 +93,9 @@ class TrafficTests(IPCase):
             ("-n", "100M"),
             ("-n", "100M", "-R"),
             ("-6", "-n", "50M"),
-            ("-u", "-b", "10M", "-l", "1300", "-n", "2M"),
-            ("-u", "-b", "10M", "-l", "1300", "-n", "2M", "-R"),
+            # Slow and small, so that what arrives while its reader has no core fits into his socket.
+            ("-u", "-b", "2M", "-l", "600", "-n", "500K"),
+            ("-u", "-b", "2M", "-l", "600", "-n", "500K", "-R"),
         ):
             target = SERVER[6 if "-6" in options else 4]
             serving = ("iperf3", "-s", "-1", "-B", target, "--forceflush")
@@ -105,7 +106,7 @@ class TrafficTests(IPCase):
             end: dict[str, Any] = json.loads(answer)["end"]
             if "-u" in options:
                 self.assertLess(end["sum"]["lost_percent"], 5, end)
-                self.assertGreater(end["sum"]["packets"], 1500, end)
+                self.assertGreater(end["sum"]["packets"], 800, end)
             else:
                 wanted = 50 if "-6" in options else 100
                 self.assertGreaterEqual(end["sum_received"]["bytes"], wanted * MIB * 0.8, end)
