@@ -29,6 +29,7 @@ class ClusterTests(TestCase, StoreUser):
 
     skip = SKIP
     timeout = 180
+    patience = 20.0
 
     def setUp(self) -> None:
         self.reactor: Any = reactor
@@ -44,7 +45,7 @@ class ClusterTests(TestCase, StoreUser):
         first = next(self.order) % 3
         urls = [each.url for each in self.members[first:] + self.members[:first]]
         found: IStore = EtcdStore(
-            self.reactor, EtcdOptions(tuple(urls), lease=5, answer=1.0, patience=20.0, ping=0.5), **options
+            self.reactor, EtcdOptions(tuple(urls), lease=5, answer=1.0, patience=self.patience, ping=0.5), **options
         )
         return found
 
@@ -100,6 +101,7 @@ class ClusterTests(TestCase, StoreUser):
         self.assertEqual(len(await store.nodes()), 6)
 
     async def test_one_of_three_decides_nothing_and_says_so(self) -> None:
+        self.patience = 6.0
         store = await self.leading()
         leadership = store._leadership
         await store.appendVersion(record())
