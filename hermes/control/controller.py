@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from attrs import evolve
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -70,6 +70,8 @@ class Controller(Questions):
         self._changing = False
         self._byItself = False
         self._waiting: list[Deferred[None]] = []
+        self._unwanted: str | None = None
+        self._asked: list[Deferred[Outcome | None]] = []
         self._progress: Progress | None = None
         self._watchers: list[Callable[[], object]] = []
 
@@ -185,7 +187,8 @@ class Controller(Questions):
             await self._makeWay(leading, author)
         if self._changing:
             raise Busy("another change is under way: wait for it, or cancel it")
-        self._changing, self._byItself = True, byItself
+        self._changing, self._byItself, self._unwanted = True, byItself, None
+        outcome: Outcome | None = None
         try:
             self._goesOn(Progress("validate"), progress)
             await self._parts.stopAt("apply.validate")
@@ -194,6 +197,9 @@ class Controller(Questions):
             plan = await self._plan(document, measurements)
             if byItself and self._waiting:
                 return Outcome("refused", reasons=(NodeReason(CONTROLLER, "somebody makes a change", "validate"),))
+            if self._unwanted is not None:
+                outcome = Outcome("refused", reasons=(NodeReason(CONTROLLER, self._unwanted, "validate"),))
+                return outcome
             if self._standing.leading is not leading:
                 raise NotLeading("this controller does not lead any more")
             current = leading.current
@@ -207,13 +213,25 @@ class Controller(Questions):
             record = VersionRecord(
                 0, number, author, self._time(), comment, document, "preparing", (), plan.measurements, plan.digests
             )
-            return await leading.change(record, plan, lambda each: self._goesOn(each, progress))
+
+            def goesOn(now: Progress) -> None:
+                if self._unwanted is not None and leading.transaction is not None:
+                    # Somebody has said so when there was none yet.
+                    leading.transaction.cancel(self._unwanted)
+                    self._unwanted = None
+                self._goesOn(now, progress)
+
+            outcome = await leading.change(record, plan, goesOn)
+            return outcome
         finally:
             self._changing = False
             self._progress = None
             waiting, self._waiting = self._waiting, []
             for each in waiting:
                 each.callback(None)
+            asked, self._asked = self._asked, []
+            for who in asked:
+                who.callback(outcome)
             self._tell()
 
     async def _makeWay(self, leading: Leading, author: str) -> None:
@@ -256,15 +274,29 @@ class Controller(Questions):
         rolling = Deferred.fromCoroutine(applied())
         return rolling.addBoth(self._audited, author, "rollback", f"to version {number}", origin)
 
-    def cancel(self, author: str) -> None:
+    def cancel(self, author: str, origin: str = "") -> Deferred[Outcome | None]:
         """
-        Take back the change that is under way, unless it is decided.
+        Take back the change that is under way, unless it is decided: every node runs the version before then.
 
+        @param origin: where the author asks from, for the audit log.
+        @return: fires with what came of it: C{committed} where it was decided already; L{None} where there is none, or
+            it ended with an error. Never errbacks.
         @raise NotLeading: where none can be.
         """
-        transaction = self._lead().transaction
-        if transaction is not None:
-            transaction.cancel(f"{author} cancelled it")
+        leading = self._lead()
+        if not self._changing:
+            return succeed(None)
+        over: Deferred[Outcome | None] = Deferred()
+        self._asked.append(over)
+        transaction = leading.transaction
+        number = None if transaction is None else transaction.number
+        self._audit(author, "cancel", "" if number is None else f"version {number}", "", origin)
+        reason = f"{author} cancelled it"
+        if transaction is None:
+            self._unwanted = reason
+        else:
+            transaction.cancel(reason)
+        return over
 
     def _audited(self, result: Any, author: str, action: str, text: str, origin: str) -> Any:
         if isinstance(result, Outcome):

@@ -105,6 +105,9 @@ def operatorCalls(controller: Controller, name: str) -> dict[str, Handler]:
     def rollback(call: Rollback) -> Deferred[Any]:
         return controller.rollback(call.number, name, call.comment, call.expect, origin=ORIGIN)
 
+    def cancel(call: Nothing) -> Deferred[Any]:
+        return controller.cancel(name, ORIGIN)
+
     def enrol(call: Node) -> Deferred[Any]:
         return controller.enrol(call.node, name, ORIGIN).addCallback(lambda token: {"token": token})
 
@@ -119,6 +122,7 @@ def operatorCalls(controller: Controller, name: str) -> dict[str, Handler]:
         "status": _handler(Nothing, lambda call: controller.status().addCallback(plain.status)),
         "apply": _handler(Apply, apply),
         "rollback": _handler(Rollback, rollback),
+        "cancel": _handler(Nothing, cancel),
         "enrol": _handler(Node, enrol),
         "revoke": _handler(Node, revoke),
         "drain": _handler(Drain, drain),

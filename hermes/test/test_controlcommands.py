@@ -73,6 +73,21 @@ class ApplyTests(CommandCase):
         record = self.store.state.versions[1]
         self.assertEqual((record.document, record.comment, record.phase), (DOCUMENT, "the first", "committed"))
 
+    async def test_aChangeThatIsUnderWayIsTakenBack(self) -> None:
+        applying = self.call("apply", self.file, "--yes")
+        while self.store.state.versions.get(1) is None or self.store.state.versions[1].phase != "trial":
+            await self.inThread(lambda: None)
+        status, text = await self.call("cancel")
+        self.assertEqual(status, 0, text)
+        self.assertIn("version 1 is aborted: every node runs what it ran before", text)
+        self.assertIn("cancelled it", text)
+        status, text = await applying
+        self.assertEqual(status, 1)
+        self.assertIn("version 1 is aborted", text)
+        self.assertEqual(await self.call("cancel"), (1, "no change is under way"))
+        status, text = await self.call("cancel", "--json")
+        self.assertEqual((status, json.loads(text)), (1, {"cancelled": False, "outcome": None}))
+
     async def test_withoutATerminalItIsNotAppliedUnlessYes(self) -> None:
         status, text = await self.call("apply", self.file)
         self.assertEqual(status, 2)

@@ -75,8 +75,8 @@ class NodeRunner:
         if loaded.workers != 1:
             # A change would have to be prepared by all of them, and then taken by all.
             raise NodeError(
-                f"'workers: {loaded.workers}' can't be had under a controller: there a node is one process. More nodes, "
-                "each with a part of the listeners, use more cores"
+                f"'workers: {loaded.workers}' can't be had under a controller: there a node is one process. More "
+                "nodes, each with a part of the listeners, use more cores"
             )
         return loaded
 

@@ -284,8 +284,11 @@ class API(Resource):
         return changing.addCallbacks(lambda outcome: line(outcome=plain.plain(outcome)), failed).addCallback(done)
 
     def _cancel(self, call: Call) -> Any:
-        self._controller.cancel(call.actor.name)
-        return {"cancelled": True}
+        def over(outcome: Any) -> Any:
+            cancelled = outcome is not None and outcome.result in ("aborted", "refused")
+            return {"cancelled": cancelled, "outcome": None if outcome is None else plain.plain(outcome)}
+
+        return self._controller.cancel(call.actor.name, call.actor.origin).addCallback(over)
 
     def _explain(self, call: Call) -> Any:
         self._asked.ask(call.actor)

@@ -42,7 +42,7 @@ def follow(told: Iterable[Mapping[str, Any]], console: Console, asJSON: bool) ->
         if "outcome" in each:
             outcome = each["outcome"]
             if not asJSON:
-                _outcome(outcome, console)
+                outcomeOf(outcome, console)
             return 0 if outcome["result"] in ("committed", "unchanged") else 1
         progress = each.get("progress")
         if asJSON or not isinstance(progress, dict):
@@ -59,7 +59,10 @@ def follow(told: Iterable[Mapping[str, Any]], console: Console, asJSON: bool) ->
     return 1
 
 
-def _outcome(outcome: Mapping[str, Any], console: Console) -> None:
+def outcomeOf(outcome: Mapping[str, Any], console: Console) -> None:
+    """
+    Show what came of a change.
+    """
     number = outcome["number"]
     result = outcome["result"]
     about = f"version {number} is " if number is not None else "the change is "

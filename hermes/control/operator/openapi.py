@@ -71,7 +71,7 @@ OPERATIONS: Final[tuple[tuple[str, str, str, list[dict[str, Any]], bool, bool], 
     ("post", "/diff", "What a document would change, node by node.", [], True, True),
     ("post", "/apply", "Make a document the overlay's.", _CHANGE, True, True),
     ("post", "/rollback/{number}", "Make what a version said the overlay's again.", [_NUMBER, *_CHANGE], True, False),
-    ("post", "/cancel", "Take back the change that is under way.", [], True, False),
+    ("post", "/cancel", "Take back the change that is under way; answers once it is over.", [], True, False),
     (
         "get",
         "/explain",

@@ -214,7 +214,8 @@ class Pages(Resource):
                 _see(request, "/")
                 return None
             case ("cancel",):
-                self._controller.cancel(actor.name)
+                # How it goes on, the page shows.
+                self._controller.cancel(actor.name, actor.origin)
                 _see(request, "/")
                 return None
             case ("versions", number, "rollback") if _isNumber(number):

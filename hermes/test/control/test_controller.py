@@ -50,6 +50,56 @@ class ApplyTests(OverlayCase):
         self.assertEqual(text, "the overlay is at version 2, and this was made for 1")
         self.assertEqual(self.overlay.wait(self.applying(documentOf(self.all("three")), expect=2)).number, 3)
 
+    def cancelledAt(self, point: str) -> tuple[Any, Any]:
+        """
+        Somebody takes a change to C{two} back at one step.
+
+        @return: what whoever made it is told, and whoever took it back.
+        """
+        leader = self.overlay.leader
+        assert leader is not None
+        told: list[Any] = []
+
+        def cancel() -> None:
+            leader.controller.cancel("another", "elsewhere").addCallback(told.append)
+
+        leader.stops.on = {point: cancel}
+        outcome = self.apply(self.all("two"))
+        leader.stops.on = {}
+        return outcome, *told
+
+    def test_aChangeCanBeTakenBackAtEachStepUntilItIsDecided(self) -> None:
+        self.apply(self.all("one"))
+        steps = ("record", "prepare", "prepared", "trial", "commit", "committed", "probe")
+        for step in ("validate", *steps):
+            outcome, told = self.cancelledAt(f"apply.{step}")
+            self.assertIs(told, outcome)
+            self.assertEqual(outcome.result, "refused" if step == "validate" else "aborted", step)
+            self.assertEqual(self.reasons(outcome), ["(controller): another cancelled it"], step)
+            self.overlay.run(1)
+            self.assertRun("one")
+        entries = self.overlay.wait(self.controller.audits(100))
+        cancelled = [entry for entry in entries if entry.action == "cancel"]
+        self.assertEqual(len(cancelled), 8)
+        self.assertEqual({(entry.actor, entry.origin) for entry in cancelled}, {("another", "elsewhere")})
+        self.assertEqual(self.apply(self.all("two")).result, "committed")
+
+    def test_whatIsDecidedCanNotBeTakenBack(self) -> None:
+        self.apply(self.all("one"))
+        for step in ("decided", "confirm", "confirmed"):
+            outcome, told = self.cancelledAt(f"apply.{step}")
+            self.assertEqual((outcome.result, told), ("committed", outcome))
+            self.overlay.run(1)
+            self.assertRun("two")
+            self.assertEqual(self.apply(self.all("one")).result, "committed")
+
+    def test_whereNothingIsUnderWayThereIsNothingToTakeBack(self) -> None:
+        self.assertIsNone(self.overlay.wait(self.controller.cancel("ops")))
+        applying = self.applying("?")
+        cancelled = self.controller.cancel("ops")
+        self.failed(applying, ConfigError)
+        self.assertIsNone(self.overlay.wait(cancelled))
+
     def test_whatWasCommittedBeforeCanBeHadAgain(self) -> None:
         self.apply(self.all("one"))
         self.apply(self.all("two"))

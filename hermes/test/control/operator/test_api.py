@@ -121,8 +121,12 @@ class CallTests(APICase):
             await self.inThread(lambda: None)
         second = await self.ask("POST", "apply", DOCUMENT, YAML)
         self.assertEqual(second.status, 409)
-        self.assertEqual((await self.ask("POST", "cancel", "", BEARER)).json, {"cancelled": True})
-        self.assertEqual((await first).json["result"], "aborted")
+        cancelled = (await self.ask("POST", "cancel", "", BEARER)).json
+        outcome = (await first).json
+        self.assertEqual((outcome["result"], outcome["reasons"][0]["step"]), ("aborted", "abort"))
+        self.assertEqual(cancelled, {"cancelled": True, "outcome": outcome})
+        again = await self.ask("POST", "cancel", "", BEARER)
+        self.assertEqual((again.status, again.json), (200, {"cancelled": False, "outcome": None}))
 
     async def test_withoutATokenNoPasswordIsSeen(self) -> None:
         await self.applied()
