@@ -80,6 +80,12 @@ class Change:
 
         @raise NodeError: where one can't be had.
         """
+        going = [bound.listener for bound in self.leaving.values()]
+        for name, (bound, config) in self.changed.items():
+            try:
+                await maybeDeferred(bound.call, "verify", config.options, going)
+            except Exception as error:
+                raise NodeError(f"listener {name}: {error}") from error
         return await reserve(self.arriving, self.leaving)
 
 

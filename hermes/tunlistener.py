@@ -13,7 +13,7 @@ from zlib import crc32
 
 from attrs import evolve, field, frozen
 from attrs.validators import ge, le
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
 from twisted.plugin import IPlugin
@@ -188,11 +188,7 @@ class TunListener:
 
     async def _reserve(self, leaving: Sequence[IListener]) -> Callable[[], None]:
         options = self._options
-        present = {
-            each.device.name: each.device
-            for each in leaving
-            if isinstance(each, TunListener) and each.device is not None
-        }
+        present = _devicesOf(leaving)
         name = options.device
         own = present.get(name) if options.descriptor is None else None
         if own is not None:
@@ -238,8 +234,12 @@ class TunListener:
         device.setReceiver(port)
         self._context.packets.addDevice(port, self)
 
-    def _desired(self, device: str) -> DesiredDevice:
-        options = self._options
+    def _desired(self, device: str, options: TunListenerOptions | None = None) -> DesiredDevice:
+        """
+        @param options: those that it would have.
+        """
+        addresses = self.addresses if options is None else options.address
+        options = options or self._options
         routes: tuple[Any, ...] = options.routes or ()
         if options.routes is None and self.automatic:
             ranges = (network for start, end, _ in self._told for network in summarize_address_range(start, end))
@@ -248,9 +248,7 @@ class TunListener:
         if routes:
             place = crc32(device.encode()) % _PLACES
             outside = evolve(Outside(), table=0x4800 + place, priority=BLOCK * (1 + place))
-        return DesiredDevice(
-            self.addresses, routes=routes, outside=outside, mtu=options.mtu, ours=bool(options.persist)
-        )
+        return DesiredDevice(addresses, routes=routes, outside=outside, mtu=options.mtu, ours=bool(options.persist))
 
     # What the packet plane tells
 
@@ -288,6 +286,16 @@ class TunListener:
         """
         same = evolve(options, address=self._options.address, routes=self._options.routes, mtu=self._options.mtu)
         return same == self._options
+
+    def verify(self, options: TunListenerOptions, leaving: Sequence[IListener]) -> Deferred[None]:
+        """
+        See L{IListener}. What fails when it is set up would fail unseen.
+        """
+        if self.device is None:
+            return succeed(None)
+        name, gone = self.device.name, _devicesOf(leaving).keys()
+        desired = self._desired(name, options)
+        return Deferred.fromCoroutine(checkClashes(self._netlink, name, desired, gone))
 
     def reconfigure(self, options: TunListenerOptions) -> None:
         """
@@ -343,6 +351,14 @@ class TunListener:
         if self.device is None:
             raise ListenError(f"{self.name} has no device")
         return DeviceAddress(self.device.name)
+
+
+def _devicesOf(listeners: Sequence[IListener]) -> dict[str, TunDevice]:
+    """
+    The devices of those that have one, by name.
+    """
+    tuns = [each for each in listeners if isinstance(each, TunListener)]
+    return {each.device.name: each.device for each in tuns if each.device is not None}
 
 
 @implementer(IPlugin, IListenerType)

@@ -131,6 +131,12 @@ class FakeListener:
             raise HermesError("these options are bad")
         return options.note in self.takes
 
+    def verify(self, options: FakeOptions, leaving: Sequence[IListener]) -> Deferred[None]:
+        """
+        The same.
+        """
+        return fail(HermesError("that is too much")) if options.note == "too much" else succeed(None)
+
     def reconfigure(self, options: FakeOptions) -> None:
         """
         The same.

@@ -104,6 +104,18 @@ class PreparedTests(SynchronousTestCase):
         self.successResultOf(prepared.commit())
         self.assertEqual((node.addresses(), self.last("b").held), ({"b": "h:1"}, 0))
 
+    def test_optionsThatAListenerTakesWhileItRunsMayNeedWhatCanNotBeHad(self) -> None:
+        node = self.started(a=FakeOptions("h:1"))
+        listener = self.last("a")
+        listener.takes = ("more", "too much")
+        config = nodeConfig(a=FakeOptions("h:1", "too much"), b=FakeOptions("h:2"))
+        error = self.failureResultOf(node.prepare(config), NodeError).value
+        self.assertEqual(str(error), "listener a: that is too much")
+        self.assertEqual((listener.options.note, self.last("b").held), ("", 0))
+        prepared = self.prepare(node, a=FakeOptions("h:1", "more"))
+        self.successResultOf(prepared.commit())
+        self.assertEqual(listener.options.note, "more")
+
     def test_whatTakesTimeToHoldHoldsUpOtherChanges(self) -> None:
         node = self.started(a=FakeOptions("h:1"))
         holds: Deferred[None] = Deferred()

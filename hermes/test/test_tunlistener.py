@@ -202,6 +202,17 @@ class TunListenerTests(SynchronousTestCase):
         self.successResultOf(other.reserve([before]))()
         self.successResultOf(self.listener(device="hermes1", address=(ip_interface("10.0.0.2/32"),)).reserve())()
 
+    def test_addressesThatItWouldTakeWhileItRunsAreLookedAtToo(self) -> None:
+        first = self.started(address=(ip_interface("10.0.0.2/24"),))
+        second = TunListener("other", TunListenerOptions("hermes1"), self.context, self.kernel, self.netlink)
+        self.successResultOf(second.start())
+        wanted = TunListenerOptions("hermes1", (ip_interface("10.0.0.2/24"),))
+        error = self.failureResultOf(second.verify(wanted, []), KernelError).value
+        self.assertEqual(str(error), "hermes1 can't have the address 10.0.0.2: hermes0 has it")
+        self.successResultOf(second.verify(wanted, [first]))
+        self.successResultOf(second.verify(TunListenerOptions("hermes1", (ip_interface("10.0.0.3/24"),)), []))
+        self.assertEqual(self.addresses(), {"10.0.0.2/24"})
+
     def test_itsDeviceIsAPlaceWhateverItsOptionsCallIt(self) -> None:
         listener = self.started(device="hermes%d")
         self.assertEqual(Bound(ListenerConfig("tun", TunListenerOptions()), listener).places(), {"device hermes0"})
