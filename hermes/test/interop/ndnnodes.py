@@ -29,7 +29,7 @@ class NDNCase(ProcessCase):
     A test with forwarders and programs.
     """
 
-    timeout = 60
+    timeout = 120
 
     def setUp(self) -> None:
         if importlib.util.find_spec("ndn") is None:

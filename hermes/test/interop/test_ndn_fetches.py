@@ -84,7 +84,7 @@ class FetchCase(NDNCase):
     @ivar told: what consumers have said, by size in megabytes.
     """
 
-    timeout = 900 if LARGE else 90
+    timeout = 900 if LARGE else 120
 
     def setUp(self) -> None:
         super().setUp()
