@@ -43,10 +43,11 @@ class MemoryLink:
         self._alive = alive
         self._links = links
         self._waiting: set[Deferred[Any]] = set()
+        self._up = True
         self._unwatch = agent.watch(lambda state: links.clock.callLater(latency, self._told, state))
 
     def _told(self, state: NodeState) -> None:
-        if self.state.connected and not self.silent and self._links.alive():
+        if self._up and not self.silent and self._links.alive():
             self.state = evolve(state, connected=True)
             self._links.tell(self)
 
@@ -59,7 +60,7 @@ class MemoryLink:
         self._waiting.add(answer)
 
         def arrived() -> None:
-            if self.silent or not self.state.connected or not self._alive():
+            if self.silent or not self._up or not self._alive():
                 return
             maybeDeferred(getattr(self._agent, name), *arguments).addCallbacks(done, failed)
 
@@ -73,7 +74,7 @@ class MemoryLink:
             if not self.silent:
                 self._fire(answer, result)
 
-        if self.state.connected:
+        if self._up:
             later(self.latency, arrived)
         else:
             later(0, self._fire, answer, Failure(NodeLost("there is no connection")))
@@ -88,14 +89,16 @@ class MemoryLink:
         """
         The connection is lost; each end that is still there hears of it.
         """
-        if not self.state.connected:
+        if not self._up:
             return
-        self.state = evolve(self.state, connected=False)
+        self._up = False
         self._unwatch()
         if self._links.alive():
-            # As a real channel does: whoever waits for an answer hears of it before the link is gone.
+            # As of a real channel: whoever waits for an answer hears of it before the link is told as lost.
             for answer in list(self._waiting):
                 self._fire(answer, Failure(NodeLost("the connection was lost")))
+        self.state = evolve(self.state, connected=False)
+        if self._links.alive():
             self._links.lost(self)
         self._links.clock.callLater(self.latency, self._tellAgent)
 
