@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -63,11 +63,11 @@ class Standing:
         if running is not None:
             running.cancel()
 
-    def _failed(self, failure: Failure) -> Deferred[None] | None:
+    def _failed(self, failure: Failure) -> Deferred[None]:
         if self._stopped:
             if failure.check(CancelledError) is None:
                 self.log.failure("standing for election failed at its end", failure)
-            return None
+            return succeed(None)
         # Whatever it was: a controller that stands no more would be of no use, and nobody would know.
         self.log.failure("standing for election failed", failure)
         self._end()
