@@ -305,6 +305,8 @@ class Structurer:
         path = self._path(value)
         if not os.path.isdir(os.path.dirname(path)):
             raise Misfit(f"there is no directory {os.path.dirname(path)}")
+        if os.path.isdir(path):
+            raise Misfit(f"{path} is a directory")
         return path
 
     def _secret(self, value: object) -> str:

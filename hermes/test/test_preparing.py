@@ -230,6 +230,9 @@ class PreparingTests(TestCase):
     async def test_placesForFilesThatAreNotThere(self) -> None:
         await self.refused(["accessLog.path: there is no directory"], "accessLog: {path: nowhere/log}\n")
         await self.refused(["overlay-ca.pem"], "accessLog: {path: overlay-ca.pem/log}\n")
+        await self.refused(["is a directory"], f"accessLog: {{path: {self.sockets}}}\n")
+        await self.refused(["is a directory"], f"assist: {{cache: {{type: cache, path: {self.sockets}}}}}\n")
+        await self.refused(["/proc/self/fd/999: No such file"], "accessLog: {path: /proc/self/fd/999}\n")
 
     async def test_leasesThatCanNotBeKept(self) -> None:
         await self.refused(["edge.pem", "the leases can't be kept"], "ip: {pools: [10.9.0.0/24], leases: edge.pem}\n")
