@@ -69,7 +69,6 @@ class Controller(Questions):
         self._standing = Standing(parts, identity, self._tell)
         self._changing = False
         self._byItself = False
-        self._waiting: list[Deferred[None]] = []
         self._unwanted: str | None = None
         self._asked: list[Deferred[Outcome | None]] = []
         self._progress: Progress | None = None
@@ -184,7 +183,7 @@ class Controller(Questions):
     ) -> Outcome:
         leading = self._lead()
         if self._changing and self._byItself and not byItself:
-            await self._makeWay(leading, author)
+            await self._takeBack(leading, f"{author} makes another change")
         if self._changing:
             raise Busy("another change is under way: wait for it, or cancel it")
         self._changing, self._byItself, self._unwanted = True, byItself, None
@@ -195,8 +194,6 @@ class Controller(Questions):
             if measurements is None:
                 measurements = self._measurements("" if leading.current is None else leading.current.measurements)
             plan = await self._plan(document, measurements)
-            if byItself and self._waiting:
-                return Outcome("refused", reasons=(NodeReason(CONTROLLER, "somebody makes a change", "validate"),))
             if self._unwanted is not None:
                 outcome = Outcome("refused", reasons=(NodeReason(CONTROLLER, self._unwanted, "validate"),))
                 return outcome
@@ -226,23 +223,10 @@ class Controller(Questions):
         finally:
             self._changing = False
             self._progress = None
-            waiting, self._waiting = self._waiting, []
-            for each in waiting:
-                each.callback(None)
             asked, self._asked = self._asked, []
             for who in asked:
                 who.callback(outcome)
             self._tell()
-
-    async def _makeWay(self, leading: Leading, author: str) -> None:
-        """
-        A change that the controller makes by itself is taken back for the sake of another.
-        """
-        over: Deferred[None] = Deferred()
-        self._waiting.append(over)
-        if leading.transaction is not None:
-            leading.transaction.cancel(f"{author} makes another change")
-        await over
 
     def _goesOn(self, now: Progress, progress: Callable[[Progress], object]) -> None:
         self._progress = now
@@ -286,16 +270,17 @@ class Controller(Questions):
         leading = self._lead()
         if not self._changing:
             return succeed(None)
+        number = None if leading.transaction is None else leading.transaction.number
+        self._audit(author, "cancel", "" if number is None else f"version {number}", "", origin)
+        return self._takeBack(leading, f"{author} cancelled it")
+
+    def _takeBack(self, leading: Leading, reason: str) -> Deferred[Outcome | None]:
         over: Deferred[Outcome | None] = Deferred()
         self._asked.append(over)
-        transaction = leading.transaction
-        number = None if transaction is None else transaction.number
-        self._audit(author, "cancel", "" if number is None else f"version {number}", "", origin)
-        reason = f"{author} cancelled it"
-        if transaction is None:
+        if leading.transaction is None:
             self._unwanted = reason
         else:
-            transaction.cancel(reason)
+            leading.transaction.cancel(reason)
         return over
 
     def _audited(self, result: Any, author: str, action: str, text: str, origin: str) -> Any:

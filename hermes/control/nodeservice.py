@@ -22,7 +22,7 @@ from hermes.config import NodeConfig
 from hermes.control.agent.agent import Agent
 from hermes.control.agent.disk import ConfigurationDisk
 from hermes.control.agent.files import Files
-from hermes.control.agent.measuring import INTERVAL, LinkMeasurer
+from hermes.control.agent.measuring import LinkMeasurer
 from hermes.control.agent.observing import TrafficObserver
 from hermes.control.agent.recentlog import RecentLog
 from hermes.control.agent.revocations import Revocations
@@ -70,13 +70,11 @@ class ControlledNodeService(Service):
         controllers: Sequence[str],
         token: Token | None = None,
         stopAt: StopAt = nowhere,
-        measureInterval: float = INTERVAL,
     ) -> None:
         """
         @param directory: the node's own: who it is, and what it runs.
         @param controllers: their addresses.
         @param token: with which the node joins where it has not yet.
-        @param measureInterval: seconds between two measurements of its links.
         """
         self.runner: NodeRunner | None = None
         self._reactor = reactor
@@ -88,7 +86,7 @@ class ControlledNodeService(Service):
         self._threads = ThreadPool(0, 1, "disk")
         self._signals = Signals(reactor)
         self._agent: Agent | None = None
-        self._measurer = LinkMeasurer(reactor, self._upstreams, measureInterval)
+        self._measurer = LinkMeasurer(reactor, self._upstreams)
         reporter = LinkReporter(reactor, self._measurer)
         self._measurer.watch(reporter.measured)
         self._starting: Deferred[None] | None = None

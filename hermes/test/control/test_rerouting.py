@@ -5,13 +5,15 @@ Tests for L{hermes.control.rerouting}: ways that follow what links cost.
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import yaml
+from twisted.internet.defer import Deferred
 
 from hermes.control.channel.methods import Events
 from hermes.control.compiler.measuring import DOWN, Measurements, costOf
 from hermes.control.rerouting import LONGEST
-from hermes.control.values import CONTROLLER, LinkFigure
+from hermes.control.values import CONTROLLER, LinkFigure, Outcome
 from hermes.test.control.reroutingcase import BAD, DOCUMENT, GOOD, ReroutingCase
 
 BY_ONE = ("edge", "one", "gateway")
@@ -231,6 +233,25 @@ class OthersTests(ReroutingCase):
         self.pass_(30)
         self.assertEqual([record.author for record in self.versions()], ["ops", "ops"])
         self.assertEqual(self.current.document, DOCUMENT + "#\n")
+
+    def test_whoeverMakesAChangeComesFirstWhileTheOtherIsAboutToBegin(self) -> None:
+        self.apply(DOCUMENT.replace("trial: 2s, decide: 20s", "trial: 100s, decide: 200s"))
+        self.measure(one=BAD)
+        applying: list[Deferred[Outcome]] = []
+        recover = self.leader.store.versions
+
+        def versions(*arguments: Any, **named: Any) -> Any:
+            # The last that is read before a change begins.
+            if self.leader.controller.changing and not applying:
+                applying.append(self.leader.controller.apply(DOCUMENT, "ops"))
+            return recover(*arguments, **named)
+
+        self.patch(self.leader.store, "versions", versions)
+        self.pass_(80)
+        self.assertEqual(self.wait(applying[0]).result, "committed")
+        self.assertEqual([record.author for record in self.versions()].count(CONTROLLER), 1)
+        self.assertEqual(self.versions()[2].phase, "aborted")
+        self.assertEqual(self.current.author, "ops")
 
     def test_whoLeadsNoMoreLeavesItToTheNext(self) -> None:
         """
