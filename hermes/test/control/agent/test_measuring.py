@@ -46,7 +46,12 @@ class FakeHop:
         trip = self.trips[address]
         if isinstance(trip, Deferred):
             answer: Deferred[float] = Deferred()
-            trip.addCallback(lambda found: answer.callback(found) or found)
+
+            def passOn(found: float) -> float:
+                answer.callback(found)
+                return found
+
+            trip.addCallback(passOn)
             return answer
         if isinstance(trip, list):
             trip = trip.pop(0)
