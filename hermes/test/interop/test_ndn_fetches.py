@@ -120,12 +120,12 @@ class TunnelTests(FetchCase):
     """
 
     @large
-    async def test_links(self) -> None:
+    async def test_overGoodLinksNothingIsAskedForTwice(self) -> None:
         await self.chain(self.names("unix:edge.sock", **ONL), self.names("unix:exit.sock"), {"onl": "relay"})
         await self.fetchAll(*PATIENT)
         self.assertEqual((self.count("timeouts"), self.count("nacks")), (0, 0))
 
-    async def test_linksWhoseConnectionsBreak(self) -> None:
+    async def test_whatConnectionsLoseThatBreakIsAskedForAgain(self) -> None:
         ports = {name: freePort() for name in ("relay", "exit")}
         links = {}
         for name, port in ports.items():
@@ -179,12 +179,12 @@ class WireTests(FetchCase):
         return node
 
     @large
-    async def test_wiresThatLose(self) -> None:
+    async def test_whatIsLostBeneathTCPIsNotMissed(self) -> None:
         wires = await self.row(LOSS)
         await self.fetchAll("--lifetime", 2000)
         self.assertGreater(min(wire.lost for wire in wires), 10)
 
-    async def test_wiresThatLoseAndFlap(self) -> None:
+    async def test_wiresThatLoseAndFlapOnlyTakeLonger(self) -> None:
         wires = await self.row(LOSS)
         self.flap(*wires)
         await self.fetchAll(*PERSISTENT)
@@ -240,26 +240,26 @@ class ForwarderTests(FetchCase):
         self.assertGreater(min(link.counts["lost"] for link in links), 10)
 
     @large
-    async def test_links(self) -> None:
+    async def test_overGoodLinksNothingIsAskedForTwice(self) -> None:
         links = await self.row()
         await self.fetchAll(*PATIENT)
         self.assertEqual(sum(link.counts["lost"] for link in links), 0)
         self.assertEqual((self.count("timeouts"), self.count("nacks")), (0, 0))
 
-    async def test_linksThatLose(self) -> None:
+    async def test_whatIsLostIsAskedForAgain(self) -> None:
         await self.lossy()
         # Of a packet in seven pieces one is lost with the whole.
         self.assertGreater(self.count("timeouts"), 10)
 
     @large
-    async def test_linksThatLoseAndFlap(self) -> None:
+    async def test_linksThatLoseAndFlapOnlyTakeLonger(self) -> None:
         await self.lossy(flaps=True)
 
-    async def test_reliabilityOverLinksThatLose(self) -> None:
+    async def test_reliabilityMakesGoodForWhatIsLost(self) -> None:
         await self.lossy(reliability=True, lifetime=2000)
         # What is lost is sent again before anybody loses patience, nearly always.
         self.assertLessEqual(self.count("timeouts"), 4)
 
     @large
-    async def test_reliabilityOverLinksThatLoseAndFlap(self) -> None:
+    async def test_reliabilityDoesOverLinksThatFlap(self) -> None:
         await self.lossy(flaps=True, reliability=True)
