@@ -13,12 +13,16 @@ from typing import Any
 
 from twisted.internet import reactor as installedReactor
 from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint, connectProtocol
+from twisted.internet.protocol import Factory
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
 from hermes.control.values import CONTROLLER
 from hermes.test.control.processes import hermes, twistd
+from hermes.test.control.talking import Talking
 from hermes.test.processes import PATIENCE, ProxyProcess, freePort
+from hermes.test.test_plugins import Echo
 from hermes.testing.links import ImpairedStreamLink, StreamImpairment
 
 reactor: Any = installedReactor
@@ -52,6 +56,9 @@ class MovingWays(TestCase):
             )
             link.start()
             self.addCleanup(link.stop)
+        service = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(Factory.forProtocol(Echo))
+        self.addCleanup(service.stopListening)
+        self.ports["service"] = service.getHost().port
         where = f"127.0.0.1:{self.ports['controller']}"
         await self.start(
             "controller",
@@ -105,11 +112,28 @@ links:
   - {{between: [edge, two]}}
   - {{between: [one, gateway]}}
   - {{between: [two, gateway]}}
-services: {{db.hermes: {{on: [gateway], ports: [3306], endpoints: ["127.0.0.1:9"]}}}}
+services: {{db.hermes: {{on: [gateway], ports: [3306], endpoints: ["127.0.0.1:{self.ports["service"]}"]}}}}
 policy: [{{allow: any, to: "db.hermes:3306"}}]
 tests: []
 settings: {{trial: 500ms, decide: 20s, rerouteAfter: 1s}}
 """
+
+    async def talk(self) -> Talking:
+        """
+        From C{edge} to the service.
+        """
+        talking = Talking("db.hermes:3306")
+        endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", self.ports["apps"])
+        await connectProtocol(endpoint, talking)
+        self.addCleanup(self.hangUp, talking)
+        self.assertIn(b" 200 ", await talking.heard)
+        self.assertEqual(await talking.say(b"hello"), b"hello")
+        return talking
+
+    def hangUp(self, talking: Talking) -> Deferred[None]:
+        assert talking.transport is not None
+        talking.transport.loseConnection()
+        return talking.lost
 
     async def path_(self) -> list[str]:
         """
@@ -171,8 +195,17 @@ settings: {{trial: 500ms, decide: 20s, rerouteAfter: 1s}}
         await self.ask("apply", self.path("overlay.yaml"), "--yes")
         await self.until(self.measured)
         self.assertEqual(await self.path_(), ["edge", "one", "gateway"])
+        before = await self.talk()
         self.links["one"].impairment = SLOW
         await self.until(self.moved("two"))
+        # What is open stays where it is; what comes goes the new way.
+        slow = self.links["one"].bytesCarried[0]
+        self.assertEqual(await before.say(b"still here" * 1000), b"still here" * 1000)
+        self.assertGreater(self.links["one"].bytesCarried[0], slow + 10_000)
+        fast = self.links["two"].bytesCarried[0]
+        after = await self.talk()
+        self.assertEqual(await after.say(b"here" * 2500), b"here" * 2500)
+        self.assertGreater(self.links["two"].bytesCarried[0], fast + 10_000)
         last = await self.last()
         self.assertEqual((last["author"], last["phase"]), (CONTROLLER, "committed"))
         self.assertRegex(last["comment"], r"edge - one from \w+ to \d{4} \(3\d\d\.\d ms\)")
