@@ -150,10 +150,11 @@ class Face:
         wire = view.wire
         if incomingFace is not None and not self._flags & LOCAL_FIELDS:
             incomingFace = None
-        if pitToken is None and incomingFace is None and self._bare and not self._markNext and len(wire) <= self._mtu:
+        marked = view.congestionMark or self._markNext
+        if pitToken is None and incomingFace is None and self._bare and not marked and len(wire) <= self._mtu:
             self.put(wire)
         else:
-            self._say(wire, view, pitToken, 0, incomingFace)
+            self._say(wire, view, pitToken, view.congestionMark, incomingFace)
 
     def sendData(
         self, view: DataView, pitToken: bytes | None = None, congestionMark: int = 0, incomingFace: int | None = None

@@ -16,7 +16,7 @@ from hermes.ndn.face.reliability import ACK_SIZE, Reliability, Sending
 from hermes.ndn.interfaces import IFaceReceiver
 from hermes.ndn.packet.errors import PacketError
 from hermes.ndn.packet.lp import LpPacket, decode, encode
-from hermes.ndn.packet.peek import InterestView, peekData, peekInterest
+from hermes.ndn.packet.peek import InterestView, marked, peekData, peekInterest
 from hermes.ndn.packet.typenumbers import DATA, INTEREST
 
 if TYPE_CHECKING:
@@ -149,7 +149,8 @@ class LinkService:
                 self._receiver.receiveNack(face, packet.nackReason, view, packet.pitToken)
                 return
             counters.inInterests += 1
-            self._receiver.receiveInterest(face, view, packet.pitToken, nextHop, packet.congestionMark)
+            mark = packet.congestionMark
+            self._receiver.receiveInterest(face, marked(view, mark), packet.pitToken, nextHop, mark)
         elif kind == DATA:
             if packet.nackReason is not None or nextHop is not None:
                 raise PacketError("Data with a field that only an Interest has")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from hermes.ndn.packet.peek import InterestView, peekInterest
+from hermes.ndn.packet.peek import InterestView, marked, peekInterest
 from hermes.ndn.packet.tlv import elements, encodeNumber, readHead
 from hermes.ndn.packet.typenumbers import FORWARDING_HINT
 
@@ -54,4 +54,4 @@ def withoutHint(view: InterestView) -> InterestView:
             pieces.append(wire[position:stop])
         position = stop
     value = b"".join(pieces)
-    return peekInterest(b"".join((b"\x05", encodeNumber(len(value)), value)))
+    return marked(peekInterest(b"".join((b"\x05", encodeNumber(len(value)), value))), view.congestionMark)

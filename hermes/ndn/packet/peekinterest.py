@@ -52,6 +52,7 @@ class InterestView:
     @ivar hopLimit: 0 to 255, or L{None}.
     @ivar hopLimitOffset: where in C{wire} the byte of the hop limit is; 0 where there is none.
     @ivar nonceOffset: where in C{wire} the Nonce element belongs: where it is, or, without one, where it has to be put.
+    @ivar congestionMark: the mark that it came with (NDNLPv2) and goes on with, 0 for none; see L{marked}.
     """
 
     __slots__ = (
@@ -79,6 +80,7 @@ class InterestView:
     hopLimit: int | None
     hopLimitOffset: int
     nonceOffset: int
+    congestionMark: int = 0
 
     def withHopLimit(self, hopLimit: int) -> InterestView:
         """
@@ -130,6 +132,35 @@ class InterestView:
 
     def __repr__(self) -> str:
         return f"<InterestView {self.name!r}>"
+
+
+class MarkedInterestView(InterestView):
+    """
+    An Interest that came with a congestion mark. Few do: the others have no place for one.
+    """
+
+    __slots__ = ("congestionMark",)
+
+    congestionMark: int
+
+    def withHopLimit(self, hopLimit: int) -> InterestView:
+        return marked(super().withHopLimit(hopLimit), self.congestionMark)
+
+    def withNonce(self, nonce: int) -> InterestView:
+        return marked(super().withNonce(nonce), self.congestionMark)
+
+
+def marked(view: InterestView, congestionMark: int) -> InterestView:
+    """
+    The same Interest with a congestion mark, or as it is where that is 0.
+    """
+    if not congestionMark:
+        return view
+    other = MarkedInterestView.__new__(MarkedInterestView)
+    for each in InterestView.__slots__:
+        setattr(other, each, getattr(view, each))
+    other.congestionMark = congestionMark
+    return other
 
 
 def peekInterest(wire: Buffer) -> InterestView:
