@@ -17,6 +17,7 @@ from twisted.internet.threads import deferToThread
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from hermes import garbage
 from hermes.control.agent.files import Files
 from hermes.control.channel.doorway import Leadership
 from hermes.control.controller import Controller
@@ -144,6 +145,7 @@ class ControllerService(Service):
         network = Network(self._reactor)
         await self.port.listen(network.streamServer(self._places.nodes))
         await self._listen(first)
+        garbage.settle()
         self.log.info("the controller is ready: nodes come to {nodes}", nodes=self._places.nodes)
         for line in self._next(first):
             self.log.info("{line}", line=line)
