@@ -21,6 +21,7 @@ from hermes.config.direct import EndpointConfig, EndpointKind, EndpointTLSConfig
 from hermes.config.problems import KeyPath, Misfit, nearest
 from hermes.config.retry import ResumeConfig, SpoolConfig
 from hermes.config.routes import MatchConfig
+from hermes.config.scalars import choiceOf, describe, flagOf, integerOf, numberOf, textOf
 from hermes.config.schema import AssistConfig, ListenerConfig
 from hermes.config.upstreams import UPSTREAM_TYPES, UpstreamConfig
 from hermes.interfaces import IAssistantType, IListenerType
@@ -35,23 +36,8 @@ _READ_MAPPINGS = (PathPattern, ValuePattern)
 _KEYS: dict[Any, Callable[[str], str]] = {
     types.FieldName: lambda key: parseFieldName(key).decode(),
     types.ParameterName: str,
-    types.NDNName: lambda key: types.parseNDNName(_text(key)),
+    types.NDNName: lambda key: types.parseNDNName(textOf(key)),
 }
-
-_KINDS = {dict: "a mapping", list: "a list", str: "text", bool: "true or false", type(None): "nothing"}
-
-
-def describe(value: object) -> str:
-    """
-    What a value is, for a message: its kind, and itself where that is short and plain.
-    """
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float):
-        return f"the number {value}"
-    if isinstance(value, str):
-        return repr(value if len(value) <= 40 else value[:37] + "...")
-    return _KINDS.get(type(value), type(value).__name__)
 
 
 def misfits(error: BaseException, path: KeyPath = ()) -> list[tuple[KeyPath, Misfit]]:
@@ -98,24 +84,24 @@ class Structurer:
         self.assistantTypes = assistantTypes
         self.converter = Converter(detailed_validation=True)
         hooks: dict[Any, Callable[[Any], Any]] = {
-            str: _text,
-            bool: _flag,
-            int: _integer,
-            float: _number,
-            types.Name: lambda value: types.parseName(_text(value)),
+            str: textOf,
+            bool: flagOf,
+            int: integerOf,
+            float: numberOf,
+            types.Name: lambda value: types.parseName(textOf(value)),
             types.Seconds: types.parseSeconds,
             types.Size: types.parseSize,
             types.RetryReason: types.parseRetryReason,
-            types.WorkerCount: lambda value: types.parseWorkerCount(_integer(value)),
+            types.WorkerCount: lambda value: types.parseWorkerCount(integerOf(value)),
             types.Transport: types.parseTransport,
             types.Secret: self._secret,
-            types.FieldName: lambda value: parseFieldName(_text(value)).decode(),
-            types.Method: lambda value: parseMethod(_text(value)).decode(),
+            types.FieldName: lambda value: parseFieldName(textOf(value)).decode(),
+            types.Method: lambda value: parseMethod(textOf(value)).decode(),
             types.ExistingFile: self._existingFile,
             types.NewFile: self._newFile,
             types.SocketAddress: self._socketAddress,
             types.FaceLocator: self._faceLocator,
-            types.NDNName: lambda value: types.parseNDNName(_text(value)),
+            types.NDNName: lambda value: types.parseNDNName(textOf(value)),
         }
         for kind, hook in hooks.items():
             self.converter.register_structure_hook(kind, _ignoringType(hook))
@@ -124,19 +110,19 @@ class Structurer:
             (attrs.has, self.structureClass),
             (lambda kind: get_origin(kind) in (tuple, list), self._sequence),
             (lambda kind: get_origin(kind) is dict, self._mapping),
-            (lambda kind: get_origin(kind) is Literal, _choice),
-            (lambda kind: kind == types.Network, _ignoringType(lambda value: types.parseNetwork(_text(value)))),
-            (lambda kind: kind == types.IPAddress, _ignoringType(lambda value: types.parseAddress(_text(value)))),
-            (lambda kind: kind == types.Interface, _ignoringType(lambda value: types.parseInterface(_text(value)))),
+            (lambda kind: get_origin(kind) is Literal, choiceOf),
+            (lambda kind: kind == types.Network, _ignoringType(lambda value: types.parseNetwork(textOf(value)))),
+            (lambda kind: kind == types.IPAddress, _ignoringType(lambda value: types.parseAddress(textOf(value)))),
+            (lambda kind: kind == types.Interface, _ignoringType(lambda value: types.parseInterface(textOf(value)))),
             (lambda kind: kind == EndpointKind, _ignoringType(self._endpoint)),
             (lambda kind: kind == TLSKind, _ignoringType(self._tls)),
             (lambda kind: kind == UpstreamConfig, _ignoringType(self._upstream)),
-            (lambda kind: kind is TargetPattern, _ignoringType(lambda value: types.parseTargetPattern(_text(value)))),
-            (lambda kind: kind is HostPattern, _ignoringType(lambda value: HostPattern.fromText(_text(value)))),
+            (lambda kind: kind is TargetPattern, _ignoringType(lambda value: types.parseTargetPattern(textOf(value)))),
+            (lambda kind: kind is HostPattern, _ignoringType(lambda value: HostPattern.fromText(textOf(value)))),
             (lambda kind: kind is PathPattern, _ignoringType(PathPattern.fromValue)),
             (lambda kind: kind is ValuePattern, _ignoringType(ValuePattern.fromValue)),
             (lambda kind: kind is Match, _ignoringType(self._match)),
-            (lambda kind: kind is Target, _ignoringType(lambda value: types.parseTarget(_text(value)))),
+            (lambda kind: kind is Target, _ignoringType(lambda value: types.parseTarget(textOf(value)))),
             (lambda kind: kind is ListenerConfig, _ignoringType(self._listener)),
             (lambda kind: kind is AssistConfig, _ignoringType(self._assist)),
             (lambda kind: kind in (ResumeConfig, SpoolConfig), self._orTrue),
@@ -284,7 +270,7 @@ class Structurer:
         return self.structureClass(value, kind)
 
     def _path(self, value: object) -> str:
-        text = _text(value)
+        text = textOf(value)
         if not text or "\0" in text:
             raise Misfit("expected a path")
         return os.path.normpath(os.path.join(self.directory, os.path.expanduser(text)))
@@ -329,14 +315,14 @@ class Structurer:
         return secret
 
     def _socketAddress(self, value: object) -> str:
-        text = _text(value)
+        text = textOf(value)
         # An abstract name (unix(7)) is no path.
         if text.startswith("unix:") and text[5:6] not in ("", "@"):
             text = "unix:" + self._path(text[5:])
         return types.parseSocketAddress(text)
 
     def _faceLocator(self, value: object) -> str:
-        text = _text(value)
+        text = textOf(value)
         return self._socketAddress(text) if text.startswith("unix:") else types.parseFaceLocator(text)
 
 
@@ -372,38 +358,3 @@ def _validated(cls: Any, arguments: dict[str, Any], errors: list[Exception]) -> 
                 told = error if isinstance(error, Misfit) else Misfit(str(error.args[0] if error.args else error))
                 errors.append(_noted(told, _attributeNote(cls, attribute.name)))
     return instance
-
-
-def _text(value: object) -> str:
-    if isinstance(value, str):
-        return value
-    hint = ": put it in quotes" if isinstance(value, bool | int | float) else ""
-    raise Misfit(f"expected text, found {describe(value)}{hint}")
-
-
-def _flag(value: object) -> bool:
-    if isinstance(value, bool):
-        return value
-    raise Misfit(f"expected true or false, found {describe(value)}")
-
-
-def _integer(value: object) -> int:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    raise Misfit(f"expected a whole number, found {describe(value)}")
-
-
-def _number(value: object) -> float:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    raise Misfit(f"expected a number, found {describe(value)}")
-
-
-def _choice(value: object, kind: Any) -> Any:
-    choices = get_args(kind)
-    # YAML reads 1.1 and 2 as numbers where the names of versions are meant.
-    text = str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
-    if text in choices:
-        return text
-    suggestion = nearest(text, choices) if isinstance(text, str) else None
-    raise Misfit(f"expected one of {', '.join(choices)}, found {describe(value)}", suggestion)
