@@ -237,7 +237,17 @@ def _isStale(path: str, kind: int) -> bool:
         return False
     with socket(AF_UNIX, kind) as probe:
         probe.setblocking(False)
-        return probe.connect_ex(path) == ECONNREFUSED
+        return probe.connect_ex(path) == ECONNREFUSED and not _isBound(path)
+
+
+def _isBound(path: str) -> bool:
+    """
+    Whether some process has a socket bound there that does not listen: it holds the place until it does. Where the
+    kernel does not tell (C{/proc/net/unix}), nobody has.
+    """
+    with suppress(OSError), open("/proc/net/unix", encoding="utf-8", errors="surrogateescape") as table:
+        return any(line.rstrip("\n").endswith(f" {path}") for line in table)
+    return False
 
 
 def discardReceived(sock: socket) -> None:

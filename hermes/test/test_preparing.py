@@ -194,7 +194,7 @@ class PreparingTests(TestCase):
         path = os.path.join(self.sockets, "s")
         line = f"more: {{type: ndn, bind: ['unix:{path}', 'udp:{bind}']}}"
         prepared = await self.node.prepare(self.config(listeners=line))
-        self.assertTrue(os.path.exists(path))
+        self.assertRaises(OSError, bindStreams, f"unix:{path}")
         self.assertRaises(OSError, bindDatagrams, bind)
         await prepared.discard()
         self.assertFalse(os.path.exists(path))

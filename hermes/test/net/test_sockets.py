@@ -127,6 +127,18 @@ class UnixSocketTests(SynchronousTestCase):
         self.bind(mode=0o600)
         self.assertEqual(os.stat(self.path).st_mode & 0o777, 0o600)
 
+    def test_aPlaceThatIsHeldIsNoFileThatWasLeftBehind(self) -> None:
+        """
+        Though nobody listens there yet.
+        """
+        held = self.bind()
+        error = self.assertRaises(OSError, self.bind)
+        self.assertEqual(error.errno, EADDRINUSE)
+        self.assertTrue(os.path.exists(self.path))
+        # Who was killed holds nothing.
+        held.socket.close()
+        self.bind().close()
+
     def test_aFileThatWasLeftBehindIsReplaced(self) -> None:
         for kind in SOCK_STREAM, SOCK_DGRAM:
             left = socket(AF_UNIX, kind)
