@@ -119,15 +119,15 @@ def missingParts(config: NodeConfig, listenerTypes: Mapping[str, IListenerType])
     if config.workers > 1:
         yield from _oneWorkerNeeded(config, listenerTypes)
     yield from _boundTwice(config)
-    yield from sameTokens(config.users)
+    yield from sameTokens(config.users.items())
 
 
-def sameTokens(users: Mapping[str, UserConfig]) -> Iterator[tuple[KeyPath, Misfit]]:
+def sameTokens(users: Iterable[tuple[str, UserConfig]]) -> Iterator[tuple[KeyPath, Misfit]]:
     """
     Users who have the token of another one: it could not be told who comes.
     """
     owners: dict[str, str] = {}
-    for name, user in users.items():
+    for name, user in users:
         owner = name if user.token is None else owners.setdefault(user.token, name)
         if owner != name:
             yield ("users", name, "token"), Misfit(f"{owner!r} has the same token")

@@ -32,7 +32,7 @@ def dangling(config: OverlayConfig) -> Iterator[tuple[KeyPath, Misfit]]:
                 yield path, Misfit(f"{node} has no listener called {prefix.device!r}")
     for group, members in config.groups.items():
         yield from _unknown(("groups", group), members, "user", config.users)
-    yield from sameTokens(config.users)
+    yield from sameTokens(config.users.items())
     for number, policy in enumerate(config.policy):
         yield from _policy(("policy", number), policy, config)
     for number, test in enumerate(config.tests):

@@ -152,8 +152,8 @@ class StoreLeaderGoneTests(ControllersCase):
 
     async def test_a_change_is_made_though_the_member_that_leads_the_store_is_killed(self) -> None:
         for member in self.members:
-            status = await deferToThread(member.ask, "/maintenance/status", {})
-            if status["leader"] == status["header"]["member_id"]:
+            told = await deferToThread(member.ask, "/maintenance/status", {})
+            if told["leader"] == told["header"]["member_id"]:
                 break
         before = await self.committed()
         member.signal(signal.SIGKILL)
