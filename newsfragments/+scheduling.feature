@@ -1,1 +1,1 @@
-`twistd hermes-proxy` is scheduled in batches (SCHED_BATCH): half the CPU where it shares a core with who sends to it. `--scheduling normal` leaves it as it was.
+`twistd hermes-proxy --scheduling batch` (SCHED_BATCH): half the CPU where a proxy shares a core with who sends to it.
