@@ -50,12 +50,7 @@ class Options(_Options):
         ["state", "s", None, "With a controller: the node's own directory. What it runs is kept there."],
         ["token", "t", None, "With a controller: the token to join with, once."],
         ["token-file", None, None, "The same, from a file."],
-        [
-            "scheduling",
-            None,
-            BATCH,
-            "batch, for throughput, or normal, where others keep every core busy.",
-        ],
+        ["scheduling", None, NORMAL, "normal, or batch: for throughput where nobody else computes."],
     ]
 
     config: NodeConfig

@@ -80,14 +80,19 @@ class OptionsTests(SynchronousTestCase):
     def test_aWorkerIsToldSoByItsEnvironment(self) -> None:
         self.patch(os, "environ", {**os.environ, "HERMES_WORKER": "1"})
         self.assertIsInstance(makeService(self.options("node: edge\nworkers: 2\n")), WorkerService)
-        # Its supervisor has decided for it.
+
+    def test_aWorkerIsScheduledAsItsSupervisor(self) -> None:
+        self.patch(os, "environ", {**os.environ, "HERMES_WORKER": "1"})
+        options = Options()
+        options.parseOptions(["-c", self.file("node: edge\nworkers: 2\n"), "--scheduling", "batch"])
+        makeService(options)
         self.assertEqual(self.batches, [])
 
-    def test_itIsScheduledInBatchesUnlessToldOtherwise(self) -> None:
+    def test_itIsScheduledInBatchesIfAskedTo(self) -> None:
         makeService(self.options("node: edge\n"))
-        self.assertEqual(self.batches, [True])
+        self.assertEqual(self.batches, [])
         options = Options()
-        options.parseOptions(["-c", self.file("node: edge\n"), "--scheduling", "normal"])
+        options.parseOptions(["-c", self.file("node: edge\n"), "--scheduling", "batch"])
         makeService(options)
         self.assertEqual(self.batches, [True])
 
