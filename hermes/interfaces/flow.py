@@ -161,8 +161,8 @@ class IListener(Interface):
         Nothing changes yet; L{hermes.errors.HermesError} refuses the reload. Where it says C{True}, it stays and gets
         C{reconfigure(options)}, which must not fail, once the new routes hold. Where it says C{False}, or has no such
         method, it is stopped and a new one is made.
-      - C{verify(options, leaving)}, where it takes them: whether what they need can be had, once C{leaving}, listeners of
-        this node, have stopped. Nothing changes. It may return a Deferred.
+      - C{verify(options, leaving)}, where it takes them: whether what they need can be had, once C{leaving}, listeners
+        of this node, have stopped. Nothing changes. It may return a Deferred.
       - C{reserve(leaving=())}, where it is new: take hold of its place, a port for instance, for as long as it takes
         until C{start}; nobody is served. The result, or what its Deferred fires with, gives it back, and does nothing
         once C{start} was called. It fails as C{start} would. C{leaving} are listeners of this node that have its place

@@ -177,7 +177,9 @@ class Told(SessionCase):
     def test_events(self) -> None:
         heard: list[tuple[NodeLink, Events]] = []
         stop = self.port.links.listen(lambda link, events: heard.append((link, events)))
-        events = Events((LinkFigure("relay", 0.01, 0.5), LinkFigure("gateway", up=False)), ({"target": "db:1"},), {"bytes": 5})
+        events = Events(
+            (LinkFigure("relay", 0.01, 0.5), LinkFigure("gateway", up=False)), ({"target": "db:1"},), {"bytes": 5}
+        )
         self.wait(self.session.tell(events))
         self.assertEqual(heard, [(self.link, events)])
         stop()
