@@ -2,8 +2,7 @@
 Large objects between unmodified python-ndn programs at the ends of a row of three nodes, with a window of 20, over
 links that are good, lose 2 % of all packets, or go down for seconds.
 
-All of it takes a quarter of an hour: C{HERMES_LARGE_FETCHES=1} has it done. Else the objects are of 1 MB, and what is
-good, or bad in two ways at once, is left out.
+C{HERMES_LARGE_FETCHES=1} has objects of 25 and 50 MB fetched too, which takes a quarter of an hour.
 """
 
 from __future__ import annotations
@@ -54,15 +53,6 @@ For where much is: an Interest may have to be sent again and again until the lin
 """
 
 ONL = {"faces": {"one": {"to": "udp:onl.ndn.hermes"}}, "prefixes": [{"prefix": "/onl", "face": "one"}]}
-
-
-def large(test: Any) -> Any:
-    """
-    Mark a test that is left out where nobody asks for it.
-    """
-    if not LARGE:
-        test.skip = "large fetches are only made where HERMES_LARGE_FETCHES is set"
-    return test
 
 
 class Nothing:
@@ -119,7 +109,6 @@ class TunnelTests(FetchCase):
     The face is a flow over two hops; the one in the middle knows nothing of names.
     """
 
-    @large
     async def test_overGoodLinksNothingIsAskedForTwice(self) -> None:
         await self.chain(self.names("unix:edge.sock", **ONL), self.names("unix:exit.sock"), {"onl": "relay"})
         await self.fetchAll(*PATIENT)
@@ -178,7 +167,6 @@ class WireTests(FetchCase):
         self.run_(node, [program(ip), *command])
         return node
 
-    @large
     async def test_whatIsLostBeneathTCPIsNotMissed(self) -> None:
         wires = await self.row(LOSS)
         await self.fetchAll("--lifetime", 2000)
@@ -242,7 +230,6 @@ class ForwarderTests(FetchCase):
         await self.fetchAll("--lifetime", lifetime, "--tries", 1000)
         self.assertGreater(min(link.counts["lost"] for link in links), 10)
 
-    @large
     async def test_overGoodLinksNothingIsAskedForTwice(self) -> None:
         links = await self.row()
         await self.fetchAll(*PATIENT)
@@ -254,7 +241,6 @@ class ForwarderTests(FetchCase):
         # Of a packet in seven pieces one is lost with the whole.
         self.assertGreater(self.count("timeouts"), 10)
 
-    @large
     async def test_linksThatLoseAndFlapOnlyTakeLonger(self) -> None:
         await self.lossy(flaps=True)
 
@@ -263,6 +249,5 @@ class ForwarderTests(FetchCase):
         # What is lost is sent again before anybody loses patience, nearly always.
         self.assertLessEqual(self.count("timeouts"), 4)
 
-    @large
     async def test_reliabilityDoesOverLinksThatFlap(self) -> None:
         await self.lossy(flaps=True, reliability=True)
