@@ -83,32 +83,44 @@ def pattern(output: tuple[str, ...]) -> re.Pattern[str]:
 class Running:
     """
     A program that runs on.
+
+    @ivar seen: what it has printed, as far as that was read.
     """
 
     process: subprocess.Popen[str]
+    seen: list[str] = field(factory=list)
 
     def until(self, wanted: re.Pattern[str]) -> None:
         """
         Read its output to the first line that C{wanted} matches.
         """
         assert self.process.stdout is not None
-        seen: list[str] = []
+        start = len(self.seen)
         watchdog = Timer(PATIENCE, self.process.kill)
         watchdog.start()
         try:
             for line in self.process.stdout:
-                seen.append(line)
+                self.seen.append(line)
                 if wanted.search(line):
                     return
         finally:
             watchdog.cancel()
-        raise AssertionError(f"{wanted.pattern!r} was not printed, but:\n{''.join(seen)}")
+        raise AssertionError(f"{wanted.pattern!r} was not printed, but:\n{''.join(self.seen[start:])}")
 
     def end(self) -> None:
         """
         Wait for its end.
         """
-        self.process.communicate(timeout=PATIENCE)
+        self.seen.append(self.process.communicate(timeout=PATIENCE)[0])
+
+    def stop(self) -> None:
+        """
+        End it at once, if it still runs.
+        """
+        if self.process.poll() is None:
+            self.process.kill()
+        if self.process.stdout is not None and not self.process.stdout.closed:
+            self.end()
 
 
 @define(eq=False)
@@ -191,8 +203,12 @@ class Reader:
                 else:
                     running.end()
             elif not pattern(command.output).fullmatch(done):
+                self.stop()
+                others = "".join(f"\n{name} has said:\n{''.join(each.seen)}" for name, each in self.running.items())
                 raise AssertionError(
-                    f"$ {command.text}\nis said to print:\n" + "\n".join(command.output) + f"\nand printed:\n{done}"
+                    f"$ {command.text}\nis said to print:\n"
+                    + "\n".join(command.output)
+                    + f"\nand printed:\n{done}{others}"
                 )
 
     def _start(self, name: str, command: Command) -> None:
@@ -226,6 +242,4 @@ class Reader:
         End what still runs.
         """
         for running in self.running.values():
-            if running.process.poll() is None:
-                running.process.kill()
-            running.process.communicate()
+            running.stop()
