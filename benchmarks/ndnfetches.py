@@ -45,6 +45,7 @@ class HermesChain(Hermes):
     """
 
     name = "hermes"
+    batches = True
     hops = 3
     tls = True
 
@@ -126,6 +127,14 @@ class HermesChain(Hermes):
                 time.sleep(0.05)
 
 
+class HermesNormal(HermesChain):
+    """
+    The same, scheduled as any process.
+    """
+
+    batches = False
+
+
 class HermesClear(HermesChain):
     """
     The same without TLS.
@@ -160,6 +169,14 @@ class EnvoyUDP(Envoy):
         self.consumerFace = f"udp:127.0.0.1:{self.port}"
         self.producerFace = f"udp-listen:127.0.0.1:{self.target}"
         self.prefix = "/bench"
+
+
+class EnvoyBatch(EnvoyUDP):
+    """
+    The same, scheduled in batches.
+    """
+
+    batches = True
 
 
 class Direct(Side):
@@ -287,11 +304,14 @@ def fetched(make: Callable[..., Any], cores: tuple[int, int], size: int, rounds:
 
 MEASURES = [
     Measure("ndn-fetch-25mb", "MB/s", "more", fetch, (HermesChain, EnvoyUDP), unfit),
+    Measure("ndn-fetch-25mb-batch", "MB/s", "more", fetch, (HermesChain, EnvoyBatch), unfit),
+    Measure("ndn-fetch-25mb-normal", "MB/s", "more", fetch, (HermesNormal, EnvoyUDP), unfit),
     Measure("ndn-fetch-50mb", "MB/s", "more", fetchLarge, (HermesChain, EnvoyUDP), unfit),
     Measure("ndn-fetch-25mb-clear", "MB/s", "more", fetch, (HermesClear, EnvoyUDP), unfit),
     Measure("ndn-fetch-25mb-one", "MB/s", "more", fetch, (HermesOne, Direct), unfit),
     Measure("ndn-fetch-25mb-lossy", "MB/s", "more", fetchLossy, (HermesLossy, LossyUDP), unfit),
 ]
 """
-Three nodes beside the prototype's way, with mutual TLS and without; one node beside none; a link that loses.
+Three nodes beside the prototype's way, with mutual TLS and without; one node beside none; a link that loses. Hermes is run
+with C{--scheduling batch} and Envoy as it comes; then both in batches, and both as they come.
 """

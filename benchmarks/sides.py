@@ -29,10 +29,12 @@ class Side:
 
     @ivar port: where the load goes in.
     @ivar fillers: how many routes come before those that take the requests of the HTTP measures.
+    @cvar batches: whether the proxies are scheduled in batches (SCHED_BATCH).
     @ivar processes: the proxy near the target, then the one near the load.
     """
 
     name = ""
+    batches = False
 
     def __init__(self, directory: Path, target: int, cores: tuple[int, int]) -> None:
         self.directory = directory
