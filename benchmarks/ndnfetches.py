@@ -312,6 +312,6 @@ MEASURES = [
     Measure("ndn-fetch-25mb-lossy", "MB/s", "more", fetchLossy, (HermesLossy, LossyUDP), unfit),
 ]
 """
-Three nodes beside the prototype's way, with mutual TLS and without; one node beside none; a link that loses. Hermes is run
-with C{--scheduling batch} and Envoy as it comes; then both in batches, and both as they come.
+Three nodes beside the prototype's way, with mutual TLS and without; one node beside none; a link that loses. Hermes has
+C{--scheduling batch}, Envoy is as it comes; then both in batches, and both as they come.
 """
