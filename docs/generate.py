@@ -45,6 +45,17 @@ from hermes.config.schema import (
     UserConfig,
 )
 from hermes.config.upstreams import UPSTREAM_TYPES
+from hermes.control.document.schema import (
+    LinkEntry,
+    NDNPrefixEntry,
+    NodeEntry,
+    OverlayConfig,
+    PolicyEntry,
+    PrefixEntry,
+    ServiceEntry,
+    SettingsEntry,
+    TestEntry,
+)
 from hermes.httplistener import CertificateOptions, HTTPLimits
 from hermes.listeners import assistantTypes, listenerTypes
 from hermes.ndn.management.options import KeyOptions, ManagementOptions, SigningOptions
@@ -202,6 +213,26 @@ def configuration() -> str:
     return "\n".join(part if part.endswith("\n") else part + "\n" for part in parts)
 
 
+def overlay() -> str:
+    """
+    Every key of an overlay's document.
+    """
+    parts = ["## The document", keys(OverlayConfig)]
+    for title, cls in (
+        ("## nodes", NodeEntry),
+        ("## links", LinkEntry),
+        ("## services", ServiceEntry),
+        ("## prefixes", PrefixEntry),
+        ("## names", NDNPrefixEntry),
+        ("## users", UserConfig),
+        ("## policy", PolicyEntry),
+        ("## tests", TestEntry),
+        ("## settings", SettingsEntry),
+    ):
+        parts += [title, summary(cls) + "\n", keys(cls)]
+    return "\n".join(part if part.endswith("\n") else part + "\n" for part in parts)
+
+
 def families() -> Iterator[tuple[str, str, str, str]]:
     """
     Name, type, labels and meaning of each metric, as they are shown.
@@ -233,7 +264,11 @@ def metrics() -> str:
     return table(("metric", "type", "labels", "meaning"), *sorted(families()))
 
 
-PAGES: dict[str, Callable[[], str]] = {"configuration.md": configuration, "metrics.md": metrics}
+PAGES: dict[str, Callable[[], str]] = {
+    "configuration.md": configuration,
+    "metrics.md": metrics,
+    "overlay.md": overlay,
+}
 
 
 def renewed(name: str) -> str:

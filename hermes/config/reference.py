@@ -67,7 +67,7 @@ def describeType(kind: Any) -> str:
     words |= {"Seconds": "duration", "Target": "HOST:PORT", "TargetPattern": "target pattern", "WorkerCount": "number"}
     words |= {"HostPattern": "host pattern", "PathPattern": "path pattern", "ValuePattern": "value pattern"}
     words |= {"Match": "match", "Method": "text", "Size": "size", "RetryReason": "reason or status"}
-    words |= {"FieldName": "field name", "NDNName": "NDN name"}
+    words |= {"FieldName": "field name", "NDNName": "NDN name", "Subject": "who", "Destination": "destination"}
     words |= {"FaceLocator": "unix:PATH, or udp:, tcp: or ws: and HOST:PORT"}
     words |= {"IPv4Network": "CIDR", "IPv6Network": "CIDR", "IPv4Address": "IP address", "IPv6Address": "IP address"}
     words |= {"IPv4Interface": "ADDRESS/LENGTH", "IPv6Interface": "ADDRESS/LENGTH", "Transport": "IP protocol"}

@@ -88,7 +88,7 @@ class ServiceEntry:
 
     @ivar on: the nodes that reach its endpoints. The nearest is taken, another where that is down.
     @ivar endpoints: its servers, as these nodes reach them.
-    @ivar protocol: C{tcp}, C{udp}, or C{http}: requests, with what can be done for them.
+    @ivar protocol: what it speaks; C{http} is requests, with what can be done for them.
     @ivar ports: the ports under which it is asked for; C{http} has 80 if none is given.
     @ivar balance: which endpoint a flow or request gets.
     @ivar tls: whether the endpoints are reached over TLS.
@@ -258,7 +258,7 @@ class OverlayConfig:
     @ivar services: services, by name.
     @ivar prefixes: IP prefixes, and the nodes that lead there.
     @ivar names: NDN prefixes, and the nodes that have them.
-    @ivar users: who may use it, by name, with their groups.
+    @ivar users: who may use it, by name.
     @ivar groups: groups of users, by name.
     @ivar policy: who may do what.
     @ivar tests: what must hold of every version.
