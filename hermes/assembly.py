@@ -251,7 +251,7 @@ class Assembly:
         assert kept is None or isinstance(kept, RealGeneration)
         closing = self._close(generation.made, {} if kept is None else kept.made)
         closing += self._closeAssistants(generation.assistants, {} if kept is None else kept.assistants)
-        self._watchers.discard(generation.watching, None if kept is None else kept.watching)
+        closing.append(self._watchers.discard(generation.watching, None if kept is None else kept.watching))
         return gatherResults(closing).addCallback(lambda _: None)
 
     def retire(self, generation: Generation, successor: Generation) -> None:

@@ -32,9 +32,9 @@ LINGER = 5.0
 Seconds that connections have, once their last flow has ended, to send what they hold and close.
 """
 
-PARTING = 1.0
+PARTING = 2.0
 """
-Seconds that kept connections to others have to close at the very end.
+Seconds, at the very end, that kept connections to others have to close, and spans to be sent.
 """
 
 _LOOK_AGAIN = 0.02
@@ -338,7 +338,7 @@ class Node:
         ended = self.flows.drain()
         if not ended.called:
             await _within(ended, LINGER, self._reactor)
-        # The process may end next: peers whose connections were kept are told of it in order.
+        # The process may end next: peers whose connections were kept are told of it in order, and spans are not lost.
         await _within(self._assembly.discard(self._generation, None), PARTING, self._reactor)
 
 

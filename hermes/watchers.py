@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 from prometheus_client import CollectorRegistry, Counter
+from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
 import hermes
@@ -128,14 +129,17 @@ class Watchers:
                 # A reload is also what log rotation asks for.
                 before.accessLog.reopen()
 
-    def discard(self, watching: Watching, kept: Watching | None) -> None:
+    def discard(self, watching: Watching, kept: Watching | None) -> Deferred[None]:
         """
-        Close what C{kept} has not. What was gathered is written and sent.
+        Close what C{kept} has not.
+
+        @return: fires once what was gathered is written, and sent or given up.
         """
         if watching.accessLog is not None and (kept is None or kept.accessLog is not watching.accessLog):
             watching.accessLog.close()
         if watching.spans is not None and (kept is None or kept.spans is not watching.spans):
-            watching.spans.close()
+            return watching.spans.close()
+        return succeed(None)
 
     # IFlowObserver
 

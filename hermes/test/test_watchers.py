@@ -260,6 +260,18 @@ class NodeTests(TestCase):
         self.assertEqual((server.parent_span_id.hex(), client.parent_span_id), (span, server.span_id))
         self.assertEqual(told(server.attributes)["hermes.upstream"], "direct")
 
+    def test_whatItHasSeenIsSentBeforeItEnds(self) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._ended())
+
+    async def _ended(self) -> None:
+        """
+        The process may be gone next, and no thread of it goes on.
+        """
+        node = await self.node(f'tracing: {{endpoint: "http://127.0.0.1:{self.places[1]}/v1/traces"}}')
+        await self.get(node, "web", "/")
+        await node.drain(5)
+        self.assertEqual(len(self.collector.spans()), 2)
+
     def test_withoutTracingTheFieldsGoOnAsTheyAre(self) -> Deferred[None]:
         return Deferred.fromCoroutine(self._untouched())
 
