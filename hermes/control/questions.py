@@ -56,6 +56,13 @@ class Questions:
         self._known: tuple[VersionRecord, Plan] | None = None
         self._one = DeferredLock()
 
+    @property
+    def committed(self) -> tuple[VersionRecord, Plan] | None:
+        """
+        The version that is committed, where it is compiled here for another reason: it leads.
+        """
+        return None
+
     async def _plan(self, document: str, measurements: str) -> Plan:
         plan: Plan = await self._parts.inThread(self._parts.planner.plan, document, measurements)
         return plan
@@ -107,14 +114,14 @@ class Questions:
         # Who asks meanwhile waits, and finds it.
         await self._one.acquire()
         try:
-            known = self._known
-            if known is not None and known[0].number == number:
-                return known
+            for known in self.committed, self._known:
+                if known is not None and known[0].number == number:
+                    return known
             record = await self._parts.store.version(number)
             if record is None:
                 return None, None
-            known = self._known = record, await self._plan(record.document, record.measurements)
-            return known
+            self._known = record, await self._plan(record.document, record.measurements)
+            return self._known
         finally:
             self._one.release()
 

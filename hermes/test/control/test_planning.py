@@ -168,6 +168,18 @@ class QuestionTests(SynchronousTestCase):
         self.advance()
         self.assertEqual(compiling[-1][1][1], changed)
 
+    def test_whatTheLeaderRunsIsNotCompiledForQuestions(self) -> None:
+        self.answer(self.controller.apply(ANY, "ops"))
+        compiled: list[Any] = []
+
+        def plan(document: str, measurements: str) -> Any:
+            compiled.append(document)
+            return type(self.parts.planner).plan(self.parts.planner, document, measurements)
+
+        self.patch(self.parts.planner, "plan", plan)
+        self.assertEqual(list(self.answer(self.controller.explain(Question("db.hermes:3306", "alice")))), ["edge"])
+        self.assertEqual(compiled, [])
+
     def test_whatCanNotBeCompiledIsTriedAgain(self) -> None:
         self.answer(self.controller.apply(ANY, "ops"))
         failing = [RuntimeError("no memory")]
