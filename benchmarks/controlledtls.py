@@ -25,13 +25,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from shutil import rmtree
-from socket import socket
 from tempfile import mkdtemp
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from controlledoverlay import AGENTS, TRIAL, document
+from sides import freePort
 
 from hermes.control.operator.client import Controller, ControllerError
 
@@ -105,15 +105,6 @@ def running(core: int, *command: str, log: Path | None = None) -> Iterator[Proce
         yield process
     finally:
         process.stop()
-
-
-def freePort() -> int:
-    """
-    A port that nobody has.
-    """
-    with socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 def until(what: str, found: Any) -> Any:

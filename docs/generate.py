@@ -8,7 +8,7 @@ they are old.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -160,6 +160,13 @@ def size(value: int) -> str:
     return str(value)
 
 
+def joined(parts: Iterable[str]) -> str:
+    """
+    Headings, sentences and tables, with an empty line between.
+    """
+    return "\n".join(part if part.endswith("\n") else part + "\n" for part in parts)
+
+
 def configuration() -> str:
     """
     Every key there is.
@@ -210,7 +217,7 @@ def configuration() -> str:
         ("## tracing", TracingConfig),
     ):
         parts += [title, summary(cls) + "\n", keys(cls)]
-    return "\n".join(part if part.endswith("\n") else part + "\n" for part in parts)
+    return joined(parts)
 
 
 def overlay() -> str:
@@ -230,7 +237,7 @@ def overlay() -> str:
         ("## settings", SettingsEntry),
     ):
         parts += [title, summary(cls) + "\n", keys(cls)]
-    return "\n".join(part if part.endswith("\n") else part + "\n" for part in parts)
+    return joined(parts)
 
 
 def families() -> Iterator[tuple[str, str, str, str]]:

@@ -5,6 +5,7 @@ Real processes, for tests: C{twistd hermes-proxy}, watched by what it logs.
 from __future__ import annotations
 
 import os
+import random
 import re
 import socket
 import sys
@@ -22,14 +23,34 @@ Seconds after which a wait fails; on a busy machine a start takes several.
 """
 
 
+def ports(count: int, kind: int = socket.SOCK_STREAM) -> list[int]:
+    """
+    Ports of 127.0.0.1 that nobody has, and that the kernel gives to nobody who connects or does not care.
+    """
+    found: dict[int, socket.socket] = {}
+    try:
+        while len(found) < count:
+            port = random.randrange(20_000, 32_000)
+            if port not in found:
+                probe = socket.socket(socket.AF_INET, kind)
+                try:
+                    probe.bind(("127.0.0.1", port))
+                except OSError:
+                    probe.close()
+                else:
+                    found[port] = probe
+        return list(found)
+    finally:
+        for each in found.values():
+            each.close()
+
+
 def freePort(kind: int = socket.SOCK_STREAM) -> int:
     """
-    A port of 127.0.0.1 that nobody has.
+    One such port.
     """
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    (port,) = ports(1, kind)
+    return port
 
 
 class ProxyProcess(ProcessProtocol):

@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
-import socket
 from collections.abc import Awaitable, Callable, Sequence
 from io import StringIO
 from shutil import rmtree
@@ -24,7 +22,7 @@ from twisted.trial.unittest import TestCase
 from hermes.cli import main
 from hermes.test.control.forking import fork
 from hermes.test.control.killable import POINT
-from hermes.test.processes import PATIENCE, ProxyProcess
+from hermes.test.processes import PATIENCE, ProxyProcess, ports
 
 reactor: Any = installedReactor
 
@@ -32,28 +30,6 @@ LOOK_AGAIN = 0.05
 """
 Seconds until what is waited for is looked at again.
 """
-
-
-def ports(count: int, kind: int = socket.SOCK_STREAM) -> list[int]:
-    """
-    Ports of 127.0.0.1 that nobody has, and that the kernel gives to nobody who connects or does not care.
-    """
-    found: dict[int, socket.socket] = {}
-    try:
-        while len(found) < count:
-            port = random.randrange(20_000, 32_000)
-            if port not in found:
-                probe = socket.socket(socket.AF_INET, kind)
-                try:
-                    probe.bind(("127.0.0.1", port))
-                except OSError:
-                    probe.close()
-                else:
-                    found[port] = probe
-        return list(found)
-    finally:
-        for each in found.values():
-            each.close()
 
 
 class ProcessOverlay:
@@ -68,6 +44,7 @@ class ProcessOverlay:
     """
 
     def __init__(self, case: TestCase, nodes: Sequence[str], controllers: Sequence[str] = ("controller",)) -> None:
+        self._case = case
         self.directory = mkdtemp()
         case.addCleanup(rmtree, self.directory, ignore_errors=True)
         case.addCleanup(self.stop)
@@ -212,6 +189,14 @@ class ProcessOverlay:
         found = json.loads(await self.done("history", "--json", "--count", "100", at=at))
         versions: list[dict[str, Any]] = found["versions"] if isinstance(found, dict) else found
         return versions
+
+    async def committed(self) -> int:
+        """
+        How many versions are committed; none is undecided.
+        """
+        phases = [version["phase"] for version in await self.history()]
+        self._case.assertEqual(set(phases) - {"committed", "aborted"}, set())
+        return phases.count("committed")
 
     async def lead(self, but: str | None = None) -> str:
         """

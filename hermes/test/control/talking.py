@@ -43,6 +43,14 @@ class Talking(Protocol):
         self.transport.write(data)
         return self.heard
 
+    def hangUp(self) -> Deferred[None]:
+        """
+        End the connection: see C{lost}.
+        """
+        assert self.transport is not None
+        self.transport.loseConnection()
+        return self.lost
+
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.lost.callback(None)
         if not self.heard.called:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from hermes.control.reconciling import RETRY_FIRST
 from hermes.test.control.overlays import OverlayCase
-from hermes.testing.control.overlay import LEASE
+from hermes.testing.control.overlay import LEASE, SimulatedNode
 
 
 class CatchUpTests(OverlayCase):
@@ -14,13 +14,20 @@ class CatchUpTests(OverlayCase):
     Nodes that come back, or that could not take what is committed.
     """
 
-    def test_aNodeThatRefusesWhatIsCommittedIsAskedAgain(self) -> None:
+    def behind(self) -> SimulatedNode:
+        """
+        Have C{b} miss the second version, and then refuse it.
+        """
         self.apply(self.all("one"))
         node = self.overlay.nodes["b"]
         node.kill()
         self.apply(self.all("two"))
         node.refusing.add(b"two")
         node.start()
+        return node
+
+    def test_aNodeThatRefusesWhatIsCommittedIsAskedAgain(self) -> None:
+        node = self.behind()
         self.overlay.run(2)
         self.assertRun("one", "b")
         status = {each.name: each for each in self.overlay.wait(self.controller.status()).nodes}["b"]
@@ -35,12 +42,7 @@ class CatchUpTests(OverlayCase):
         self.assertEqual((status.current, status.problem), (True, None))
 
     def test_theNextVersionIsGivenAtOnce(self) -> None:
-        self.apply(self.all("one"))
-        node = self.overlay.nodes["b"]
-        node.kill()
-        self.apply(self.all("two"))
-        node.refusing.add(b"two")
-        node.start()
+        self.behind()
         self.overlay.run(100)
         self.assertEqual(self.apply(self.all("three")).changed, ("a", "b", "c"))
         self.assertRun("three")

@@ -13,8 +13,8 @@ from twisted.internet.protocol import Factory
 from twisted.trial.unittest import TestCase
 
 from hermes.control.stops import AGENT_POINTS, CONTROLLER_POINTS
-from hermes.test.control.processoverlay import ProcessOverlay, ports
-from hermes.test.processes import PATIENCE, ProxyProcess
+from hermes.test.control.processoverlay import ProcessOverlay
+from hermes.test.processes import PATIENCE, ProxyProcess, ports
 from hermes.test.test_plugins import Echo
 
 reactor: Any = installedReactor
@@ -86,14 +86,6 @@ class KilledTests(TestCase):
         self.assertEqual(status, 0, text)
         self.assertIn("committed on 2 nodes", text)
 
-    async def committed(self) -> int:
-        """
-        How many versions are committed; none is undecided.
-        """
-        phases = [version["phase"] for version in await self.overlay.history()]
-        self.assertEqual(set(phases) - {"committed", "aborted"}, set())
-        return phases.count("committed")
-
     async def killed(self, process: ProxyProcess, point: str) -> None:
         """
         Wait for its end.
@@ -115,13 +107,13 @@ class KilledTests(TestCase):
         self.overlay.killAt("controller", "")
         await self.overlay.startController("controller")
         await self.overlay.until(self.overlay.current)
-        self.assertEqual((point, await self.committed() - before), (point, expected))
+        self.assertEqual((point, await self.overlay.committed() - before), (point, expected))
 
     async def controllerKilledAt(self, point: str, good: bool) -> None:
         """
         Kill the controller at a point of a change.
         """
-        before = await self.committed()
+        before = await self.overlay.committed()
         self.overlay.killAt("controller", point)
         await self.apply(good=good)
         await self.killed(self.overlay.controllers["controller"], point)
@@ -135,7 +127,7 @@ class KilledTests(TestCase):
 
     async def test_the_controller_is_killed_while_it_sees_what_another_has_left(self) -> None:
         for point in ("recover", "recover.abort"):
-            before = await self.committed()
+            before = await self.overlay.committed()
             self.overlay.killAt("controller", "apply.committed")
             await self.apply()
             await self.killed(self.overlay.controllers["controller"], "apply.committed")
@@ -151,7 +143,7 @@ class KilledTests(TestCase):
             relay = self.overlay.nodes["relay"]
             relay.signal("KILL")
             await relay.ended()
-            before = await self.committed()
+            before = await self.overlay.committed()
             status, text = await self.apply()
             self.assertEqual(status, 0, text)
             self.overlay.killAt("controller", point)
@@ -163,13 +155,13 @@ class KilledTests(TestCase):
     async def test_a_node_is_killed_at_each_point_of_a_change(self) -> None:
         for point in AGENT_POINTS:
             back = point.startswith("agent.return")
-            before = await self.committed()
+            before = await self.overlay.committed()
             self.overlay.killAt("relay", point)
             await self.apply(good=not back)
             await self.killed(self.overlay.nodes["relay"], point)
             # On trial, it is missed; before it was swapped to and after it was decided, it gets it later.
             expected = 0 if back or point.startswith("agent.commit") else 1
-            self.assertEqual((point, await self.committed() - before), (point, expected))
+            self.assertEqual((point, await self.overlay.committed() - before), (point, expected))
             self.overlay.killAt("relay", "")
             await self.overlay.startNode("relay").printed("connected to the controller")
             await self.overlay.until(self.overlay.current)
@@ -177,7 +169,7 @@ class KilledTests(TestCase):
 
     async def test_when_the_controller_does_not_come_back_nodes_go_back_by_themselves(self) -> None:
         (moved,) = ports(1)
-        before = await self.committed()
+        before = await self.overlay.committed()
         self.overlay.killAt("controller", "apply.probe")
         await self.apply(apps=moved, decide="5s")
         await self.killed(self.overlay.controllers["controller"], "apply.probe")

@@ -23,10 +23,10 @@ from twisted.web.server import Site
 
 from hermes.test.control.overlaychanges import COMMITTED, LINKS, Change, Document, allow, bad, good, service
 from hermes.test.control.processes import environment
-from hermes.test.control.processoverlay import ProcessOverlay, ports
+from hermes.test.control.processoverlay import ProcessOverlay
 from hermes.test.control.talking import Talking
 from hermes.test.control.traffic import Asking, Download, Short, Slow
-from hermes.test.processes import PATIENCE, ProxyProcess
+from hermes.test.processes import PATIENCE, ProxyProcess, ports
 from hermes.test.test_plugins import Echo
 
 reactor: Any = installedReactor

@@ -125,15 +125,10 @@ settings: {{trial: 500ms, decide: 20s, rerouteAfter: 1s}}
         talking = Talking("db.hermes:3306")
         endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", self.ports["apps"])
         await connectProtocol(endpoint, talking)
-        self.addCleanup(self.hangUp, talking)
+        self.addCleanup(talking.hangUp)
         self.assertIn(b" 200 ", await talking.heard)
         self.assertEqual(await talking.say(b"hello"), b"hello")
         return talking
-
-    def hangUp(self, talking: Talking) -> Deferred[None]:
-        assert talking.transport is not None
-        talking.transport.loseConnection()
-        return talking.lost
 
     async def path_(self) -> list[str]:
         """

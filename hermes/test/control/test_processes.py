@@ -7,15 +7,14 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet import reactor as installedReactor
-from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint, connectProtocol
 from twisted.internet.error import ConnectionClosed
 from twisted.internet.protocol import Factory
 from twisted.trial.unittest import TestCase
 
-from hermes.test.control.processoverlay import ProcessOverlay, ports
+from hermes.test.control.processoverlay import ProcessOverlay
 from hermes.test.control.talking import Talking
-from hermes.test.processes import PATIENCE
+from hermes.test.processes import PATIENCE, ports
 from hermes.test.test_plugins import Echo
 
 reactor: Any = installedReactor
@@ -66,14 +65,9 @@ settings: {{trial: 100ms, decide: 20s}}
             assert talking.transport is not None
             talking.transport.loseConnection()
             raise AssertionError(answer.decode())
-        self.addCleanup(self.hangUp, talking)
+        self.addCleanup(talking.hangUp)
         self.assertEqual(await talking.say(b"hello"), b"hello")
         return talking
-
-    def hangUp(self, talking: Talking) -> Deferred[None]:
-        assert talking.transport is not None
-        talking.transport.loseConnection()
-        return talking.lost
 
     async def refused(self) -> bool:
         """

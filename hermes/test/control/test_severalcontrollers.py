@@ -13,10 +13,10 @@ from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
 from hermes.control.stops import CONTROLLER_POINTS
-from hermes.test.control.processoverlay import ProcessOverlay, ports, reactor
+from hermes.test.control.processoverlay import ProcessOverlay, reactor
 from hermes.test.control.store.etcds import SKIP, members
 from hermes.test.control.test_killed import BACK, KEPT
-from hermes.test.processes import PATIENCE
+from hermes.test.processes import PATIENCE, ports
 
 EVERYWHERE = bool(os.environ.get("HERMES_KILLED_EVERYWHERE"))
 """
@@ -80,14 +80,6 @@ class ControllersCase(TestCase):
         self.assertEqual(status, 0, f"{text}\n{self.overlay.said()}")
         self.assertIn("committed on 2 nodes", text)
 
-    async def committed(self) -> int:
-        """
-        How many versions are committed; none is undecided.
-        """
-        phases = [version["phase"] for version in await self.overlay.history()]
-        self.assertEqual(set(phases) - {"committed", "aborted"}, set())
-        return phases.count("committed")
-
 
 class LeaderGoneTests(ControllersCase):
     """
@@ -106,7 +98,7 @@ class LeaderGoneTests(ControllersCase):
         overlay = self.overlay
         after = await overlay.lead(but=before)
         await overlay.until(overlay.current)
-        self.assertEqual((point, await self.committed()), (point, committed))
+        self.assertEqual((point, await self.overlay.committed()), (point, committed))
         for name, node in overlay.nodes.items():
             # The last that it has connected to.
             found = [line for line in node.lines if "connected to the controller at" in line]
@@ -115,7 +107,7 @@ class LeaderGoneTests(ControllersCase):
     async def test_the_leader_is_killed_in_the_middle_of_a_change_and_comes_back_as_a_follower(self) -> None:
         overlay = self.overlay
         for point in POINTS:
-            leader, before = overlay.leader, await self.committed()
+            leader, before = overlay.leader, await self.overlay.committed()
             overlay.killAt(leader, point)
             await self.apply(good=point not in BACK)
             ended = overlay.controllers[leader].ended().addTimeout(PATIENCE, reactor)
@@ -130,7 +122,7 @@ class LeaderGoneTests(ControllersCase):
 
     async def test_a_leader_that_falls_asleep_in_the_middle_decides_nothing_when_it_wakes_up(self) -> None:
         overlay = self.overlay
-        leader, before = overlay.leader, await self.committed()
+        leader, before = overlay.leader, await self.overlay.committed()
         overlay.killAt(leader, "apply.decide", "STOP")
         applied = Deferred.fromCoroutine(self.apply())
         await overlay.controllers[leader].printed("SIGSTOP at apply.decide")
@@ -155,9 +147,9 @@ class StoreLeaderGoneTests(ControllersCase):
             told = await deferToThread(member.ask, "/maintenance/status", {})
             if told["leader"] == told["header"]["member_id"]:
                 break
-        before = await self.committed()
+        before = await self.overlay.committed()
         member.signal(signal.SIGKILL)
         status, text = await self.apply()
         self.assertEqual(status, 0, f"{text}\n{self.overlay.said()}")
-        self.assertEqual(await self.committed(), before + 1)
+        self.assertEqual(await self.overlay.committed(), before + 1)
         await self.overlay.until(self.overlay.current)

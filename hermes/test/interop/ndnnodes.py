@@ -16,8 +16,9 @@ from unittest import SkipTest
 
 from twisted.internet.defer import Deferred, gatherResults
 
-from hermes.test.interop.process import Process, freePort
+from hermes.test.interop.process import Process
 from hermes.test.interop.processes import Node, ProcessCase
+from hermes.test.processes import freePort
 
 MEGABYTE = 1_000_000
 

@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 from pathlib import Path
 from typing import Any
 from unittest import SkipTest
@@ -29,16 +28,6 @@ def program(name: str) -> str:
     if path is None:
         raise SkipTest(f"{name} is not installed")
     return path
-
-
-def freePort(kind: int = socket.SOCK_STREAM) -> int:
-    """
-    A port that nobody has now.
-    """
-    with socket.socket(socket.AF_INET, kind) as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
 
 
 class ProcessError(AssertionError):

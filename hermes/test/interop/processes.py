@@ -21,7 +21,8 @@ from twisted.web.client import Agent
 
 import hermes
 from hermes.net.authority import OverlayAuthority
-from hermes.test.interop.process import Process, freePort, program
+from hermes.test.interop.process import Process, program
+from hermes.test.processes import freePort
 
 # Its type depends on the platform.
 reactor: Any = theReactor

@@ -31,8 +31,8 @@ from hermes.test.interop.ippeers import (
     capsule,
     packetCapsule,
 )
-from hermes.test.interop.process import freePort
 from hermes.test.interop.processes import ProcessCase
+from hermes.test.processes import freePort
 from hermes.test.tunnel.echo import WatchedPackets
 from hermes.test.tunnel.frames import BULK, packet, partial
 from hermes.test.tunnel.realtunnels import RealTestCase

@@ -12,9 +12,9 @@ from typing import Any
 from hermes.test.interop.datagrams import DatagramEcho, Datagrams
 from hermes.test.interop.envoys import cluster, startEnvoy, tcpListener, terminator, udpListener
 from hermes.test.interop.local import Local
-from hermes.test.interop.process import freePort
 from hermes.test.interop.processes import Node, ProcessCase, tcp, udp
 from hermes.test.interop.streams import Counter, Echo, Server, inOrder
+from hermes.test.processes import freePort
 
 BULK = os.urandom(1 << 20) * 3
 DIGEST = hashlib.sha256(BULK).digest()

@@ -13,8 +13,8 @@ from unittest import SkipTest
 
 from hermes.test.interop.envoys import cluster, httpListener, startEnvoy
 from hermes.test.interop.httpnodes import DIRECTORY, VERSIONS, HTTPCase
-from hermes.test.interop.process import freePort
 from hermes.test.interop.processes import Node
+from hermes.test.processes import freePort
 
 BODY = os.urandom(1 << 20) * 2
 DIGEST = hashlib.sha256(BODY).hexdigest()

@@ -17,11 +17,11 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.threads import deferToThread
 from twisted.python.failure import Failure
 
-from hermes.test.interop.process import freePort
 from hermes.test.interop.processes import Node
 from hermes.test.interop.recorder import Answer
 from hermes.test.interop.streams import Answering, inOrder
 from hermes.test.interop.test_http_routes import WEB, RouteCase
+from hermes.test.processes import freePort
 
 reactor: Any = theReactor
 

@@ -11,9 +11,9 @@ from attrs import frozen
 
 from hermes.test.interop.httpnodes import HTTPCase
 from hermes.test.interop.local import Local
-from hermes.test.interop.process import freePort
 from hermes.test.interop.processes import Node, proxy
 from hermes.test.interop.recorder import Answer, Recorder
+from hermes.test.processes import freePort
 
 
 @frozen

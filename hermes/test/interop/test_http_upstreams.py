@@ -9,11 +9,11 @@ import re
 import sys
 from typing import Any
 
-from hermes.test.interop.process import freePort
 from hermes.test.interop.processes import Node
 from hermes.test.interop.recorder import Answer, Asked
 from hermes.test.interop.streams import Stream
 from hermes.test.interop.test_http_routes import WEB, RouteCase
+from hermes.test.processes import freePort
 
 
 class Resetting(Stream):

@@ -13,9 +13,9 @@ from twisted.internet.error import ConnectError, ConnectionRefusedError
 
 from hermes.test.interop.datagrams import DatagramEcho
 from hermes.test.interop.local import Local
-from hermes.test.interop.process import freePort
 from hermes.test.interop.processes import Node, ProcessCase, proxy, tcp, udp
 from hermes.test.interop.streams import Counter, Echo, Endless, Server, Stream, inOrder
+from hermes.test.processes import freePort
 
 MIB = 1 << 20
 

@@ -13,9 +13,9 @@ from hermes.ndn.packet.tlv import readHead
 from hermes.test.admin.test_admin import samples
 from hermes.test.interop.local import Local
 from hermes.test.interop.ndnnodes import NDNCase
-from hermes.test.interop.process import freePort
 from hermes.test.interop.processes import Node
 from hermes.test.interop.streams import Stream
+from hermes.test.processes import freePort
 
 INTEREST, DATA, LINK = 5, 6, 100
 CONGESTION, NO_ROUTE = 50, 150

@@ -12,7 +12,7 @@ from typing import Any
 
 from hermes.test.interop.local import Local
 from hermes.test.interop.ndnnodes import MEGABYTE, NDNCase
-from hermes.test.interop.process import freePort
+from hermes.test.processes import freePort
 
 ONL = {"faces": {"one": {"to": "udp:onl.ndn.hermes"}}, "prefixes": [{"prefix": "/onl", "face": "one"}]}
 

@@ -15,9 +15,10 @@ from twisted.internet import reactor as theReactor
 
 from hermes.test.interop.ndnnodes import MEGABYTE, NDNCase
 from hermes.test.interop.ndnwires import Wire
-from hermes.test.interop.process import freePort, program
+from hermes.test.interop.process import program
 from hermes.test.interop.processes import TWISTD, Node
 from hermes.test.namespaces import Namespace
+from hermes.test.processes import freePort
 from hermes.testing.links import (
     DatagramImpairment,
     ImpairedDatagramLink,

@@ -23,8 +23,9 @@ from twisted.internet.task import deferLater
 from twisted.web.client import Agent, ResponseFailed
 
 from hermes.test.interop.ndnnodes import MEGABYTE, NDNCase
-from hermes.test.interop.process import Process, freePort
+from hermes.test.interop.process import Process
 from hermes.test.interop.processes import Node
+from hermes.test.processes import freePort
 
 # Its type depends on the platform.
 reactor: Any = theReactor

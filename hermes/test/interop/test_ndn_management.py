@@ -17,8 +17,8 @@ from twisted.internet import reactor as theReactor
 from twisted.internet.task import deferLater
 
 from hermes.test.interop.ndnnodes import NDNCase
-from hermes.test.interop.process import freePort
 from hermes.test.interop.processes import Node
+from hermes.test.processes import freePort
 
 # Its type depends on the platform.
 reactor: Any = theReactor

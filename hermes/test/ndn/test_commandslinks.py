@@ -12,8 +12,8 @@ from typing import Any
 from twisted.internet import reactor as theReactor
 
 from hermes.test.interop.ndnnodes import MEGABYTE
-from hermes.test.interop.process import freePort
 from hermes.test.ndn.test_commandsnode import NodeCase
+from hermes.test.processes import freePort
 from hermes.testing.links import (
     DatagramImpairment,
     ImpairedDatagramLink,
