@@ -45,7 +45,6 @@ class HermesChain(Hermes):
     """
 
     name = "hermes"
-    batches = True
     hops = 3
     tls = True
 
@@ -127,12 +126,12 @@ class HermesChain(Hermes):
                 time.sleep(0.05)
 
 
-class HermesNormal(HermesChain):
+class HermesBatch(HermesChain):
     """
-    The same, scheduled as any process.
+    The same with C{--scheduling batch}.
     """
 
-    batches = False
+    batches = True
 
 
 class HermesClear(HermesChain):
@@ -304,14 +303,13 @@ def fetched(make: Callable[..., Any], cores: tuple[int, int], size: int, rounds:
 
 MEASURES = [
     Measure("ndn-fetch-25mb", "MB/s", "more", fetch, (HermesChain, EnvoyUDP), unfit),
-    Measure("ndn-fetch-25mb-batch", "MB/s", "more", fetch, (HermesChain, EnvoyBatch), unfit),
-    Measure("ndn-fetch-25mb-normal", "MB/s", "more", fetch, (HermesNormal, EnvoyUDP), unfit),
+    Measure("ndn-fetch-25mb-batch", "MB/s", "more", fetch, (HermesBatch, EnvoyBatch), unfit),
     Measure("ndn-fetch-50mb", "MB/s", "more", fetchLarge, (HermesChain, EnvoyUDP), unfit),
     Measure("ndn-fetch-25mb-clear", "MB/s", "more", fetch, (HermesClear, EnvoyUDP), unfit),
     Measure("ndn-fetch-25mb-one", "MB/s", "more", fetch, (HermesOne, Direct), unfit),
     Measure("ndn-fetch-25mb-lossy", "MB/s", "more", fetchLossy, (HermesLossy, LossyUDP), unfit),
 ]
 """
-Three nodes beside the prototype's way, with mutual TLS and without; one node beside none; a link that loses. Hermes has
-C{--scheduling batch}, Envoy is as it comes; then both in batches, and both as they come.
+Three nodes beside the prototype's way, with mutual TLS and without; one node beside none; a link that loses. All as
+they come, and once both sides in batches.
 """
