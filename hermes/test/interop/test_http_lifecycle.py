@@ -9,11 +9,13 @@ import json
 import signal
 import sqlite3
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from twisted.internet import reactor as theReactor
 from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 from twisted.python.failure import Failure
 
@@ -281,6 +283,14 @@ class WorkerTests(RouteCase):
     One node of two processes.
     """
 
+    def stored(self, name: str) -> int:
+        """
+        How many responses are in a cache on disk.
+        """
+        with closing(sqlite3.connect(self.directory / name)) as database:
+            (found,) = database.execute("SELECT count(*) FROM response").fetchone()
+            return int(found)
+
     async def test_twoWorkersAreOneNode(self) -> None:
         one, upstream = await self.origin()
         one.answer = lambda asked: Answer(fields=(("Cache-Control", "max-age=3600"),))
@@ -304,8 +314,11 @@ class WorkerTests(RouteCase):
         node.ports["admin"] = admin
         base = f"http://{node.address('web')}"
         # Connections are shared out by their source ports: so many that each worker gets some.
-        for _ in range(10):
+        for number in range(10):
             await self.curl("-o", "/dev/null", f"{base}/kept", "-o", "/dev/null", f"{base}/kept")
+            while not number and not self.stored("cache.db"):
+                # It is written after it is answered: only then does the other worker have it too.
+                await deferLater(reactor, 0.02)
         load = self.start("h2load", "-n", "400", "-c", "20", f"{base}/x")
         await load.end()
         self.assertIn("400 2xx", load.output)
