@@ -92,6 +92,11 @@ class Port:
         """
         raise NotImplementedError
 
+    def missed(self) -> None:
+        """
+        There are packets for it, and it is not C{up}. A hook.
+        """
+
 
 GONE: Final = Port("gone", None)
 """

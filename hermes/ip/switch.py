@@ -183,6 +183,7 @@ class PacketSwitch:
             if out.up:
                 out.write(batch)
             else:
+                out.missed()
                 for frame in batch:
                     self.refusals.refuse(port, frame, Why.UNREACHABLE)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from ipaddress import ip_network
+from random import Random
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
@@ -18,16 +19,11 @@ from zope.interface import implementer
 from hermes.errors import FlowError
 from hermes.interfaces import IPacketReceiver
 from hermes.interfaces.packet import AddressRange, AssignedAddress
+from hermes.ip.pauses import Pauses
 from hermes.ip.port import HEADER, Port
 from hermes.ip.prefixes import IPAddress, IPNetwork
 from hermes.queues import DatagramQueue
 from hermes.values import ANONYMOUS, Buffer
-
-FIRST_PAUSE: Final = 0.05
-LONGEST_PAUSE: Final = 5.0
-"""
-Seconds between tries to open a tunnel: the first, doubled each time up to the other.
-"""
 
 LINGER: Final = 5.0
 """
@@ -37,6 +33,12 @@ Seconds for which what is on its way in a tunnel that was replaced is waited for
 ANSWER: Final = 5.0
 """
 Seconds that a hop has to answer a request for addresses before the tunnel is used without.
+"""
+
+STABLE: Final = 2.0
+"""
+Seconds after which a tunnel that ends is opened anew at once. One that ends sooner was of no use, as if it could not be
+had.
 """
 
 WAITING_BYTES: Final = 1 << 18
@@ -53,12 +55,14 @@ class Line:
 
     @ivar channel: L{hermes.interfaces.IPacketTunnel}; L{None} before it is there and when it is lost.
     @ivar ready: whether packets can go through: it is there, and addresses are settled.
+    @ivar since: when that was.
     """
 
     def __init__(self, uplink: Uplink) -> None:
         self._uplink = uplink
         self.channel: Any = None
         self.ready = False
+        self.since = 0.0
         self.assigned: tuple[IPNetwork, ...] = ()
         self.routes: tuple[AddressRange, ...] = ()
         self._unanswered: set[int] = set()
@@ -81,6 +85,7 @@ class Line:
             timer.cancel()
         if self.channel is not None and not self.ready:
             self.ready = True
+            self.since = self._uplink.clock.seconds()
             self._uplink.lineReady(self)
 
     def datagramsReceived(self, datagrams: Sequence[Buffer]) -> None:
@@ -141,11 +146,13 @@ class Uplink(Port):
         dial: Callable[[Any], Deferred[Any]],
         wishes: Callable[[], Sequence[IPNetwork]],
         changed: Callable[[], None],
+        random: Random | None = None,
     ) -> None:
         """
         @param dial: opens a tunnel for a receiver.
         @param wishes: the addresses to ask a hop for.
         @param changed: called when addresses or routes that the hop tells are others.
+        @param random: spreads the pauses between tries.
         """
         super().__init__(name, switch)
         self.clock = clock
@@ -162,7 +169,8 @@ class Uplink(Port):
         self._last = Line(self)
         self._old: dict[Line, IDelayedCall | None] = {}
         self._retry: IDelayedCall | None = None
-        self._pause = FIRST_PAUSE
+        self._hurried = False
+        self._pauses = Pauses(clock, random or Random())
         self._closed = False
         self._waiting = DatagramQueue(WAITING_BYTES, WAITING_AGE, clock)
         # Until it is known that there is no tunnel to be had, packets wait for one.
@@ -202,6 +210,7 @@ class Uplink(Port):
         """
         if dial is not None:
             self._dial = dial
+            self._pauses.reset()
         if self._closed:
             return
         if self._retry is not None and self._retry.active():
@@ -244,8 +253,8 @@ class Uplink(Port):
         self._settle()
         if self._closed or self._retry is not None:
             return
-        self._retry = self.clock.callLater(self._pause, self.open)
-        self._pause = min(self._pause * 2, LONGEST_PAUSE)
+        self._retry = self.clock.callLater(self._pauses.next(), self.open)
+        self._hurried = False
 
     def _settle(self) -> None:
         settled, self.settled = self.settled, None
@@ -262,7 +271,6 @@ class Uplink(Port):
         old, self.line = self.line, line
         self._last = line
         self._dialing = self._next = None
-        self._pause = FIRST_PAUSE
         self.opened += 1
         self.failure = None
         self.limit = line.channel.mtu + HEADER
@@ -291,6 +299,7 @@ class Uplink(Port):
         The hop asks to finish: have another tunnel, at another endpoint or in another process, before that.
         """
         if line is self.line and self._next is None:
+            self._lasted(line)
             self.open()
 
     def lineLost(self, line: Line, reason: Failure) -> None:
@@ -307,8 +316,21 @@ class Uplink(Port):
             self.line = None
             self.up = not self._closed
             if not self._closed and self._next is None:
-                self.open()
+                # What could not be had beside it may be had now that it has ended: a process that starts anew.
+                if self._lasted(line):
+                    self.open()
+                else:
+                    self._again(f"the tunnel ended at once: {reason.getErrorMessage()}")
             self._changed()
+
+    def _lasted(self, line: Line) -> bool:
+        """
+        Whether a tunnel has been up for a while. Then what fails after it has nothing to do with what failed before.
+        """
+        lasted = self.clock.seconds() - line.since >= STABLE
+        if lasted:
+            self._pauses.reset()
+        return lasted
 
     def lineMTU(self, line: Line, mtu: int) -> None:
         """
@@ -343,6 +365,15 @@ class Uplink(Port):
         for tap in self.taps:
             tap("out", frames)
         line.channel.write(frames)
+
+    def missed(self) -> None:
+        retry = self._retry
+        if retry is None or self._hurried or not retry.active():
+            return
+        self._hurried = True
+        left = self._pauses.wanted()
+        if left < retry.getTime() - self.clock.seconds():
+            retry.reset(left)
 
     def close(self) -> None:
         """

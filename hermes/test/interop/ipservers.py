@@ -25,6 +25,7 @@ from typing import Any
 BUFFER = 4 << 20
 STEP = 0.002
 QUIET = 1.0
+SILENCE = 0.1
 MARK = 200
 
 
@@ -103,9 +104,10 @@ def dns(address: str, port: str) -> None:
 def flow(address: str, port: str, rate: str, seconds: str) -> None:
     """
     Sends numbered datagrams to an echo, so many a second, for so long or until its input ends. Prints C{by NAME} where
-    another server answers than before, C{at NUMBER} when so many have come, and at last what came of it: how many were
-    sent, the numbers of those that did not come back within a second after the last, how many came more than once, how
-    often another server answered, and the longest time in milliseconds during which nothing came.
+    another server answers than before, C{at NUMBER} when so many have come, C{again} when one comes after a tenth of a
+    second without any, and at last what came of it: how many were sent, the numbers of those that did not come back
+    within a second after the last, how many came more than once, how often another server answered, and the longest
+    time in milliseconds during which nothing came.
     """
     sock = datagrams(address)
     sock.connect((address, int(port)))
@@ -144,6 +146,8 @@ def flow(address: str, port: str, rate: str, seconds: str) -> None:
             number = struct.unpack_from("!Q", data)[0]
             came[number] = came.get(number, 0) + 1
             now = time.monotonic()
+            if now - heard > SILENCE:
+                print("again", flush=True)
             longest, heard = max(longest, now - heard), now
             name = data[200:].decode()
             if len(came) % MARK == 0:

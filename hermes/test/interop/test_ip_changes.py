@@ -11,6 +11,7 @@ import json
 import signal
 import sys
 from collections.abc import Callable
+from time import monotonic
 from typing import Any
 
 from twisted.logger import Logger
@@ -113,16 +114,17 @@ class ChangeTests(IPCase):
         await flow.said("^by ")
         return flow
 
-    async def result(self, flow: Process, what: str) -> dict[str, Any]:
+    async def result(self, flow: Process, what: str, **more: Any) -> dict[str, Any]:
         """
         Stop sending.
 
+        @param more: what else was measured.
         @return: what came of it.
         """
         flow.closeInput()
         self.assertEqual(await flow.end(), 0)
         told: dict[str, Any] = json.loads(flow.stdout.splitlines()[-1])
-        self.tell(what, {**told, "lost": len(told["lost"])})
+        self.tell(what, {**told, "lost": len(told["lost"]), **more})
         self.assertGreater(told["sent"], 0)
         return told
 
@@ -151,14 +153,15 @@ class ChangeTests(IPCase):
             await flow.said(f"^by {name}$", at)
         await self.goesOn(flows[0])
 
-    async def ended(self, flows: list[Process], what: str, most: int | None = None) -> None:
+    async def ended(self, flows: list[Process], what: str, most: int | None = None, **more: Any) -> None:
         """
         Stop sending, and see what came of it: the client has its addresses still, and nothing came twice.
 
         @param most: how many packets may be lost; L{None} for any number.
+        @param more: what else was measured.
         """
         for flow in flows:
-            told = await self.result(flow, what)
+            told = await self.result(flow, what, **more)
             self.assertEqual(told["twice"], 0)
             if most is not None:
                 self.assertLessEqual(len(told["lost"]), most)
@@ -204,12 +207,16 @@ class ChangeTests(IPCase):
             self.nodes["one"].signal(number)
             await self.nodes["one"].end()
             self.assertEqual(self.addresses(self.client), KEPT)
+            since = len(flow.output)
             self.nodes["one"] = self.startNamed("one")
             await self.nodes["one"].ready()
+            ready = monotonic()
+            await flow.said("^again$", since)
+            after = round((monotonic() - ready) * 1000, 1)
             for version in (4, 6):
                 await self.reaches(self.client, SERVER[version])
             await self.goesOn(flow)
-            await self.ended([flow], f"the only proxy is {what}")
+            await self.ended([flow], f"the only proxy is {what}", afterReady=after)
         # Its device is a new one, with the same addresses.
         device = self.addresses(self.hosts["one"], DEVICE)
         self.assertEqual(device, sorted((f"{OWN[4]}/24", f"{OWN[6]}/64")))

@@ -11,6 +11,7 @@ from scapy.layers.inet import ICMP
 from hermes.errors import NoRoute
 from hermes.ip.plane import PATIENCE, AddressPlan, PacketConfig
 from hermes.ip.table import PacketTable
+from hermes.ip.uplink import STABLE
 from hermes.ip.uplinks import LINGER
 from hermes.test.ip.packets import rule, udp
 from hermes.test.ip.planes import PlaneCase
@@ -62,6 +63,7 @@ class UplinkTests(PlaneCase):
         device, _, _ = self.device(self.plane, automatic=True)
         channel = self.answer("10.0.0.7/32", "::/128")
         channel.receiver.routesAdvertised([(ip_address("192.0.2.0"), ip_address("192.0.2.255"), 0)])
+        self.clock.advance(STABLE)
         channel.loseChannel()
         self.assertEqual(([str(each) for each in device.given], len(device.routes)), (["10.0.0.7/32"], 1))
         again = self.answer("10.0.0.7/32", "::/128")
@@ -143,6 +145,7 @@ class UplinkTests(PlaneCase):
         packet = udp("10.0.0.2", "192.0.2.1")
         port.datagramsReceived([bytearray(packet)])
         self.assertEqual((len(one.take()), len(two.take())), (1, 0))
+        self.clock.advance(STABLE)
         one.loseChannel()
         self.dialed[-1][2].errback(NoRoute("the hop is gone"))
         port.datagramsReceived([bytearray(packet)])

@@ -5,6 +5,7 @@ Tests of L{hermes.ip.uplink}.
 from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
+from random import Random
 from typing import Any
 
 from scapy.layers.inet import ICMP, UDP
@@ -14,12 +15,22 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hermes.errors import HopUnavailable
 from hermes.interfaces.packet import AddressRange, AssignedAddress
+from hermes.ip.pauses import AT_FIRST, FIRST, LATER, SOON, SPREAD, WANTED
 from hermes.ip.switch import PacketSwitch
 from hermes.ip.table import PacketTable
-from hermes.ip.uplink import ANSWER, FIRST_PAUSE, LINGER, LONGEST_PAUSE, Uplink
+from hermes.ip.uplink import ANSWER, LINGER, STABLE, Uplink
 from hermes.test.ip.packets import MemoryChannel, device, rule, udp
 
 WISHED = ip_network("10.0.0.2/32")
+
+
+class NoChance(Random):
+    """
+    Nothing is longer or shorter by chance.
+    """
+
+    def random(self) -> float:
+        return 0.5
 
 
 class UplinkCase(SynchronousTestCase):
@@ -36,7 +47,9 @@ class UplinkCase(SynchronousTestCase):
         self.switch = PacketSwitch(self.clock, PacketTable((rule([], listeners=["lan"], via=("hop",)),)))
         self.switch.refusals.addresses = {4: ip_address("10.0.0.2")}
         self.lan, self.kernel = device(self.switch)
-        self.uplink = Uplink("via hop", self.switch, self.clock, self.dial, lambda: self.wishes, self.changed)
+        self.uplink = Uplink(
+            "via hop", self.switch, self.clock, self.dial, lambda: self.wishes, self.changed, NoChance()
+        )
         self.switch.decider.uplink = lambda rule: self.uplink
 
     def dial(self, receiver: Any) -> Deferred[Any]:
@@ -64,6 +77,12 @@ class UplinkCase(SynchronousTestCase):
             self.assign(receiver, (1, WISHED))
         dialed.callback(receiver)
         return channel
+
+    def refuse(self) -> None:
+        """
+        The last try fails.
+        """
+        self.dialed[-1][1].errback(HopUnavailable("the hop is down"))
 
     def assign(self, receiver: Any, *addresses: AssignedAddress) -> None:
         """
@@ -117,19 +136,45 @@ class OpeningTests(UplinkCase):
         assert self.uplink.settled is not None
         self.uplink.settled.addCallback(settled.append)
         self.uplink.open()
-        pause = FIRST_PAUSE
+        pause = FIRST
         for number in range(10):
             self.assertEqual(len(self.dialed), number + 1)
-            self.dialed[-1][1].errback(HopUnavailable("the hop is down"))
+            self.refuse()
             self.assertEqual((settled, self.uplink.failure), ([None], "the hop is down"))
             self.clock.advance(pause * 0.9)
             self.assertEqual(len(self.dialed), number + 1)
             self.clock.advance(pause * 0.1 + 1e-6)
-            pause = min(2 * pause, LONGEST_PAUSE)
+            pause = min(2 * pause, SOON)
         self.send(1)
         self.assertEqual([packet[ICMP].type for packet in self.kernel.take()], [3])
         self.answer()
         self.assertIsNone(self.uplink.failure)
+
+    def test_aHopThatIsAwayForLongIsTriedMoreOftenWhileThereArePackets(self) -> None:
+        """
+        One of them makes the pause shorter, however many follow.
+        """
+        self.uplink.open()
+        while self.clock.seconds() < AT_FIRST + 5 * LATER:
+            self.refuse()
+            tried = len(self.dialed)
+            while len(self.dialed) == tried:
+                self.clock.advance(FIRST)
+        self.refuse()
+        tried = len(self.dialed)
+        self.clock.advance(WANTED / 2)
+        self.send(1, 2)
+        self.send(3)
+        self.clock.advance(WANTED / 2 - 0.01)
+        self.assertEqual(len(self.dialed), tried)
+        self.clock.advance(0.02)
+        self.assertEqual(len(self.dialed), tried + 1)
+        self.refuse()
+        self.clock.advance(LATER * (1 - SPREAD) - 0.01)
+        self.assertEqual(len(self.dialed), tried + 1)
+        self.send(4)
+        self.clock.advance(0.01)
+        self.assertEqual(len(self.dialed), tried + 2)
 
     def test_theMTUIsTheTunnels(self) -> None:
         """
@@ -206,25 +251,69 @@ class ReplacingTests(UplinkCase):
         """
         The sender hears nothing, unless it can't be had.
         """
+        self.clock.advance(STABLE)
         self.first.loseChannel()
         self.send(1)
         second = self.answer()
         self.assertEqual([packet[UDP].sport for packet in second.take()], [1])
         self.assertEqual(self.kernel.take(), [])
+        self.clock.advance(STABLE)
         second.loseChannel()
-        self.dialed[-1][1].errback(HopUnavailable("the hop is down"))
+        self.refuse()
         self.send(2)
         self.assertEqual([packet[ICMP].type for packet in self.kernel.take()], [3])
+
+    def test_tunnelsThatDoNotLastAreNoBetterThanNone(self) -> None:
+        """
+        They are opened at longer and longer intervals, not in a loop; after one that has lasted, at once.
+        """
+        pause = FIRST
+        channel = self.first
+        for _ in range(8):
+            tried = len(self.dialed)
+            channel.loseChannel()
+            self.send(1)
+            self.assertEqual([packet[ICMP].type for packet in self.kernel.take()], [3])
+            self.clock.advance(pause - 1e-6)
+            self.assertEqual(len(self.dialed), tried)
+            self.clock.advance(2e-6)
+            self.assertEqual(len(self.dialed), tried + 1)
+            channel = self.answer()
+            pause = min(2 * pause, SOON)
+        self.clock.advance(STABLE)
+        tried = len(self.dialed)
+        channel.loseChannel()
+        self.assertEqual(len(self.dialed), tried + 1)
+
+    def test_aHopThatStartsAnewIsFoundSoon(self) -> None:
+        """
+        It says that it goes away, takes no other tunnel while the one there is goes on, and ends: the long pauses of the
+        one time are not those of the other.
+        """
+        self.clock.advance(STABLE)
+        self.first.goAway()
+        for _ in range(10):
+            self.refuse()
+            self.clock.advance(SOON)
+        self.send(1)
+        self.assertEqual(len(self.first.take()), 1)
+        self.refuse()
+        tried = len(self.dialed)
+        self.first.loseChannel()
+        self.assertEqual(len(self.dialed), tried + 1)
+        self.refuse()
+        self.clock.advance(FIRST)
+        self.assertEqual(len(self.dialed), tried + 2)
 
     def test_whereTheNewOneCanNotBeHadTheOldOneGoesOn(self) -> None:
         """
         It is tried again.
         """
         self.uplink.open()
-        self.dialed[-1][1].errback(HopUnavailable("the hop is down"))
+        self.refuse()
         self.send(1)
         self.assertEqual(len(self.first.take()), 1)
-        self.clock.advance(FIRST_PAUSE)
+        self.clock.advance(FIRST)
         self.assertEqual(len(self.dialed), 3)
 
     def test_aTryThatIsOvertakenIsGivenUp(self) -> None:

@@ -1,0 +1,1 @@
+A tunnel for IP packets to a hop that comes back is there within about a second: for the first minute it is tried every second, later more seldom, sooner where there are packets for it, and never by all nodes at once. One that ends as soon as it is up is not opened again in a loop.
