@@ -287,8 +287,8 @@ class ReplacingTests(UplinkCase):
 
     def test_aHopThatStartsAnewIsFoundSoon(self) -> None:
         """
-        It says that it goes away, takes no other tunnel while the one there is goes on, and ends: the long pauses of the
-        one time are not those of the other.
+        It says that it goes away, takes no other tunnel while the one there is goes on, and ends: the long pauses
+        before are not those after.
         """
         self.clock.advance(STABLE)
         self.first.goAway()
