@@ -78,7 +78,7 @@ class Hermes(Side):
         path.write_text(json.dumps(document))
         python = Path(sys.executable)
         twistd = str(python.parent / "twistd")
-        options = ["--config", str(path), "--scheduling", "batch" if self.batches else "normal"]
+        options = ["--config", str(path), *(["--scheduling", "batch"] if self.batches else [])]
         self.spawn(core, str(python), twistd, "-n", "--pidfile=", "hermes-proxy", *options)
 
 

@@ -19,8 +19,9 @@ from hermes.config import ConfigError, NodeConfig, loadNode
 from hermes.interfaces import IListener, INetwork
 from hermes.net.descriptorlimit import raiseDescriptorLimit
 from hermes.net.dispatch import installLeanDispatch
+from hermes.net.moderation import TURNS, Moderation
 from hermes.net.network import Network
-from hermes.net.scheduling import BATCH, NORMAL, scheduleInBatches
+from hermes.net.scheduling import AUTO, BATCH, POLICIES, scheduleInBatches
 from hermes.node import ADMIN, Node
 from hermes.service import NodeService
 from hermes.sites import SiteListener
@@ -50,7 +51,12 @@ class Options(_Options):
         ["state", "s", None, "With a controller: the node's own directory. What it runs is kept there."],
         ["token", "t", None, "With a controller: the token to join with, once."],
         ["token-file", None, None, "The same, from a file."],
-        ["scheduling", None, NORMAL, "normal, or batch: for throughput where nobody else computes."],
+        [
+            "scheduling",
+            None,
+            AUTO,
+            "normal, batch, or auto: in batches while that pays.",
+        ],
     ]
 
     config: NodeConfig
@@ -94,8 +100,8 @@ class Options(_Options):
         """
         Load the configuration, so that a wrong one is told before the process becomes a daemon.
         """
-        if self["scheduling"] not in (BATCH, NORMAL):
-            raise UsageError(f"--scheduling {self['scheduling']}: {BATCH} or {NORMAL}")
+        if self["scheduling"] not in POLICIES:
+            raise UsageError(f"--scheduling {self['scheduling']}: one of {', '.join(POLICIES)}")
         if self.controllers:
             self._controlled()
             return
@@ -118,17 +124,21 @@ def makeService(options: Options) -> IService:
     """
     from twisted.internet import reactor
 
-    installLeanDispatch(reactor)
+    scheduling = options["scheduling"]
+    isWorker = workerIndex(os.environ) is not None
+    supervises = not (isWorker or options.controllers) and options.config.workers > 1
+    # What a supervisor is, its workers are when they begin.
+    moderation = Moderation() if scheduling == AUTO and not supervises else None
+    installLeanDispatch(reactor, moderation.look if moderation else None, TURNS)
     raiseDescriptorLimit()
-    if options["scheduling"] == BATCH and workerIndex(os.environ) is None:
-        # A worker is scheduled as its supervisor is.
+    if scheduling == BATCH:
         scheduleInBatches()
     if options.controllers:
         from hermes.control.nodeservice import ControlledNodeService
 
         return ControlledNodeService(reactor, Network(reactor), options["state"], options.controllers, options.joining)
     path, config = options["config"], options.config
-    if workerIndex(os.environ) is not None:
+    if isWorker:
         return WorkerService(
             reactor,
             path,
@@ -137,8 +147,10 @@ def makeService(options: Options) -> IService:
                 reactor, config, Network(reactor, reusePort=True, inherited=inherited.descriptors)
             ),
         )
-    if config.workers > 1:
-        return Supervisor(reactor, path, config, partial(launch, reactor, path), partial(makeSumming, reactor))
+    if supervises:
+        return Supervisor(
+            reactor, path, config, partial(launch, reactor, path, scheduling), partial(makeSumming, reactor)
+        )
     return NodeService(reactor, path, config, lambda reactor, config: makeNode(reactor, config, Network(reactor)))
 
 

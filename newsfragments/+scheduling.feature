@@ -1,1 +1,2 @@
-`twistd hermes-proxy --scheduling batch` (SCHED_BATCH): half the CPU where a proxy shares a core with who sends to it.
+A busy node is scheduled in batches (SCHED_BATCH) for as long as that pays: half the CPU, and more throughput, where it shares a core with
+who sends to it. `twistd hermes-proxy --scheduling normal` or `batch` keeps it as one or the other.

@@ -20,7 +20,7 @@ _BROKEN = EPOLLHUP | EPOLLERR
 _log = Logger()
 
 
-def installLeanDispatch(reactor: Any) -> bool:
+def installLeanDispatch(reactor: Any, sometimes: Callable[[], object] | None = None, every: int = 16) -> bool:
     """
     Make an epoll reactor call descriptors directly that have C{leanDispatch} set; all others it calls as before. To be
     called before the reactor runs.
@@ -28,6 +28,8 @@ def installLeanDispatch(reactor: Any) -> bool:
     The reactor then has C{atTurnsEnd} too: what is given to it is called once all that has arrived is dealt with,
     before the reactor waits again. What was written to one connection in many pieces can so be sent in one.
 
+    @param sometimes: is called once in so many turns in which something had arrived. It must not raise.
+    @param every: in how many.
     @return: whether it was done: C{False} for any other reactor.
     """
     if not isinstance(reactor, EPollReactor):
@@ -35,6 +37,7 @@ def installLeanDispatch(reactor: Any) -> bool:
     inner: Any = reactor
     poller, selectables, general = inner._poller, inner._selectables, inner._doReadOrWrite
     ending: list[Callable[[], object]] = []
+    turns = 0
 
     def endTurn() -> None:
         # What is called may ask for more, which belongs to the same turn.
@@ -48,6 +51,7 @@ def installLeanDispatch(reactor: Any) -> bool:
                     _log.failure("{call} failed at the end of a turn", call=call)
 
     def doPoll(timeout: float | None) -> None:
+        nonlocal turns
         if ending:
             # Timers have asked for it. What is called may set another, due before those that were known, or stop all.
             endTurn()
@@ -79,6 +83,11 @@ def installLeanDispatch(reactor: Any) -> bool:
                 selectable.abortConnection()
         if ending:
             endTurn()
+        if sometimes is not None and events:
+            turns += 1
+            if turns == every:
+                turns = 0
+                sometimes()
 
     inner.atTurnsEnd = ending.append
     inner.doPoll = inner.doIteration = doPoll

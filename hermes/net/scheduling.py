@@ -7,13 +7,15 @@ from __future__ import annotations
 import os
 from typing import Any, Final
 
+AUTO: Final = "auto"
 BATCH: Final = "batch"
 NORMAL: Final = "normal"
+POLICIES: Final = (AUTO, BATCH, NORMAL)
 
 
 def scheduleInBatches(kernel: Any = os) -> bool:
     """
-    Do not interrupt whoever has woken this process (SCHED_BATCH, sched(7)); it needs no right. A proxy is woken by each
+    Do not interrupt whoever has woken this thread (SCHED_BATCH, sched(7)); it needs no right. A proxy is woken by each
     packet. As an ordinary process it takes the core at once from the program, or the proxy, that has sent it, which so
     never gets to send the second: every packet costs each process on its way two changes of context and a turn of the
     reactor. Let be, the sender fills the socket, and all of it is one turn. Where a core is free, nothing changes: the
@@ -33,3 +35,13 @@ def scheduleInBatches(kernel: Any = os) -> bool:
         # No Linux, or a sandbox that does not allow it: it is no condition for anything.
         return False
     return True
+
+
+def scheduleNormally(kernel: Any = os) -> None:
+    """
+    Take L{scheduleInBatches} back.
+
+    @param kernel: stands in for the C{os} module.
+    @raise OSError: if the kernel does not allow what it has allowed before.
+    """
+    kernel.sched_setscheduler(0, kernel.SCHED_OTHER, kernel.sched_param(0))

@@ -22,6 +22,7 @@ from hermes.admin.status import addressText
 from hermes.config import ConfigError, NodeConfig, Problem
 from hermes.errors import HermesError
 from hermes.http1.server import HTTP1ServerProtocol
+from hermes.net.moderation import Moderation
 from hermes.node import Node
 from hermes.service import NodeService, Signals
 from hermes.tap import Options, makeService
@@ -81,13 +82,6 @@ class OptionsTests(SynchronousTestCase):
         self.patch(os, "environ", {**os.environ, "HERMES_WORKER": "1"})
         self.assertIsInstance(makeService(self.options("node: edge\nworkers: 2\n")), WorkerService)
 
-    def test_aWorkerIsScheduledAsItsSupervisor(self) -> None:
-        self.patch(os, "environ", {**os.environ, "HERMES_WORKER": "1"})
-        options = Options()
-        options.parseOptions(["-c", self.file("node: edge\nworkers: 2\n"), "--scheduling", "batch"])
-        makeService(options)
-        self.assertEqual(self.batches, [])
-
     def test_itIsScheduledInBatchesIfAskedTo(self) -> None:
         makeService(self.options("node: edge\n"))
         self.assertEqual(self.batches, [])
@@ -96,9 +90,26 @@ class OptionsTests(SynchronousTestCase):
         makeService(options)
         self.assertEqual(self.batches, [True])
 
+    def test_ofItselfItLooksForWhatPays(self) -> None:
+        """
+        A node; a supervisor has nothing to do.
+        """
+        looking: list[Any] = []
+        self.patch(tap, "installLeanDispatch", lambda reactor, sometimes, every: looking.append(sometimes))
+        makeService(self.options("node: edge\n"))
+        self.assertIsInstance(looking[0].__self__, Moderation)
+        makeService(self.options("node: edge\nworkers: 2\n"))
+        options = Options()
+        options.parseOptions(["-c", self.file("node: edge\n"), "--scheduling", "normal"])
+        makeService(options)
+        self.assertEqual(looking[1:], [None, None])
+        self.patch(os, "environ", {**os.environ, "HERMES_WORKER": "1"})
+        makeService(self.options("node: edge\nworkers: 2\n"))
+        self.assertIsInstance(looking[3].__self__, Moderation)
+
     def test_anUnknownSchedulingIsRefused(self) -> None:
         error = self.assertRaises(UsageError, Options().parseOptions, ["--scheduling", "fifo"])
-        self.assertEqual(str(error), "--scheduling fifo: batch or normal")
+        self.assertEqual(str(error), "--scheduling fifo: one of auto, batch, normal")
 
 
 class ServiceTests(SynchronousTestCase):

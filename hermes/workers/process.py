@@ -144,11 +144,12 @@ class WorkerProcess(ProcessProtocol):
         self._ended(how)
 
 
-def launch(reactor: Any, path: str, index: int, ended: Callable[[str], None]) -> WorkerProcess:
+def launch(reactor: Any, path: str, scheduling: str, index: int, ended: Callable[[str], None]) -> WorkerProcess:
     """
     Start a worker's process.
 
     @param path: the node's file.
+    @param scheduling: when the kernel is to let it run, as its supervisor was told.
     """
     ours, theirs = socketpair(AF_UNIX, SOCK_STREAM)
     with ours, theirs:
@@ -160,7 +161,7 @@ def launch(reactor: Any, path: str, index: int, ended: Callable[[str], None]) ->
         reactor.spawnProcess(
             worker,
             sys.executable,
-            [sys.executable, "-m", "twisted", *log, "hermes-proxy", "--config", path],
+            [sys.executable, "-m", "twisted", *log, "hermes-proxy", "--config", path, "--scheduling", scheduling],
             env=environment,
             childFDs={0: 0, 1: 1, 2: 2, CONTROL_DESCRIPTOR: theirs.fileno(), LOG_DESCRIPTOR: "r"},
         )

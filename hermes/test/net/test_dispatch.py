@@ -84,6 +84,23 @@ class LeanDispatchTests(SynchronousTestCase):
         self.assertTrue(ILoggingContext.providedBy(transport))
         self.assertEqual((recorder.received, recorder.system), (b"data", "ContextRecorder"))
 
+    def test_sometimesSomebodyLooks(self) -> None:
+        """
+        Once in as many turns as are asked for, of those in which something arrives.
+        """
+        looks: list[int] = []
+        done: list[None] = []
+        reactor = self.reactor = Reactor()
+        self.addCleanup(reactor._poller.close)
+        self.assertTrue(installLeanDispatch(reactor, lambda: looks.append(len(done)), 3))
+        self.attach(Recorder())
+        while len(done) < 7:
+            self.turn()
+            self.peer.send(b"data")
+            self.turn()
+            done.append(None)
+        self.assertEqual(looks, [2, 5])
+
     def test_whatWaitsIsSent(self) -> None:
         recorder = Recorder()
         transport = self.attach(recorder)
