@@ -11,8 +11,7 @@ from itertools import islice
 from typing import Any
 from zlib import crc32
 
-from attrs import evolve, field, frozen
-from attrs.validators import ge, le
+from attrs import evolve, frozen
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
@@ -20,7 +19,6 @@ from twisted.plugin import IPlugin
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from hermes.config.types import Interface, Network
 from hermes.errors import HermesError
 from hermes.fabric.listener import ListenError
 from hermes.interfaces import IListener, IListenerContext, IListenerType
@@ -32,8 +30,9 @@ from hermes.net.kernelroutes import BLOCK, DesiredDevice, Outside
 from hermes.net.netlink import Netlink
 from hermes.net.tun import TunDevice
 from hermes.net.tunkernel import TunKernel
-from hermes.net.tunopen import MAX_QUEUES, OpenTun, TunOptions, attachTun, checkName
+from hermes.net.tunopen import OpenTun, attachTun
 from hermes.net.tunreserve import checkClashes, tryTun
+from hermes.tunoptions import BACKLOG, TunListenerOptions
 
 MOST_ROUTES = 4096
 """
@@ -44,73 +43,6 @@ _PLACES = 32
 """
 How many devices of Hermes one machine may have that keep their proxies' sockets outside.
 """
-
-
-@frozen
-class TunListenerOptions:
-    """
-    @ivar device: its name; with C{%d} in it, the first that is free.
-    @ivar address: its addresses, each with the prefix that is reached without a route; left out, those that the hops
-        give to which routes lead.
-    @ivar routes: prefixes that the kernel sends into it; left out, those that the hops say they lead to, where it has
-        its addresses from them, and else none. C{0.0.0.0/0} and C{::/0} are everything. The node's own sockets stay
-        outside.
-    @ivar mtu: the largest packet in bytes.
-    @ivar owner: a user who may open it once it is persistent, without any capability; a name or a number.
-    @ivar group: the same for the members of a group.
-    @ivar persist: whether it stays when the node ends.
-    @ivar descriptor: an open descriptor of a device that the process was given, in place of a name.
-    @ivar queues: how many descriptors it has: more spread the work of the kernel's senders.
-    @ivar offload: whether whole segments are taken of the kernel, and given to it.
-    """
-
-    device: str = field(default="hermes%d", validator=checkName)
-    address: tuple[Interface, ...] = ()
-    routes: tuple[Network, ...] | None = None
-    mtu: int = field(default=1500, validator=[ge(1280), le(65535)])
-    owner: str | int | None = None
-    group: str | int | None = None
-    persist: bool | None = None
-    descriptor: int | None = None
-    queues: int = field(default=1, validator=[ge(1), le(MAX_QUEUES)])
-    offload: bool = True
-
-    def __attrs_post_init__(self) -> None:
-        self.tun()
-
-    def tun(self) -> TunOptions:
-        """
-        What is opened.
-
-        @raise ValueError: with a sentence for the user.
-        """
-        return TunOptions(
-            self.device,
-            self.owner,
-            self.group,
-            self.persist,
-            self.descriptor,
-            self.queues,
-            # The next process of a node that restarts opens another queue while this one drains.
-            shared=bool(self.persist),
-            offload=self.offload,
-        )
-
-    @property
-    def marksSockets(self) -> bool:
-        """
-        Whether the node's own sockets are to stay outside: it has routes, or may get some.
-        """
-        return bool(self.routes) or (not self.address and self.routes is None)
-
-    @property
-    def places(self) -> tuple[str, ...]:
-        """
-        What two listeners can't have both.
-        """
-        if self.descriptor is not None:
-            return (f"descriptor {self.descriptor}",)
-        return () if "%d" in self.device else (f"device {self.device}",)
 
 
 @implementer(IAddress)
@@ -170,6 +102,8 @@ class TunListener:
         self._held: OpenTun | None = None
         self._setup: DeviceSetup | None = None
         self._port: DevicePort | None = None
+        # What waits in a device for which nobody has said it: L{None} where it is somebody else's.
+        self._backlog: int | None = None
         self._given: tuple[Any, ...] = ()
         self._told: tuple[AddressRange, ...] = ()
 
@@ -194,7 +128,7 @@ class TunListener:
         if own is not None:
             tryTun(self._kernel, options.tun(), own)
         elif options.descriptor is None:
-            await repair(self._netlink, name, keep=bool(options.persist))
+            await self._prepare()
             # What it remembers of us, it shall only once it is ours.
             self._held = attachTun(self._kernel, options.tun())
             name = self._held.name
@@ -208,6 +142,17 @@ class TunListener:
             raise
         return self._giveBack
 
+    async def _prepare(self) -> None:
+        """
+        Remove what a process that was killed has left, but for what makes its tunnel the only way, if it shall be that;
+        and see whether somebody has made the device.
+        """
+        options = self._options
+        place = None if options.strict else _place(options.device)
+        await repair(self._netlink, options.device, keep=bool(options.persist), place=place)
+        isThere = any(link.name == options.device for link in await self._netlink.links())
+        self._backlog = None if isThere else BACKLOG
+
     def _giveBack(self) -> None:
         held, self._held = self._held, None
         if held is not None:
@@ -220,9 +165,9 @@ class TunListener:
         options = self._options
         held, self._held = self._held, None
         if options.descriptor is None and held is None:
-            await repair(self._netlink, options.device, keep=bool(options.persist))
+            await self._prepare()
         device = TunDevice(self._context.reactor, options.tun(), self._kernel, self._netlink, opened=held)
-        setup = DeviceSetup(self._netlink, device.name)
+        setup = DeviceSetup(self._netlink, device.name, _place(device.name))
         try:
             await setup.apply(self._desired(device.name))
         except BaseException:
@@ -244,11 +189,15 @@ class TunListener:
         if options.routes is None and self.automatic:
             ranges = (network for start, end, _ in self._told for network in summarize_address_range(start, end))
             routes = tuple(dict.fromkeys(islice(ranges, MOST_ROUTES)))
-        outside = None
-        if routes:
-            place = crc32(device.encode()) % _PLACES
-            outside = evolve(Outside(), table=0x4800 + place, priority=BLOCK * (1 + place))
-        return DesiredDevice(addresses, routes=routes, outside=outside, mtu=options.mtu, ours=bool(options.persist))
+        return DesiredDevice(
+            addresses,
+            routes=routes,
+            outside=_place(device) if routes else None,
+            mtu=options.mtu,
+            queue=options.backlog or self._backlog,
+            ours=bool(options.persist),
+            strict=options.strict,
+        )
 
     # What the packet plane tells
 
@@ -282,10 +231,9 @@ class TunListener:
 
     def reconfigurable(self, options: TunListenerOptions) -> bool:
         """
-        Addresses, routes and MTU can change while it runs.
+        What is set up on a device can change while it runs.
         """
-        same = evolve(options, address=self._options.address, routes=self._options.routes, mtu=self._options.mtu)
-        return same == self._options
+        return options.sameDevice(self._options)
 
     def verify(self, options: TunListenerOptions, leaving: Sequence[IListener]) -> Deferred[None]:
         """
@@ -351,6 +299,14 @@ class TunListener:
         if self.device is None:
             raise ListenError(f"{self.name} has no device")
         return DeviceAddress(self.device.name)
+
+
+def _place(device: str) -> Outside:
+    """
+    Where a device has its tables and rules: the next start finds what this one has left.
+    """
+    place = crc32(device.encode()) % _PLACES
+    return evolve(Outside(), table=0x4800 + place, priority=BLOCK * (1 + place))
 
 
 def _devicesOf(listeners: Sequence[IListener]) -> dict[str, TunDevice]:

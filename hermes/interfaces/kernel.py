@@ -127,8 +127,10 @@ class LinkAddress:
 @frozen
 class LinkRoute:
     """
-    A route through a device, with no gateway.
+    A route through a device, with no gateway; or one to nowhere.
 
+    @ivar device: its name; empty where what C{network} holds is unreachable, unless another route of the table leads
+        there.
     @ivar ours: whether we have made it.
     """
 
@@ -206,7 +208,7 @@ class LinkState:
 
     @ivar link: the device, L{None} where there is none of that name.
     @ivar addresses: of the device, whoever gave them.
-    @ivar routes: through the device, whoever made them, in all tables; and ours through others.
+    @ivar routes: through the device, whoever made them, in all tables; and ours through others, and to nowhere.
     @ivar rules: ours.
     @ivar strict: names of other devices that take an IPv4 packet only where its answer would leave (C{rp_filter}, RFC
         3704), so that what comes to a marked socket may not arrive.

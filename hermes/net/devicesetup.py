@@ -17,7 +17,7 @@ from zope.interface import implementer
 
 from hermes.interfaces.kernel import Change, ILinkWatcher, INetlink, Link, LinkAddress, LinkState, Remove
 from hermes.net.kernelerrors import KernelError
-from hermes.net.kernelroutes import ALIAS, DesiredDevice, difference
+from hermes.net.kernelroutes import ALIAS, DesiredDevice, Outside, difference
 
 _log = Logger()
 
@@ -36,12 +36,14 @@ class DeviceSetup:
 
     log: ClassVar[Logger] = Logger()
 
-    def __init__(self, netlink: INetlink, device: str) -> None:
+    def __init__(self, netlink: INetlink, device: str, place: Outside | None = None) -> None:
         """
         @param device: its name, without a pattern.
+        @param place: where it has tables and rules, if it has any.
         """
         self.device = device
         self._netlink = netlink
+        self._place = place
         self._lock: DeferredLock = DeferredLock()
         self._desired: DesiredDevice | None = None
         # The number of the device that was set up last, or 0, and whether it was down since.
@@ -60,6 +62,7 @@ class DeviceSetup:
             C{apply} goes on from there.
         """
         self._desired = desired
+        self._place = desired.outside or self._place
         if self._stopWatching is None:
             try:
                 self._stopWatching = self._netlink.watch(self)
@@ -102,7 +105,7 @@ class DeviceSetup:
             self._down = False
             if desired is not None and state.link is None:
                 raise KernelError(f"there is no device {self.device}", ENODEV)
-            changes = difference(self.device, state, desired)
+            changes = difference(self.device, state, desired, self._place)
             if changes:
                 await self._netlink.change(changes)
             if desired is self._desired and not any(map(_hasConsequences, changes)):
@@ -163,19 +166,21 @@ def _hasConsequences(change: Change) -> bool:
     return isinstance(change, Remove) and isinstance(change.item, LinkAddress)
 
 
-def repair(netlink: INetlink, name: str, keep: bool = False) -> Deferred[list[Change]]:
+def repair(netlink: INetlink, name: str, keep: bool = False, place: Outside | None = None) -> Deferred[list[Change]]:
     """
     Remove what a process that was killed has left: rules of ours that lead nowhere, and of a device that no process has
     open routes and addresses of ours and, if it is ours, the device. To be called before the device is opened.
 
     @param name: of the device, or a pattern of names with C{%d}.
     @param keep: whether the device itself stays.
+    @param place: where it had tables and rules: what stands there in for its routes is removed too. L{None}: that stays,
+        with the rules that lead to it.
     @return: fires with what was changed. Errback with L{KernelError}.
     """
-    return Deferred.fromCoroutine(_repair(netlink, name, keep))
+    return Deferred.fromCoroutine(_repair(netlink, name, keep, place))
 
 
-async def _repair(netlink: INetlink, name: str, keep: bool) -> list[Change]:
+async def _repair(netlink: INetlink, name: str, keep: bool, place: Outside | None) -> list[Change]:
     made: list[Change] = []
     pattern = re.escape(name).replace("%d", r"\d+")
     names = [link.name for link in await netlink.links() if re.fullmatch(pattern, link.name)]
@@ -184,7 +189,7 @@ async def _repair(netlink: INetlink, name: str, keep: bool) -> list[Change]:
         link = state.link
         if link is not None and link.used:
             continue
-        changes = difference(device, state, None)
+        changes = difference(device, state, None, place)
         if link is not None and link.kind == "tun" and link.alias == ALIAS and not keep:
             changes.append(Remove(link))
         if changes:

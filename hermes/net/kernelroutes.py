@@ -15,6 +15,9 @@ are::
 
 Marked sockets pass all of it by. For everybody else the longest prefix counts, in all tables together: what the main
 table has that is longer than a route of ours comes before it. However many routes there are, the rules are few.
+
+When the device goes, its routes go with it, and the rules lead nowhere. Where nothing is to go past it even then, each
+of these tables has a second route to each prefix, that comes after the first, and says that nothing is there.
 """
 
 from __future__ import annotations
@@ -100,6 +103,12 @@ class Outside:
         """
         return self.table << 8 | network.prefixlen if network.prefixlen else self.table
 
+    def holds(self, table: int) -> bool:
+        """
+        Whether a routing table is one of these.
+        """
+        return self.table in (table, table >> 8)
+
 
 @frozen
 class DesiredDevice:
@@ -114,6 +123,8 @@ class DesiredDevice:
     @ivar queue: how many packets wait for its reader at most; L{None}: as it is.
     @ivar ours: whether it is there because of us, though it stays when its process ends: then
         L{hermes.net.devicesetup.repair} may remove it.
+    @ivar strict: whether what its routes take is unreachable without it, and goes no other way. For that it needs an
+        C{outside}.
     """
 
     addresses: tuple[IPInterface, ...] = ()
@@ -123,6 +134,7 @@ class DesiredDevice:
     mtu: int | None = None
     queue: int | None = None
     ours: bool = False
+    strict: bool = False
 
     def __attrs_post_init__(self) -> None:
         if self.outside is None and any(route.prefixlen == 0 for route in self.routes):
@@ -130,6 +142,8 @@ class DesiredDevice:
                 "a route to everything would catch what goes through the device itself: it needs a mark for the "
                 "sockets that stay outside"
             )
+        if self.strict and self.outside is None:
+            raise ValueError("without tables of its own, nothing can stand in for the routes of a device")
         if self.mtu is not None and not 68 <= self.mtu <= 65535:
             raise ValueError(f"the MTU of a device is 68 to 65535 bytes, not {self.mtu}")
         if self.mtu is not None and self.mtu < 1280 and any(item.version == 6 for item in self.addresses + self.routes):
@@ -143,12 +157,13 @@ class DesiredDevice:
 
     def linkRoutes(self, device: str) -> frozenset[LinkRoute]:
         """
-        Its routes.
+        Its routes, and those that stand in for them.
         """
         outside = self.outside
         return frozenset(
-            LinkRoute(device, network, MAIN_TABLE if outside is None else outside.tableOf(network))
+            LinkRoute(place, network, MAIN_TABLE if outside is None else outside.tableOf(network))
             for network in self.routes
+            for place in ((device, "") if self.strict else (device,))
         )
 
     def rules(self) -> frozenset[PolicyRule]:
@@ -172,17 +187,22 @@ def _rules(networks: Sequence[IPNetwork], outside: Outside) -> Iterable[PolicyRu
         yield PolicyRule(family, last)
 
 
-def difference(device: str, state: LinkState, desired: DesiredDevice | None) -> list[Change]:
+def difference(
+    device: str, state: LinkState, desired: DesiredDevice | None, place: Outside | None = None
+) -> list[Change]:
     """
     What is to be changed so that a device has what is desired, and nothing of ours more. First is made what is new,
     then removed what is old: what stays reachable is so all the time.
 
     Rules of ours that lead nowhere are removed, too, whichever device they were for: a process that was killed has left
-    them.
+    them. Those that lead to where something is said to be unreachable lead somewhere.
 
     @param state: what there is.
     @param desired: L{None}: nothing; then there need be no device.
+    @param place: where the device has its tables and rules, if C{desired} does not say; L{None}: nowhere.
     """
+    if desired is not None and desired.outside is not None:
+        place = desired.outside
     changes: list[Change] = []
     addresses: frozenset[LinkAddress] = frozenset()
     routes: frozenset[LinkRoute] = frozenset()
@@ -202,14 +222,14 @@ def difference(device: str, state: LinkState, desired: DesiredDevice | None) -> 
     changes += [Remove(address) for address in _ordered(first)]
     changes += [Add(address) for address in _ordered(newAddresses)]
     # A route that is there for another reason does as well: an address brings one with it.
-    there = {(route.network, route.table) for route in state.routes if route.device == device}
-    changes += [Add(route) for route in _ordered(routes) if (route.network, route.table) not in there]
-    stale = frozenset(_staleRules(device, state, desired)) - rules
+    there = {_way(route) for route in state.routes}
+    changes += [Add(route) for route in _ordered(routes) if _way(route) not in there]
+    stale = frozenset(_staleRules(device, state, place)) - rules
     changes += [Add(rule) for rule in sorted(rules - state.rules, key=_order)]
     changes += [Remove(rule) for rule in sorted(stale, key=_order, reverse=True)]
-    kept = {(route.network, route.table) for route in routes}
-    oldRoutes = [route for route in state.routes if route.device == device and route.ours]
-    changes += [Remove(route) for route in _ordered(oldRoutes) if (route.network, route.table) not in kept]
+    kept = {_way(route) for route in routes}
+    oldRoutes = [route for route in state.routes if route.ours and _isItsOwn(route, device, place)]
+    changes += [Remove(route) for route in _ordered(oldRoutes) if _way(route) not in kept]
     changes += [Remove(address) for address in _ordered(oldAddresses) if address not in first]
     return changes
 
@@ -228,6 +248,19 @@ def _linkChanges(device: str, state: LinkState, desired: DesiredDevice) -> list[
 
 def _identity(address: LinkAddress) -> tuple[IPInterface, IPAddress | None]:
     return address.interface, address.peer
+
+
+def _way(route: LinkRoute) -> tuple[str, IPNetwork, int]:
+    return route.device, route.network, route.table
+
+
+def _isItsOwn(route: LinkRoute, device: str, place: Outside | None) -> bool:
+    """
+    Whether a route is this device's, or stands in for one of its.
+    """
+    if route.device:
+        return route.device == device
+    return place is not None and place.holds(route.table)
 
 
 def _ordered(items: Iterable[Any]) -> list[Any]:
@@ -251,12 +284,13 @@ def _order(rule: PolicyRule) -> tuple[int, int, int]:
     return kind, rule.family, rule.priority
 
 
-def _staleRules(device: str, state: LinkState, desired: DesiredDevice | None) -> Iterable[PolicyRule]:
+def _staleRules(device: str, state: LinkState, place: Outside | None) -> Iterable[PolicyRule]:
     """
     The rules of ours that are this device's or nobody's.
     """
-    mine = None if desired is None or desired.outside is None else desired.outside.priority // BLOCK
-    others = {route.table for route in state.routes if route.ours and route.device not in (device, "")} - {MAIN_TABLE}
+    mine = None if place is None else place.priority // BLOCK
+    ours = [route for route in state.routes if route.ours and not _isItsOwn(route, device, place)]
+    others = {route.table for route in ours} - {MAIN_TABLE}
     blocks: dict[int, list[PolicyRule]] = {}
     for rule in state.rules:
         blocks.setdefault(rule.priority // BLOCK, []).append(rule)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from errno import EACCES, EADDRNOTAVAIL, EAFNOSUPPORT, EEXIST, ENODEV, ENOENT, EOPNOTSUPP, EPERM, ESRCH
 from functools import lru_cache
@@ -37,7 +37,9 @@ C{IFA_PROTO}).
 
 LOCAL_TABLE = 255
 UNICAST = 1
+UNREACHABLE = 7
 LINK_SCOPE = 253
+LAST_METRIC = 0xFFFFFFFE
 NODAD = 0x02
 NO_SUPPRESSION = 0xFFFFFFFF
 IFF_UP = 0x1
@@ -137,7 +139,7 @@ def _state(route: Any, device: str) -> LinkState:
     return LinkState(
         link,
         frozenset(_address(message, link) for message in addresses if link is not None),
-        frozenset(_route(message, names) for message in routes if _isOrdinary(message)),
+        frozenset(_route(message, names) for message in routes if _isOrdinary(message, names)),
         frozenset(_rule(message) for message in rules if message.get_attr("FRA_PROTOCOL") == PROTOCOL),
         frozenset(_strictDevices({link.name for link in links.values() if link.up and link.name != device})),
     )
@@ -200,7 +202,8 @@ def _change(route: Any, change: Change, indexes: dict[str, int]) -> None:
     elif isinstance(item, LinkAddress):
         route.addr(command, index=_index(route, item.device, indexes), **_addressFields(item, command == "add"))
     elif isinstance(item, LinkRoute):
-        route.route(command, oif=_index(route, item.device, indexes), **_routeFields(item))
+        through = {"oif": _index(route, item.device, indexes)} if item.device else {}
+        route.route(command, **through, **_routeFields(item))
     else:
         route.rule(command, **_ruleFields(item))
 
@@ -235,7 +238,10 @@ def _addressFields(address: LinkAddress, new: bool) -> dict[str, Any]:
 def _routeFields(route: LinkRoute) -> dict[str, Any]:
     version = route.network.version
     fields = {"family": _FAMILIES[version], "dst": str(route.network), "table": route.table, "proto": PROTOCOL}
-    if version == 4:
+    if not route.device:
+        # Whatever leads there in another way comes before it.
+        fields |= {"type": "unreachable", "priority": LAST_METRIC}
+    elif version == 4:
         fields["scope"] = LINK_SCOPE
     return fields
 
@@ -302,17 +308,21 @@ def _tellsMakers() -> bool:
     return match is not None and (int(match[1]), int(match[2])) >= (5, 18)
 
 
-def _isOrdinary(message: Any) -> bool:
+def _isOrdinary(message: Any, names: Mapping[int, str]) -> bool:
     """
-    Whether a route is what somebody would call one, and not what an address brings with it.
+    Whether a route is what somebody would call one, and not what an address brings with it; or one of ours to nowhere.
     """
-    return bool(message["type"] == UNICAST and message.get_attr("RTA_TABLE") != LOCAL_TABLE)
+    if message["type"] == UNREACHABLE:
+        return bool(message["proto"] == PROTOCOL)
+    ordinary = message["type"] == UNICAST and message.get_attr("RTA_TABLE") != LOCAL_TABLE
+    return ordinary and message.get_attr("RTA_OIF") in names
 
 
 def _route(message: Any, names: dict[int, str]) -> LinkRoute:
     destination = message.get_attr("RTA_DST") or ("0.0.0.0" if message["family"] == AF_INET else "::")
     return LinkRoute(
-        names.get(message.get_attr("RTA_OIF"), ""),
+        # IPv6 says that the loopback device is what leads to nowhere.
+        "" if message["type"] == UNREACHABLE else names[message.get_attr("RTA_OIF")],
         ip_network((destination, message["dst_len"])),
         message.get_attr("RTA_TABLE"),
         message["proto"] == PROTOCOL,
@@ -360,7 +370,7 @@ def describe(change: Change) -> str:
     if isinstance(item, LinkAddress):
         return f"{verb} the address {item.interface} on {item.device}"
     if isinstance(item, LinkRoute):
-        return f"{verb} the route to {item.network} through {item.device}"
+        return f"{verb} the route to {item.network} through {item.device or 'nothing'}"
     return f"{verb} the IPv{item.family} rule {item.priority}"
 
 

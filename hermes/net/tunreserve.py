@@ -59,7 +59,7 @@ async def checkClashes(netlink: INetlink, device: str, desired: DesiredDevice, l
     if routes:
         state = await netlink.state(device)
         for route in state.routes:
-            if (route.network, route.table) in routes and route.device not in others:
+            if (route.network, route.table) in routes and route.device and route.device not in others:
                 raise KernelError(f"{device} can't have the route to {route.network}: {route.device} has it")
 
 

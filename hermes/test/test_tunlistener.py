@@ -20,12 +20,14 @@ from hermes.interfaces.kernel import LinkRoute
 from hermes.ip.plane import PacketConfig, PacketPlane
 from hermes.ip.table import PacketTable
 from hermes.net.kernelerrors import KernelError, MissingCapability
+from hermes.net.tunkernel import IFF_NO_PI, IFF_TUN
 from hermes.test.fabric.fakenetwork import FakeContext
 from hermes.test.ip.packets import MemoryChannel, rule, udp
 from hermes.test.net.descriptors import DescriptorReactor
 from hermes.testing.netlink import MemoryNetlink
 from hermes.testing.tun import MemoryTunKernel
-from hermes.tunlistener import TunListener, TunListenerOptions, TunListenerType
+from hermes.tunlistener import TunListener, TunListenerType
+from hermes.tunoptions import BACKLOG, TunListenerOptions
 
 
 @define
@@ -235,11 +237,85 @@ class TunListenerTests(SynchronousTestCase):
         for other in (TunListenerOptions("hermes1"), TunListenerOptions("hermes0", queues=2)):
             self.assertFalse(listener.reconfigurable(other))
 
+    def test_aStrictOneIsTheOnlyWayAndNotOnlyWhileItRuns(self) -> None:
+        """
+        Killed and started again: at no time do the rules lead past it. One that is not, or is not any more, or ends in
+        order leaves nothing of it.
+        """
+        everything = {"routes": (ip_network("0.0.0.0/0"),), "address": (ip_interface("10.0.0.2/24"),)}
+        self.started(**everything, strict=True)
+        rules, nowhere = list(self.netlink.rules), [each for each in self.netlink.routes if not each.device]
+        self.assertEqual((len(rules), [str(each.network) for each in nowhere]), (4, ["0.0.0.0/0"]))
+
+        def kill() -> None:
+            self.netlink._watchers.clear()
+            self.kernel.devices["hermes0"].delete()
+            self.assertEqual((self.netlink.rules, self.netlink.routes), (rules, nowhere))
+
+        kill()
+        changes = len(self.netlink.changes)
+        again = self.listener(**everything, strict=True)
+        self.successResultOf(again.reserve())
+        self.successResultOf(again.start())
+        touched = [
+            change for change in self.netlink.changes[changes:] if getattr(change, "item", None) in (*rules, *nowhere)
+        ]
+        self.assertEqual(touched, [])
+        self.assertEqual(len(self.netlink.routes), 2)
+
+        loose = TunListenerOptions("hermes0", **everything)
+        self.assertTrue(again.reconfigurable(loose))
+        again.reconfigure(loose)
+        self.assertEqual([each.device for each in self.netlink.routes], ["hermes0"])
+        again.reconfigure(TunListenerOptions("hermes0", **everything, strict=True))
+        kill()
+        self.started(address=(ip_interface("10.0.0.2/24"),))
+        self.assertEqual((self.netlink.rules, self.netlink.routes), ([], []))
+
+    def test_aStrictOneNeedsRoutesAndAName(self) -> None:
+        """
+        Without them it would not be known what is to go nowhere, or whose it was.
+        """
+        routes = (ip_network("0.0.0.0/0"),)
+        for options in {"device": "hermes0"}, {"device": "hermes0", "routes": ()}, {"routes": routes}:
+            with self.assertRaisesRegex(ValueError, "strict"):
+                TunListenerOptions(**options, strict=True)
+        TunListenerOptions(routes=routes, strict=True, descriptor=3)
+        self.assertFalse(
+            TunListener("lan", TunListenerOptions("hermes0", routes=routes, strict=True), self.context).reconfigurable(
+                TunListenerOptions("hermes%d")
+            )
+        )
+
+    def test_aNewDeviceHasRoomForABurstAndSomebodysHasWhatHeSays(self) -> None:
+        """
+        Who has made it beforehand may have given no right to change it.
+        """
+        listener = self.started(device="hermes0")
+        device = self.kernel.devices["hermes0"]
+        self.assertEqual(device.queueLength, BACKLOG)
+        listener.reconfigure(TunListenerOptions("hermes0", backlog=77))
+        self.assertEqual(device.queueLength, 77)
+        listener.reconfigure(TunListenerOptions("hermes0"))
+        self.assertEqual(device.queueLength, BACKLOG)
+        made = self.kernel.make("hermes1", IFF_TUN | IFF_NO_PI)
+        for number, options in enumerate([{}, {"backlog": 4000}]):
+            one = TunListener(
+                f"other{number}", TunListenerOptions("hermes1", **options), self.context, self.kernel, self.netlink
+            )
+            self.successResultOf(one.reserve())
+            self.successResultOf(one.start())
+            self.assertEqual(made.queueLength, options.get("backlog", 500))
+            stopping = one.stop()
+            self.context.reactor.advance(10)
+            self.successResultOf(stopping)
+
     def test_stoppingLeavesNothing(self) -> None:
         """
         No address, no rule, no device, no timer.
         """
-        listener = self.started(address=(ip_interface("10.0.0.2/24"),), routes=(ip_network("0.0.0.0/0"),))
+        everything = (ip_network("0.0.0.0/0"),)
+        listener = self.started(address=(ip_interface("10.0.0.2/24"),), routes=everything, strict=True)
         self.assertNotEqual(self.netlink.rules, [])
         self.plane.close()
         stopping = listener.stop()

@@ -165,9 +165,10 @@ class MemoryNetlink:
 
     def _add(self, item: LinkItem) -> None:
         if isinstance(item, LinkAddress | LinkRoute):
-            device = self._device(item.device)
-            if isinstance(item, LinkRoute) and not device.up:
-                raise _error(ENETDOWN)
+            if item.device:
+                device = self._device(item.device)
+                if isinstance(item, LinkRoute) and not device.up:
+                    raise _error(ENETDOWN)
             item = evolve(item, ours=True)
         items = self._list(item)
         if any(_place(item) == _place(other) for other in items):
@@ -197,7 +198,7 @@ def _place(item: LinkItem) -> object:
     What can be there only once.
     """
     if isinstance(item, LinkRoute):
-        return item.network, item.table
+        return item.network, item.table, bool(item.device)
     if isinstance(item, LinkAddress):
         address = item.interface
         return item.device, address.ip, address.network.prefixlen if address.version == 4 else None

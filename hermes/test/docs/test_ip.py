@@ -10,7 +10,7 @@ from pathlib import Path
 from scapy.layers.inet import IP
 from scapy.utils import rdpcap
 
-from hermes.test.docs.pages import EXAMPLES, MISSING
+from hermes.test.docs.pages import DOCS, EXAMPLES, MISSING, blocks
 from hermes.test.interop.ipnodes import IPCase
 from hermes.test.interop.process import Process
 from hermes.test.interop.processes import TWISTD, Node
@@ -30,8 +30,14 @@ class IPTests(IPCase):
         """
         Start a node of an example, as it is but for the gateway's name, which no DNS knows here.
         """
+        text = (EXAMPLES / f"ip-{name}.yaml").read_text().replace("gateway.example", "10.99.0.2")
+        return self.startAs(host, name, text)
+
+    def startAs(self, host: Namespace, name: str, text: str) -> Node:
+        """
+        Start a node with this configuration.
+        """
         node = Node(name, self.directory / f"ip-{name}.yaml")
-        text = (EXAMPLES / node.path.name).read_text().replace("gateway.example", "10.99.0.2")
         (self.directory / "pki").mkdir(exist_ok=True)
         for kind, file in self.identity(name).items():
             target = "overlay-ca.pem" if kind == "trust" else f"{name}.{'pem' if kind == 'certificate' else 'key'}"
@@ -74,3 +80,25 @@ class IPTests(IPCase):
             self.exit, *HERMES, "capture", "nobody", "-w", "/dev/null", "-c", str(gateway.path), status=1
         )
         self.assertIn("no tun listener, hop or tunnel called 'nobody'", unknown)
+
+    async def test_commandsTakeAwayWhatAStrictTunnelHasLeft(self) -> None:
+        """
+        The page's own listener, killed; no gateway is needed for that.
+        """
+        pages = (DOCS / "howto" / name for name in ("ip.md", "tun-rights.md"))
+        page, rights = map(blocks, pages)
+        (text,) = [block.body for block in page if "strict: true" in block.body]
+        (commands,) = [block.body for block in rights if "flush" in block.body]
+        self.client = Namespace.forTest(self, "client")
+        other = Namespace.forTest(self, "other")
+        self.client.link(other)
+        self.client.run("ip", "route", "add", "default", "via", "10.99.0.2")
+        before = self.state(self.client)
+        laptop = self.startAs(self.client, "laptop", text)
+        await laptop.ready()
+        self.assertIn("dev hermes0", self.client.run("ip", "route", "get", "192.0.2.1"))
+        await laptop.kill()
+        self.assertRaises(AssertionError, self.client.run, "ip", "route", "get", "192.0.2.1")
+        for command in commands.strip().splitlines():
+            self.client.run(*command.split())
+        self.assertEqual(self.state(self.client), before)

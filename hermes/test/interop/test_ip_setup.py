@@ -7,9 +7,12 @@ from __future__ import annotations
 import json
 import re
 import signal
+import sys
+from typing import Any
 
 from hermes.test.interop.ipnodes import DEVICE, EXIT, LANS, POOLS, SERVER, IPCase, router
 from hermes.test.interop.iptunnels import Eyes
+from hermes.test.interop.process import Process
 from hermes.test.interop.processes import Node
 from hermes.test.namespaces import Namespace
 
@@ -18,6 +21,22 @@ ELSEWHERE = {4: "198.51.100.7", 6: "2001:db8:7::7"}
 Addresses of the server in no prefix of the overlay: somewhere in the Internet.
 """
 ALL = ("0.0.0.0/0", "::/0")
+
+MARKER = b"not for your eyes"
+SENDER = f"""
+import socket, sys, time
+sock = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM)
+print("sending", flush=True)
+while True:
+    try:
+        sock.sendto({MARKER!r}, (sys.argv[1], 9))
+    except OSError:
+        pass
+    time.sleep(0.002)
+"""
+"""
+Sends all the time.
+"""
 
 
 class SetUpTests(IPCase):
@@ -54,17 +73,29 @@ class SetUpTests(IPCase):
         self.exitNode = self.startOn(self.exit, "exit", self.exitConfig(routes=routes))
         self.before = self.state(self.client)
 
-    async def edgeWith(self, *routes: str) -> Node:
+    async def edgeWith(self, *routes: str, **options: Any) -> Node:
         """
         Start C{edge}.
 
         @param routes: what its device takes.
+        @param options: other ones of its listener.
         """
-        edge = self.startOn(self.client, "edge", self.edgeConfig(routes))
+        edge = self.startOn(self.client, "edge", self.configuration(*routes, **options))
         await edge.ready()
         await self.reaches(self.client, SERVER[4])
         await self.reaches(self.client, SERVER[6])
         return edge
+
+    def configuration(self, *routes: str, **options: Any) -> dict[str, Any]:
+        """
+        That of C{edge}.
+
+        @param routes: what its device takes.
+        @param options: other ones of its listener.
+        """
+        config = self.edgeConfig(routes)
+        config["listeners"]["lan"] |= options
+        return config
 
     async def stopped(self, edge: Node) -> None:
         edge.signal(signal.SIGTERM)
@@ -122,6 +153,60 @@ class SetUpTests(IPCase):
         self.assertEqual(self.device(ELSEWHERE[6]), "eth0")
         await self.stopped(edge)
         self.assertEqual(self.state(self.client), self.before)
+
+    async def test_aStrictTunnelIsTheOnlyWayOutWhateverHappens(self) -> None:
+        """
+        Killed, started anew, killed again: of what is sent all the time, nothing leaves the host but in the tunnel.
+        What is on the host's own network is reached, and the sender is told of the rest.
+        """
+        await self.remote()
+        edge = await self.edgeWith(*ALL, strict=True)
+        with Eyes(self.isp, "eth0") as eyes:
+            for version in (4, 6):
+                sender = self.runOn(self.client, Process("sender"), sys.executable, "-c", SENDER, ELSEWHERE[version])
+                await sender.said("^sending$")
+            for _ in range(2):
+                await edge.kill()
+                for version in (4, 6):
+                    answer = await self.on(self.client, "ping", "-c1", "-W1", ELSEWHERE[version], status=2)
+                    self.assertRegex(answer, "No route to host|Network is unreachable")
+                    gateway = "10.97.0.1" if version == 4 else "fd97::1"
+                    await self.on(self.client, "ping", "-c1", "-W5", gateway)
+                edge = await self.edgeWith(*ALL, strict=True)
+                await self.reaches(self.client, ELSEWHERE[4])
+                await self.reaches(self.client, ELSEWHERE[6])
+            last = b"and the last"
+            await self.on(self.client, "ping", "-c1", "-W5", "-p", last.hex(), "-s", "64", "-I", "eth0", "10.97.0.1")
+            seen = eyes.until(last)
+        self.assertTrue(any(packet[16:20] == bytes(map(int, EXIT.split("."))) for packet in seen))
+        outside = [packet for packet in seen if MARKER in packet]
+        self.assertEqual(outside, [])
+        # One that is not strict takes it away.
+        await edge.kill()
+        edge = await self.edgeWith(*LANS)
+        for version in (4, 6):
+            self.assertEqual(self.device(ELSEWHERE[version]), "eth0")
+        # So does one that ends in order.
+        edge.configure(self.configuration(*ALL, strict=True))
+        told = await edge.reload()
+        self.assertTrue(told.startswith("reloaded"), told)
+        await self.reaches(self.client, ELSEWHERE[4])
+        self.assertEqual(self.device(ELSEWHERE[4]), DEVICE)
+        self.assertIn("unreachable default", " ".join(self.state(self.client)["-4 route show table all"]))
+        await self.stopped(edge)
+        self.assertEqual(self.state(self.client), self.before)
+
+    async def test_aKernelThatWouldDropTheAnswersIsToldOf(self) -> None:
+        """
+        And what helps: it does.
+        """
+        await self.remote()
+        self.client.sysctl("net.ipv4.conf.eth0.rp_filter", 1)
+        edge = self.startOn(self.client, "edge", self.edgeConfig(ALL))
+        await edge.said(r"may be dropped on eth0: .*Set net\.ipv4\.conf\.\*\.rp_filter to 2")
+        await edge.said("via exit: no tunnel")
+        self.client.sysctl("net.ipv4.conf.eth0.rp_filter", 2)
+        await self.reaches(self.client, SERVER[4])
 
     async def test_aSplitTunnelTakesItsPrefixesAndNothingElseUntilAReload(self) -> None:
         await self.remote()

@@ -229,6 +229,18 @@ class DeviceSetupTests(SetupTestCase):
         self.netlink.watchError = OSError(EPERM, "Operation not permitted")
         self.failureResultOf(self.setup.apply(wanted()), KernelError)
 
+    def test_theOnlyWayIsGivenUpInOrder(self) -> None:
+        """
+        Also when the device is gone by then, or a place was all that was known of it.
+        """
+        self.apply(self.setup, evolve(FULL, strict=True))
+        self.kernel.devices["lan0"].delete()
+        self.assertEqual((len(self.netlink.rules), len(self.netlink.routes)), (6, 2))
+        self.successResultOf(DeviceSetup(self.netlink, "lan0").remove())
+        self.assertEqual((len(self.netlink.rules), len(self.netlink.routes)), (6, 2))
+        self.successResultOf(self.setup.remove())
+        self.assertEqual((self.netlink.rules, self.netlink.routes), ([], []))
+
     def test_strictDevicesAreWarnedOfOnce(self) -> None:
         self.netlink.strict = frozenset({"eth0"})
         with capturedLogs() as events:
@@ -263,6 +275,15 @@ class RepairTests(SetupTestCase):
         changes = self.successResultOf(repair(self.netlink, "lan0"))
         self.assertEqual(self.netlink.rules, [])
         self.assertEqual({change.item for change in changes if isinstance(change, Remove)}, set(left))
+
+    def test_whatMakesATunnelTheOnlyWayIsRemovedWhereItIsNotToStay(self) -> None:
+        self.leave(evolve(FULL, strict=True))
+        left = [list(self.netlink.rules), list(self.netlink.routes)]
+        self.assertEqual([len(each) for each in left], [6, 2])
+        self.assertEqual(self.successResultOf(repair(self.netlink, "lan0")), [])
+        self.assertEqual([self.netlink.rules, self.netlink.routes], left)
+        self.successResultOf(repair(self.netlink, "lan0", place=Outside()))
+        self.assertEqual([self.netlink.rules, self.netlink.routes], [[], []])
 
     def test_aPersistentDeviceThatIsLeftIsRemoved(self) -> None:
         self.leave(FULL, persist=True)

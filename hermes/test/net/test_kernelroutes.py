@@ -211,6 +211,40 @@ class DifferenceTests(SynchronousTestCase):
         self.assertEqual(difference(DEVICE, there, wanted()), removed)
         self.assertEqual(difference(DEVICE, there, None), removed)
 
+    def test_aStrictTunnelHasRoutesToNowhereBehindItsOwn(self) -> None:
+        """
+        They come first and go last; with the device gone, they and the rules are as desired already.
+        """
+        strict, loose = (
+            wanted(routes=["0.0.0.0/0", "10.0.0.0/8"], outside=OUTSIDE, strict=each) for each in (True, False)
+        )
+        made = difference(DEVICE, state(), strict)
+        nowhere = [
+            route("0.0.0.0/0", OUTSIDE.table, device=""),
+            route("10.0.0.0/8", OUTSIDE.table << 8 | 8, device=""),
+        ]
+        self.assertEqual(made[:2], list(map(Add, nowhere)))
+        self.assertEqual([change for change in made if change.item not in nowhere], difference(DEVICE, state(), loose))
+        there = changed(state(), made)
+        self.assertEqual(difference(DEVICE, there, loose), list(map(Remove, nowhere)))
+        killed = state(*nowhere, *strict.rules())
+        self.assertEqual(difference(DEVICE, killed, strict), list(map(Add, sorted(loose.linkRoutes(DEVICE), key=str))))
+        gone = difference(DEVICE, killed, None, OUTSIDE)
+        self.assertEqual(gone[-2:], list(map(Remove, nowhere)))
+        self.assertEqual(changed(killed, gone), state())
+        self.assertRaises(ValueError, wanted, routes=["10.0.0.0/8"], strict=True)
+
+    def test_whatAnothersStrictTunnelHasLeftStays(self) -> None:
+        """
+        Its rules lead to where nothing is.
+        """
+        others = evolve(OUTSIDE, table=900, priority=BLOCK * 3)
+        strict = wanted(routes=["0.0.0.0/0", "::/0"], outside=others, strict=True)
+        killed = state(*strict.rules(), *(each for each in strict.linkRoutes(DEVICE) if not each.device))
+        for place in None, OUTSIDE:
+            self.assertEqual(difference(DEVICE, killed, None, place), [])
+            self.assertEqual(difference(DEVICE, killed, wanted(), place), [])
+
     def test_eachLengthHasATable(self) -> None:
         routes = ["10.0.0.0/8", "11.0.0.0/8", "10.1.0.0/16", "0.0.0.0/0", "fd00::/8"]
         desired = wanted(routes=routes, outside=OUTSIDE)
@@ -270,7 +304,12 @@ class DifferenceTests(SynchronousTestCase):
         self.assertEqual(difference(DEVICE, then, other), [])
         fresh = changed(state(), difference(DEVICE, state(), other))
         self.assertEqual((then.addresses, then.routes, then.rules), (fresh.addresses, fresh.routes, fresh.rules))
-        self.assertEqual(changed(then, difference(DEVICE, then, None)), state(link=then.link))
+        self.assertEqual(changed(then, difference(DEVICE, then, None, OUTSIDE)), state(link=then.link))
+        # A loose one may have had another place.
+        moved = evolve(other, outside=evolve(OUTSIDE, table=900, priority=BLOCK * 3))
+        if not any(route.device == "" for route in then.routes):
+            after = changed(then, difference(DEVICE, then, moved))
+            self.assertEqual(after.rules, moved.rules())
 
 
 NETWORKS = st.sampled_from(
@@ -287,12 +326,12 @@ NETWORKS = st.sampled_from(
     ]
 )
 DESIRED = st.builds(
-    lambda addresses, routes, outside, mtu: wanted(*addresses, routes=routes, outside=outside, mtu=mtu),
+    lambda addresses, routes, mtu, strict: wanted(*addresses, routes=routes, outside=OUTSIDE, mtu=mtu, strict=strict),
     st.lists(st.sampled_from(["10.0.0.1/24", "10.0.0.1/16", "10.0.0.2/24", "10.3.0.1/32"]), max_size=4)
     | st.lists(st.sampled_from(["fd00::1/64", "fd00::2/64"]), max_size=2),
     st.lists(NETWORKS, max_size=6),
-    st.sampled_from([OUTSIDE, evolve(OUTSIDE, table=900, priority=BLOCK * 3)]),
     st.sampled_from([None, 1400, 9000]),
+    st.booleans(),
 )
 
 

@@ -153,11 +153,11 @@ from hermes.test.net.tunspaces import wanted
 
 async def main(reactor):
     netlink = Netlink(reactor)
-    persist = sys.argv[1] == "persist"
+    persist, strict = ("persist" in sys.argv, "strict" in sys.argv)
     TunDevice(reactor, TunOptions(name="lan0", persist=persist), netlink=netlink)
     Network(reactor, mark=Outside().mark)
     routes = ["0.0.0.0/0", "::/0", "10.1.0.0/16"]
-    desired = wanted("10.77.0.10/24", "fd77::10/64", routes=routes, outside=Outside(), ours=persist)
+    desired = wanted("10.77.0.10/24", "fd77::10/64", routes=routes, outside=Outside(), ours=persist, strict=strict)
     await DeviceSetup(netlink, "lan0").apply(desired)
     print("set up")
     await Deferred()
@@ -184,10 +184,8 @@ class KilledTests(TunSpaceCase):
         self.host.run("ip", "rule", "add", "priority", "20000", "fwmark", "7", "lookup", "77")
         self.host.run("ip", "route", "add", "10.5.0.0/16", "via", "10.99.0.2", "table", "77")
 
-    async def kill(self, persist: bool) -> None:
-        holder = self.host.start(
-            sys.executable, "-c", HOLDER, "persist" if persist else "go", environment=environment()
-        )
+    async def kill(self, *options: str) -> None:
+        holder = self.host.start(sys.executable, "-c", HOLDER, *options, environment=environment())
         await holder.said("^set up")
         self.assertEqual(routed(self.host, "198.51.100.1"), "lan0")
         self.assertEqual(await holder.kill(), -9)
@@ -207,7 +205,7 @@ class KilledTests(TunSpaceCase):
 
     async def test_withItsDeviceGoneTheHostReachesTheWorld(self) -> None:
         before = self.everything()
-        await self.kill(False)
+        await self.kill()
         self.assertNotIn("lan0", self.host.run("ip", "link"))
         self.assertIn("proto 72", self.host.run("ip", "rule"))
         self.assertEqual(routed(self.host, "198.51.100.1"), "eth0")
@@ -215,15 +213,35 @@ class KilledTests(TunSpaceCase):
         await repair(NamespaceNetlink(self.host), "lan0")
         self.assertEqual(self.everything(), before)
 
+    async def test_whereItIsTheOnlyWayTheHostReachesItsOwnNetworkAndNothingElse(self) -> None:
+        """
+        But for the proxies' sockets; and the device may be there, and down.
+        """
+        before = self.everything()
+        for options in (), ("persist",):
+            await self.kill("strict", *options)
+            if options:
+                self.assertEqual(routed(self.host, "198.51.100.1"), "lan0")
+                self.host.run("ip", "link", "set", "lan0", "down")
+            for place in "198.51.100.1", "10.1.0.7", "2001:db8::1":
+                self.assertRaisesRegex(AssertionError, "No route to host", self.host.run, "ip", "route", "get", place)
+            self.assertEqual(routed(self.host, "10.99.0.2"), "eth0")
+            self.assertEqual(routed(self.host, "198.51.100.1", "mark", MARK), "eth0")
+            # Another device's start leaves that.
+            await repair(NamespaceNetlink(self.host), "other0", place=evolve(OUTSIDE, table=900, priority=BLOCK * 5))
+            self.assertRaises(AssertionError, self.host.run, "ip", "route", "get", "198.51.100.1")
+            await repair(NamespaceNetlink(self.host), "lan0", place=OUTSIDE)
+            self.assertEqual(self.everything(), before)
+
     async def test_aPersistentDeviceIsRemoved(self) -> None:
         before = self.everything()
-        await self.kill(True)
+        await self.kill("persist")
         self.assertIn("lan0", self.host.run("ip", "link"))
         await repair(NamespaceNetlink(self.host), "lan0")
         self.assertEqual(self.everything(), before)
 
     async def test_aPersistentDeviceIsKeptAndCleaned(self) -> None:
-        await self.kill(True)
+        await self.kill("persist")
         self.host.run("ip", "address", "add", "10.8.0.1/24", "dev", "lan0")
         await repair(NamespaceNetlink(self.host), "lan0", keep=True)
         self.assertNotIn("proto 72", self.everything())
@@ -246,7 +264,7 @@ class KilledTests(TunSpaceCase):
         """
         With another table, another place for the rules, and other addresses.
         """
-        await self.kill(True)
+        await self.kill("persist")
         self.device(self.host, Listening())
         outside = evolve(OUTSIDE, table=900, priority=BLOCK * 5)
         setup = await self.configured(self.host, wanted("10.78.0.10/24", routes=["0.0.0.0/0"], outside=outside))
