@@ -242,7 +242,7 @@ class TunListenerTests(SynchronousTestCase):
         Killed and started again: at no time do the rules lead past it. One that is not, or is not any more, or ends in
         order leaves nothing of it.
         """
-        everything = {"routes": (ip_network("0.0.0.0/0"),), "address": (ip_interface("10.0.0.2/24"),)}
+        everything: dict[str, Any] = {"routes": (ip_network("0.0.0.0/0"),), "address": (ip_interface("10.0.0.2/24"),)}
         self.started(**everything, strict=True)
         rules, nowhere = list(self.netlink.rules), [each for each in self.netlink.routes if not each.device]
         self.assertEqual((len(rules), [str(each.network) for each in nowhere]), (4, ["0.0.0.0/0"]))
@@ -277,7 +277,12 @@ class TunListenerTests(SynchronousTestCase):
         Without them it would not be known what is to go nowhere, or whose it was.
         """
         routes = (ip_network("0.0.0.0/0"),)
-        for options in {"device": "hermes0"}, {"device": "hermes0", "routes": ()}, {"routes": routes}:
+        wrong: tuple[dict[str, Any], ...] = (
+            {"device": "hermes0"},
+            {"device": "hermes0", "routes": ()},
+            {"routes": routes},
+        )
+        for options in wrong:
             with self.assertRaisesRegex(ValueError, "strict"):
                 TunListenerOptions(**options, strict=True)
         TunListenerOptions(routes=routes, strict=True, descriptor=3)
@@ -299,7 +304,8 @@ class TunListenerTests(SynchronousTestCase):
         listener.reconfigure(TunListenerOptions("hermes0"))
         self.assertEqual(device.queueLength, BACKLOG)
         made = self.kernel.make("hermes1", IFF_TUN | IFF_NO_PI)
-        for number, options in enumerate([{}, {"backlog": 4000}]):
+        given: tuple[dict[str, Any], ...] = ({}, {"backlog": 4000})
+        for number, options in enumerate(given):
             one = TunListener(
                 f"other{number}", TunListenerOptions("hermes1", **options), self.context, self.kernel, self.netlink
             )

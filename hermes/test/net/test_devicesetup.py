@@ -278,12 +278,12 @@ class RepairTests(SetupTestCase):
 
     def test_whatMakesATunnelTheOnlyWayIsRemovedWhereItIsNotToStay(self) -> None:
         self.leave(evolve(FULL, strict=True))
-        left = [list(self.netlink.rules), list(self.netlink.routes)]
-        self.assertEqual([len(each) for each in left], [6, 2])
+        rules, routes = list(self.netlink.rules), list(self.netlink.routes)
+        self.assertEqual((len(rules), len(routes)), (6, 2))
         self.assertEqual(self.successResultOf(repair(self.netlink, "lan0")), [])
-        self.assertEqual([self.netlink.rules, self.netlink.routes], left)
+        self.assertEqual((self.netlink.rules, self.netlink.routes), (rules, routes))
         self.successResultOf(repair(self.netlink, "lan0", place=Outside()))
-        self.assertEqual([self.netlink.rules, self.netlink.routes], [[], []])
+        self.assertEqual((self.netlink.rules, self.netlink.routes), ([], []))
 
     def test_aPersistentDeviceThatIsLeftIsRemoved(self) -> None:
         self.leave(FULL, persist=True)
