@@ -28,3 +28,18 @@ setUp() {
     # Hundreds of processes are started from here: what Python has compiled for the first is there for the others.
     unset PYTHONDONTWRITEBYTECODE
 }
+
+# NDNts, a peer to test against that comes from npm: in the virtual environment's directory, once for each list of packages.
+setUpNDNts() {
+    local from=$root/hermes/test/interop/ndnts to=$venv/ndnts
+    cmp -s "$from/package-lock.json" "$to/.installed" && return
+    if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
+        say "Not installed, so the tests with NDNts skip: nodejs npm"
+        return
+    fi
+    say "Installing NDNts to test against (once)"
+    rm -rf "$to"
+    mkdir -p "$to" && cp "$from"/package*.json "$to" &&
+        (cd "$to" && npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier) >/dev/null 2>&1 &&
+        cp "$from/package-lock.json" "$to/.installed" || say "could not: the tests with it skip"
+}

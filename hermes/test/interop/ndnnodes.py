@@ -153,3 +153,37 @@ class NDNCase(ProcessCase):
         for node in nodes.values():
             await node.ready()
         return nodes
+
+    async def row(self, *names: str) -> dict[str, Node]:
+        """
+        Start nodes in a row, joined by faces in mutually authenticated tunnels, each dialing the next. They tell each
+        other what programs register: none has a prefix in its configuration.
+        """
+        self.ports = {name: freePort() for name in names}
+        # All at once: a face whose link can't be opened yet tries again.
+        nodes = {name: self.inRow(name, names) for name in reversed(names)}
+        for node in nodes.values():
+            await node.ready()
+        return nodes
+
+    def inRow(self, name: str, names: tuple[str, ...]) -> Node:
+        """
+        Start one of a row, and do not wait for it.
+        """
+        at = names.index(name)
+        before = names[at - 1] if at else None
+        after = names[at + 1] if at + 1 < len(names) else None
+        listener = self.names(f"unix:{name}.sock")
+        upstreams: dict[str, Any] = {}
+        routes: list[dict[str, Any]] = []
+        if before is not None:
+            listener["neighbours"] = [before]
+            routes.append({"match": {"listener": "overlay", "target": "ndn.hermes", "node": before}, "to": "names"})
+        if after is not None:
+            listener["faces"] = {"next": {"to": "udp:ndn.hermes"}}
+            listener["announce"] = ["next"]
+            upstreams[after] = {"type": "hermes", "endpoints": [f"127.0.0.1:{self.ports[after]}"], "node": after}
+            routes.append({"match": {"listener": "names", "target": "ndn.hermes"}, "via": [after]})
+        overlay = {"type": "tunnel", "bind": f"127.0.0.1:{self.ports[name]}"}
+        sections = {"listeners": {"overlay": overlay, "names": listener}, "upstreams": upstreams, "routes": routes}
+        return self.startNode(name, self.config(name, identity=self.identity(name), **sections))

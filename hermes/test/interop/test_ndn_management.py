@@ -230,41 +230,8 @@ class OperatorTests(ManagementCase):
 
 class OverlayTests(ManagementCase):
     """
-    Three nodes in a row, joined by faces in mutually authenticated tunnels. None has a prefix in its configuration.
+    Three nodes in a row.
     """
-
-    async def row(self, *names: str) -> dict[str, Node]:
-        """
-        Start them, each dialing the next.
-        """
-        self.ports = {name: freePort() for name in names}
-        # All at once: a face whose link can't be opened yet tries again.
-        nodes = {name: self.started(name, names) for name in reversed(names)}
-        for node in nodes.values():
-            await node.ready()
-        return nodes
-
-    def started(self, name: str, names: tuple[str, ...]) -> Node:
-        """
-        Start one, and do not wait for it.
-        """
-        at = names.index(name)
-        before = names[at - 1] if at else None
-        after = names[at + 1] if at + 1 < len(names) else None
-        listener = self.names(f"unix:{name}.sock")
-        upstreams: dict[str, Any] = {}
-        routes: list[dict[str, Any]] = []
-        if before is not None:
-            listener["neighbours"] = [before]
-            routes.append({"match": {"listener": "overlay", "target": "ndn.hermes", "node": before}, "to": "names"})
-        if after is not None:
-            listener["faces"] = {"next": {"to": "udp:ndn.hermes"}}
-            listener["announce"] = ["next"]
-            upstreams[after] = {"type": "hermes", "endpoints": [f"127.0.0.1:{self.ports[after]}"], "node": after}
-            routes.append({"match": {"listener": "names", "target": "ndn.hermes"}, "via": [after]})
-        overlay = {"type": "tunnel", "bind": f"127.0.0.1:{self.ports[name]}"}
-        sections = {"listeners": {"overlay": overlay, "names": listener}, "upstreams": upstreams, "routes": routes}
-        return self.startNode(name, self.config(name, identity=self.identity(name), **sections))
 
     async def test_whatIsRegisteredAtTheLastIsFetchedAtTheFirst(self) -> None:
         await self.row("a", "b", "c")
@@ -304,7 +271,7 @@ class OverlayTests(ManagementCase):
         await self.until("a", "/c/file", True)
         await nodes["b"].kill()
         await self.until("a", "/c/file", False)
-        await self.started("b", names).ready()
+        await self.inRow("b", names).ready()
         self.assertEqual(await self.until("a", "/c/file", True), [(160, 2)])
         await self.fetch("unix:a.sock", "/c/file", 500_000)
 

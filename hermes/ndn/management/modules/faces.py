@@ -9,6 +9,7 @@ from typing import Final
 from twisted.python.failure import Failure
 
 from hermes.errors import FlowError, Overloaded
+from hermes.ndn.face.link import LEAST_MTU, LOCAL_FIELDS
 from hermes.ndn.interfaces import FIRST_FACE, IFaceTable, INDNFace
 from hermes.ndn.management.commands import (
     BAD,
@@ -38,7 +39,6 @@ from hermes.ndn.management.statuses import (
 from hermes.ndn.packet.component import GENERIC, componentType, componentValue
 from hermes.ndn.packet.errors import PacketError
 
-LOCAL_FIELDS: Final = 1
 ALL_FLAGS: Final = 7
 
 # Behind the prefix, module and verb.
@@ -73,10 +73,13 @@ class FaceModule:
             return ControlResponse.of(BAD, "failed in validating parameters", parameters)
         if PERSISTENCIES[number] == "on-demand":
             return ControlResponse.of(UNSUPPORTED, "Outgoing faces do not support on-demand persistency", parameters)
+        flags = (parameters.flags or 0) & (parameters.mask or 0)
+        if flags & LOCAL_FIELDS:
+            # A face that is asked for is a flow, and so never a local one.
+            text = "Local fields can only be enabled on faces with local scope"
+            return ControlResponse.of(UNSUPPORTED, text, parameters)
         there = {face.id for face in self._faces}
-        making = self._faces.create(
-            uri, localURI, PERSISTENCIES[number], parameters.mtu, (parameters.flags or 0) & (parameters.mask or 0)
-        )
+        making = self._faces.create(uri, localURI, PERSISTENCIES[number], parameters.mtu, flags)
 
         def made(face: INDNFace) -> ControlResponse:
             if face.id in there:
@@ -109,6 +112,8 @@ class FaceModule:
         persistency = parameters.persistency
         if persistency is not None and not self._canBe(face, persistency):
             wrong.persistency = persistency
+        if parameters.mtu is not None and parameters.mtu < LEAST_MTU:
+            wrong.mtu = parameters.mtu
         if wrong != ControlParameters():
             return ControlResponse.of(CONFLICT, "Invalid properties specified", wrong)
         if persistency is not None:
