@@ -9,9 +9,10 @@ from zope.interface.verify import verifyObject
 
 from hermes.errors import NoRoute
 from hermes.fabric.datagrams import DatagramSplice
+from hermes.fabric.flowtable import MAX_WAITING_BYTES
 from hermes.fabric.listener import ListenError
 from hermes.fabric.record import FlowRecord
-from hermes.fabric.udp import MAX_WAITING_BYTES, SourceChannel, UDPListener, UDPListenerType, UDPOptions
+from hermes.fabric.udp import SourceChannel, UDPListener, UDPListenerType, UDPOptions
 from hermes.interfaces import IDatagramChannel, IDatagramSocketReceiver, IListener, IListenerType
 from hermes.test.fabric.fakenetwork import FakeContext
 from hermes.test.fabric.fakes import FakeChannel, FakeFlows, FakeSocket
@@ -47,6 +48,14 @@ class UDPCase(SynchronousTestCase):
         self.flows.asked[which][1].callback(splice.near)
         return channel
 
+    def channel(self, address: object) -> SourceChannel:
+        """
+        The channel of a source.
+        """
+        channel = self.listener._flows.get(address)
+        assert channel is not None
+        return channel
+
     def sources(self) -> list[Any]:
         return [flow.source for flow, _ in self.flows.asked]
 
@@ -57,7 +66,7 @@ class Flows(UDPCase):
         verifyObject(IListener, self.listener)
         verifyObject(IDatagramSocketReceiver, self.listener)
         self.socket.deliver(A, b"x")
-        verifyObject(IDatagramChannel, self.listener._channels[A])
+        verifyObject(IDatagramChannel, self.channel(A))
 
     def test_everySourceHasAFlowOfItsOwn(self) -> None:
         self.socket.deliver(A, b"a1", b"a2")
@@ -82,7 +91,7 @@ class Flows(UDPCase):
         self.socket.deliver(A, b"first")
         for number in range(20):
             self.socket.deliver(A, bytes([number]) * 1200)
-        channel = self.listener._channels[A]
+        channel = self.channel(A)
         dropped = channel.droppedDatagrams
         self.assertGreater(dropped, 0)
         written = self.up().written
@@ -95,7 +104,7 @@ class Flows(UDPCase):
         self.socket.deliver(A, b"1")
         self.flows.asked[0][1].errback(NoRoute("no"))
         self.socket.deliver(A, b"2")
-        self.assertEqual(2, self.listener._channels[A].droppedDatagrams)
+        self.assertEqual(2, self.channel(A).droppedDatagrams)
         self.assertEqual([A], self.sources())
         self.clock.advance(1)
         self.socket.deliver(A, b"3")
@@ -202,7 +211,7 @@ class Life(UDPCase):
         splice = DatagramSplice(FlowRecord(Flow("udp", TARGET), 0.0), lambda splice: None)
         far = FakeChannel()
         far.setReceiver(splice.far)
-        channel = SourceChannel(self.listener, self.socket, A, 0.0)
+        channel = SourceChannel(self.listener._flows, self.socket, A)
         channel.open(opening)
         channel.abortChannel()
         self.assertEqual(["abortChannel"], far.calls)
