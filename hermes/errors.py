@@ -11,6 +11,12 @@ class HermesError(Exception):
     """
 
 
+class ListenError(HermesError):
+    """
+    A listener can't be had, or could not be bound. The text is for the operator, and names the address.
+    """
+
+
 class FlowError(HermesError):
     """
     A flow could not be opened. The text is for the peer and for the log: it names no secret and no inner address.

@@ -14,9 +14,8 @@ from twisted.logger import Logger
 from twisted.plugin import IPlugin
 from zope.interface import implementer
 
-from hermes.errors import FlowError, NotImplementedHere
+from hermes.errors import FlowError, ListenError, NotImplementedHere
 from hermes.fabric.joint import joint
-from hermes.fabric.listener import ListenError, bindsOf, cannotListen
 from hermes.interfaces import (
     IAttachable,
     IDatagramReceiver,
@@ -37,6 +36,7 @@ from hermes.ndn.interfaces import INDNFace
 from hermes.ndn.options import NDNOptions, fixed
 from hermes.ndn.service import NameService
 from hermes.ndnstore import CachedContentStore
+from hermes.portlistener import bindsOf, cannotListen
 from hermes.values import Flow
 
 

@@ -8,39 +8,18 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from weakref import WeakSet
 
-from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
-from twisted.internet.interfaces import IAddress, IListeningPort, IProtocol, IProtocolFactory, ITransport
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IAddress, IProtocol, IProtocolFactory, ITransport
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from hermes.errors import HermesError
+from hermes.errors import ListenError
 from hermes.interfaces import IBorrowingProtocol, IListener, IListenerContext, IServerCredentials
+from hermes.portlistener import PortListener
 from hermes.proxied import handOver, sourceOf
 from hermes.values import Address
-
-
-class ListenError(HermesError):
-    """
-    A listener could not be bound. The text names the address.
-    """
-
-
-def cannotListen(bind: str, error: BaseException | None) -> ListenError:
-    """
-    The sentence for an address that can't be bound.
-    """
-    # Twisted wraps the kernel's error and puts the address before it.
-    inner = getattr(error, "socketError", None) or error
-    return ListenError(f"can't listen on {bind}: {getattr(inner, 'strerror', None) or inner}")
-
-
-def bindsOf(listeners: Sequence[IListener]) -> frozenset[str]:
-    """
-    Where listeners are bound, as far as they say so.
-    """
-    return frozenset(bind for listener in listeners for bind in getattr(listener, "binds", ()))
 
 
 @implementer(IProtocol)
@@ -128,12 +107,10 @@ class AcceptingFactory(Factory):
 
 
 @implementer(IListener)
-class StreamListener:
+class StreamListener(PortListener):
     """
     A listener for streams. A subclass says in L{accept} what becomes of a connection.
 
-    @ivar name: its name in the configuration.
-    @ivar bind: C{HOST:PORT}, C{[V6]:PORT} or C{unix:PATH}.
     @ivar context: what it stands on.
     @ivar accepted: how many connections were accepted.
     """
@@ -147,13 +124,11 @@ class StreamListener:
         @param tls: whether connections begin with TLS, with the node's certificate.
         @param proxyProtocol: whether they begin, before TLS, with a PROXY protocol header.
         """
-        self.name = name
-        self.bind = bind
+        PortListener.__init__(self, name, bind, context.network)
         self.context = context
         self.accepted = 0
         self._tls = tls
         self._proxyProtocol = proxyProtocol
-        self._port: IListeningPort | None = None
         # Transports forget their protocols when they end, and nothing else keeps them.
         self._transports: WeakSet[Any] = WeakSet()
 
@@ -175,8 +150,7 @@ class StreamListener:
             credentials = self._requireCredentials() if self._tls else None
         except ListenError as error:
             return fail(error)
-        listening = maybeDeferred(self._listen, credentials)
-        return listening.addCallbacks(self._listening, self._notListening)
+        return self.listen(self.factory(), credentials, self._proxyProtocol)
 
     def _requireCredentials(self) -> IServerCredentials:
         credentials = self.credentials()
@@ -184,24 +158,13 @@ class StreamListener:
             raise ListenError(f"can't listen on {self.bind} with TLS: the node has no identity")
         return credentials
 
-    @property
-    def binds(self) -> tuple[str, ...]:
-        """
-        See L{IListener}.
-        """
-        return (self.bind,)
-
     def reserve(self, leaving: Sequence[IListener] = ()) -> Callable[[], None]:
         """
         See L{IListener}.
         """
         if self._tls:
             self._requireCredentials()
-        try:
-            held: Callable[[], None] = self.context.network.reserveStreams(self.bind, bindsOf(leaving))
-        except Exception as error:
-            raise cannotListen(self.bind, error) from error
-        return held
+        return super().reserve(leaving)
 
     def credentials(self) -> IServerCredentials | None:
         """
@@ -210,21 +173,11 @@ class StreamListener:
         credentials: IServerCredentials | None = self.context.credentials
         return credentials
 
-    def _listen(self, credentials: Any) -> Any:
-        endpoint = self.context.network.streamServer(self.bind, credentials, self._proxyProtocol)
-        return endpoint.listen(self.factory())
-
     def factory(self) -> IProtocolFactory:
         """
         What makes the first protocol of each connection.
         """
         return AcceptingFactory(self)
-
-    def _listening(self, port: IListeningPort) -> None:
-        self._port = port
-
-    def _notListening(self, failure: Failure) -> None:
-        raise cannotListen(self.bind, failure.value) from failure.value
 
     def connectionAccepted(self, accepted: Accepted) -> None:
         """
@@ -234,12 +187,6 @@ class StreamListener:
         self._transports.add(accepted.transport)
         self.accept(accepted)
 
-    def stop(self) -> Deferred[None]:
-        port, self._port = self._port, None
-        if port is None:
-            return succeed(None)
-        return maybeDeferred(port.stopListening).addCallback(lambda _: None)
-
     def drain(self) -> None:
         """
         A byte stream can't be asked to finish: it ends when its ends do.
@@ -248,8 +195,3 @@ class StreamListener:
     def abort(self) -> None:
         for transport in self.connections:
             transport.abortConnection()
-
-    def getHost(self) -> object:
-        if self._port is None:
-            raise ListenError(f"{self.name} does not listen")
-        return self._port.getHost()

@@ -14,8 +14,8 @@ from twisted.internet.error import ConnectionAborted, ConnectionDone
 from twisted.plugin import IPlugin
 from zope.interface import implementer
 
+from hermes.errors import ListenError
 from hermes.fabric.flowtable import FlowChannel, FlowTable
-from hermes.fabric.listener import ListenError, bindsOf, cannotListen
 from hermes.interfaces import (
     IDatagramSocket,
     IDatagramSocketReceiver,
@@ -23,6 +23,7 @@ from hermes.interfaces import (
     IListenerContext,
     IListenerType,
 )
+from hermes.portlistener import bindsOf, cannotListen
 from hermes.values import Buffer, Flow, Target
 
 # The larger of the two versions of IP; the socket counts what it can't send.

@@ -16,7 +16,6 @@ from zope.interface import implementer
 from hermes.config import AdminConfig, ListenerConfig, NodeConfig
 from hermes.errors import HermesError
 from hermes.fabric.handler import FlowHandler
-from hermes.fabric.listener import bindsOf
 from hermes.fabric.router import Route, Router
 from hermes.generation import Generation, ListenerContext
 from hermes.http.handler import RequestHandler
@@ -27,6 +26,7 @@ from hermes.ip.plane import PacketConfig, PacketPlane
 from hermes.ip.table import PacketTable
 from hermes.matching import Match
 from hermes.node import Node
+from hermes.portlistener import bindsOf
 from hermes.values import Flow
 
 

@@ -4,31 +4,25 @@ The C{tunnel} listener: other proxies, and any MASQUE client.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 from weakref import WeakSet
 
 from attrs import frozen
-from twisted.internet.defer import Deferred, maybeDeferred, succeed
-from twisted.internet.interfaces import IAddress, IListeningPort
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.plugin import IPlugin
 from zope.interface import implementer
 
 from hermes.choosing import ServerChooser
-from hermes.errors import HermesError
+from hermes.errors import ListenError
 from hermes.http1.server import HTTP1ServerProtocol
 from hermes.http2.connection import ServerConnection
 from hermes.interfaces import IExchangeHandler, IListener, IListenerContext, IListenerType
+from hermes.portlistener import PortListener
 from hermes.tunnel.reverse import RemoteListening
 from hermes.tunnel.server import TunnelHandler
-
-
-class ListenError(HermesError):
-    """
-    A listener can't be had. The text is for the operator.
-    """
 
 
 @frozen
@@ -98,7 +92,7 @@ class ConnectionFactory(Factory):
 
 
 @implementer(IListener)
-class TunnelListener:
+class TunnelListener(PortListener):
     """
     See L{hermes.interfaces.IListener}.
     """
@@ -118,7 +112,7 @@ class TunnelListener:
         """
         if options.tls and context.credentials is None:
             raise ListenError(f"listener {name}: the node needs an 'identity' for TLS (or say 'tls: false')")
-        self.name = name
+        PortListener.__init__(self, name, options.bind, context.network)
         self._options = options
         self._context = context
         handler = TunnelHandler(
@@ -135,41 +129,10 @@ class TunnelListener:
         handler.listening = self._listening
         self.handler = handler
         self.factory = ConnectionFactory(handler, context.reactor)
-        self._port: IListeningPort | None = None
-
-    def reserve(self) -> Callable[[], None]:
-        """
-        See L{IListener}.
-        """
-        try:
-            held: Callable[[], None] = self._context.network.reserveStreams(self._options.bind)
-        except Exception as error:
-            raise self._cannotListen(error) from error
-        return held
 
     def start(self) -> Deferred[None]:
-        return Deferred.fromCoroutine(self._start())
-
-    async def _start(self) -> None:
         options, context = self._options, self._context
-        credentials = context.credentials if options.tls else None
-        endpoint = context.network.streamServer(options.bind, credentials, options.proxyProtocol)
-        try:
-            self._port = await endpoint.listen(self.factory)
-        except Exception as error:
-            raise self._cannotListen(error) from error
-
-    def _cannotListen(self, error: Exception) -> ListenError:
-        # Twisted wraps the kernel's error and puts the address before it.
-        inner = getattr(error, "socketError", None) or error
-        reason = getattr(inner, "strerror", None) or inner
-        return ListenError(f"can't listen on {self._options.bind}: {reason}")
-
-    def stop(self) -> Deferred[None]:
-        port, self._port = self._port, None
-        if port is None:
-            return succeed(None)
-        return maybeDeferred(port.stopListening).addCallback(lambda _: None)
+        return self.listen(self.factory, context.credentials if options.tls else None, options.proxyProtocol)
 
     def drain(self) -> None:
         self._listening.close()
@@ -185,11 +148,6 @@ class TunnelListener:
         The transports of the connections that are open.
         """
         return self.factory.transports()
-
-    def getHost(self) -> object:
-        if self._port is None:
-            raise ListenError(f"{self.name} does not listen")
-        return self._port.getHost()
 
 
 @implementer(IPlugin, IListenerType)

@@ -8,8 +8,8 @@ from twisted.plugin import IPlugin
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyClass, verifyObject
 
-from hermes.errors import NoRoute
-from hermes.fabric.listener import Accepted, ListenError, StreamListener
+from hermes.errors import ListenError, NoRoute
+from hermes.fabric.listener import Accepted, StreamListener
 from hermes.fabric.record import FlowRecord
 from hermes.fabric.splice import StreamSplice
 from hermes.fabric.tcp import TCPListener, TCPListenerType, TCPOptions

@@ -7,10 +7,9 @@ from twisted.internet.error import ConnectionLost
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from hermes.errors import NoRoute
+from hermes.errors import ListenError, NoRoute
 from hermes.fabric.datagrams import DatagramSplice
 from hermes.fabric.flowtable import MAX_WAITING_BYTES
-from hermes.fabric.listener import ListenError
 from hermes.fabric.record import FlowRecord
 from hermes.fabric.udp import SourceChannel, UDPListener, UDPListenerType, UDPOptions
 from hermes.interfaces import IDatagramChannel, IDatagramSocketReceiver, IListener, IListenerType

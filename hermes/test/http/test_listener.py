@@ -14,7 +14,7 @@ from zope.interface.verify import verifyObject
 
 from hermes.choosing import PREFACE
 from hermes.config.types import ExistingFile, Seconds
-from hermes.fabric.listener import ListenError
+from hermes.errors import ListenError
 from hermes.http.listener import HTTPListener
 from hermes.httplistener import CertificateOptions, HTTPLimits, HTTPListenerType, HTTPOptions
 from hermes.interfaces import IListener, IListenerType

@@ -105,6 +105,14 @@ class ReloadTests(LifecycleCase):
         self.identity("exit")
         await exit.reload()
         await someMore()
+        # The next proxy's listener with another option, on the same port.
+        beyond: dict[str, Any] = json.loads(exit.path.read_text())
+        beyond["listeners"]["overlay"]["anonymous"] = True
+        exit.configure(beyond)
+        self.assertIn("started overlay; stopped overlay", await exit.reload())
+        await someMore()
+        late = await self.local.connect(edge.ports["echo"])
+        await self.echoed(late)
 
         # A configuration that is wrong changes nothing.
         edge.configure({**before, "routes": [{"match": {"any": True}, "via": ["exti"]}]})

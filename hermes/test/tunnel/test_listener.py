@@ -12,17 +12,18 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Factory, Protocol
 from zope.interface.verify import verifyObject
 
-from hermes.errors import HopRefused, HopUnavailable, HopUntrusted, TargetRefused
+from hermes.errors import HopRefused, HopUnavailable, HopUntrusted, ListenError, TargetRefused
 from hermes.http1.client import HTTP1Client
 from hermes.http2.pool import Pool
 from hermes.interfaces import IListener, IListenerType
 from hermes.negotiated import NegotiatedClient
 from hermes.net.certificates import ClientCredentials
+from hermes.test.processes import freePort
 from hermes.test.tunnel.echo import EchoStream, Watched
 from hermes.test.tunnel.fakes import Stream
 from hermes.test.tunnel.realtunnels import FLOW, Context, RealTestCase
 from hermes.tunnel.client import Credentials
-from hermes.tunnel.listener import ListenError, TunnelListener, TunnelListenerOptions, TunnelListenerType
+from hermes.tunnel.listener import TunnelListener, TunnelListenerOptions, TunnelListenerType
 from hermes.values import Identity, Target
 
 
@@ -46,6 +47,24 @@ class TunnelListenerTests(RealTestCase):
         with self.assertRaises(ListenError) as raised:
             await TunnelListener("other", TunnelListenerOptions(taken, tls=False), context).start()
         self.assertIn(taken, str(raised.exception))
+
+    async def test_itsPlaceGoesOverToTheOneThatTakesIt(self) -> None:
+        """
+        A reload gives a listener other options, and whoever connects in between is served.
+        """
+        address = f"127.0.0.1:{freePort()}"
+        context: Any = Context(self.flows, self.network, self.serverCredentials("relay"))
+        before, after = [
+            TunnelListener("overlay", TunnelListenerOptions(address, anonymous=anonymous), context)
+            for anonymous in (False, True)
+        ]
+        await before.start()
+        after.reserve([before])
+        await before.stop()
+        connecting = Deferred.fromCoroutine(self.exerciseStream(self.hop(address, self.clientCredentials()).dialer))
+        await after.start()
+        self.addCleanup(lambda: Deferred.fromCoroutine(self.close(after)))
+        await connecting
 
     async def test_nodesMeetOverMutualTLSAndHTTP2(self) -> None:
         hop = self.hop(await self.listen(), self.clientCredentials())
