@@ -127,6 +127,38 @@ class ReloadTests(LifecycleCase):
         far.finish()
         self.assertTrue(inOrder(await client.ended()))
 
+    async def test_eachTypeOfListenerTakesOtherOptions(self) -> None:
+        """
+        In its own place, forth and back.
+        """
+        names = "overlay", "stream", "datagrams", "explicit", "requests"
+        named, ports = freePort(), {name: freePort() for name in [*names, "admin"]}
+
+        def config(header: bool, target: int) -> dict[str, Any]:
+            at = {name: f"127.0.0.1:{port}" for name, port in ports.items()}
+            listeners = {
+                "overlay": {"type": "tunnel", "tls": False, "anonymous": True, "proxyProtocol": header},
+                "stream": {"type": "tcp", "target": f"127.0.0.1:{target}"},
+                "datagrams": {"type": "udp", "target": f"127.0.0.1:{target}"},
+                "explicit": {"type": "proxy", "proxyProtocol": header},
+                "requests": {"type": "http", "proxyProtocol": header},
+            }
+            return self.config(
+                "edge",
+                listeners={
+                    **{name: {**listeners[name], "bind": at[name]} for name in names},
+                    "names": {"type": "ndn", "bind": f"tcp:127.0.0.1:{named}", "pitCapacity": 1_000_000 + target},
+                },
+                admin={"bind": at["admin"]},
+            )
+
+        node = self.startNode("edge", config(header=False, target=1))
+        await node.ready()
+        changed = f"reloaded: kept (admin); changed names; started {', '.join(names)}; stopped {', '.join(names)}"
+        for header, target in ((True, 2), (False, 1)):
+            node.configure(config(header, target))
+            self.assertEqual(await node.reload(), changed)
+
     async def test_newHandshakesShowTheNewCertificate(self) -> None:
         node = await self.node(
             "exit",
