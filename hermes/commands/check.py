@@ -5,6 +5,7 @@ C{hermes check FILE}.
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -16,6 +17,7 @@ from hermes.config import ConfigError, DirectUpstream, HermesUpstream, NodeConfi
 from hermes.config.routetext import actionText, matchText
 from hermes.config.upstreams import UpstreamConfig
 from hermes.errors import HermesError
+from hermes.values import Target
 
 SUMMARY = "check a node's configuration without starting anything"
 
@@ -78,13 +80,8 @@ def _table(title: str, *columns: str) -> Table:
 def _listeners(config: NodeConfig) -> Table:
     table = _table("listeners", "name", "type", "bind", "options")
     for name, listener in config.listeners.items():
-        options: Any = listener.options
-        values = {
-            attribute.name: getattr(options, attribute.name)
-            for attribute in attrs.fields(type(options))
-            if attribute.repr and getattr(options, attribute.name) != attribute.default
-        }
-        bind = str(values.pop("bind", ""))
+        values = _given(listener.options)
+        bind = values.pop("bind", "")
         table.add_row(name, listener.type, bind, _pairs(values))
     return table
 
@@ -111,18 +108,33 @@ def _upstreamOptions(name: str, upstream: UpstreamConfig) -> str:
     return _pairs(values)
 
 
-def _given(options: Any, *without: str) -> dict[str, Any]:
+def _given(options: Any, *without: str) -> dict[str, str]:
     """
     The keys whose values are not what they are when left out; the secret ones are not among them.
     """
-    values: dict[str, Any] = {}
+    values: dict[str, str] = {}
     for attribute in attrs.fields(type(options)):
         value, usual = getattr(options, attribute.name), attribute.default
         if isinstance(usual, attrs.Factory):  # type: ignore[arg-type]
             usual = usual.factory()
         if attribute.name not in without and attribute.repr and value not in (None, usual):
-            values[attribute.name] = f"({_pairs(_given(value))})" if attrs.has(type(value)) else value
+            values[attribute.name] = _text(value)
     return values
+
+
+def _text(value: Any) -> str:
+    """
+    A value, as a person would write it.
+    """
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple | list | frozenset):
+        return ", ".join(map(_text, value))
+    if isinstance(value, Mapping):
+        return f"({_pairs({str(key): _text(each) for key, each in value.items()})})"
+    if attrs.has(type(value)) and not isinstance(value, Target):
+        return f"({_pairs(_given(value))})"
+    return str(value)
 
 
 def _routes(config: NodeConfig) -> Table:
@@ -133,7 +145,5 @@ def _routes(config: NodeConfig) -> Table:
     return table
 
 
-def _pairs(values: dict[str, Any]) -> str:
-    return ", ".join(
-        f"{key} {str(value).lower() if isinstance(value, bool) else value}" for key, value in values.items()
-    )
+def _pairs(values: dict[str, str]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in values.items())

@@ -78,6 +78,35 @@ class CommandTests(SynchronousTestCase):
         self.assertIn("1 any deny: closed", lines)
         self.assertNotIn("s3cret", output)
 
+    def test_checkSaysOfAListenerWhatIsNotAsUsual(self) -> None:
+        """
+        In the file's words.
+        """
+        output = self.run_(
+            "check",
+            self.file(
+                """\
+                node: edge
+                listeners:
+                  apps: {type: tcp, bind: '127.0.0.1:3306', target: 'db.hermes:3306'}
+                  web: {type: http, bind: '127.0.0.1:8080', limits: {streams: 7}}
+                  plain: {type: http, bind: '127.0.0.1:8081'}
+                  names:
+                    type: ndn
+                    bind: ['tcp:127.0.0.1:6363', 'ws:127.0.0.1:9696']
+                    faces: {far: {to: 'udp:far.ndn.hermes', reliability: true}}
+                """
+            ),
+        )
+        lines = [" ".join(line.split()) for line in output.splitlines()]
+        for line in (
+            "apps tcp 127.0.0.1:3306 target db.hermes:3306",
+            "web http 127.0.0.1:8080 limits (streams 7)",
+            "plain http 127.0.0.1:8081",
+            "names ndn tcp:127.0.0.1:6363, ws:127.0.0.1:9696 faces (far (to udp:far.ndn.hermes:6363, reliability true))",
+        ):
+            self.assertIn(line, lines)
+
     def test_checkIsQuietWhenAsked(self) -> None:
         self.assertEqual(self.run_("check", "--quiet", self.file("node: edge\n")), "")
         self.assertEqual(self.status, 0)
