@@ -94,7 +94,7 @@ class CommandTests(SynchronousTestCase):
                   names:
                     type: ndn
                     bind: ['tcp:127.0.0.1:6363', 'ws:127.0.0.1:9696']
-                    faces: {far: {to: 'udp:far.ndn.hermes', reliability: true}}
+                    faces: {far: {to: 'udp:far.hermes:6363', reliability: true}}
                 """
             ),
         )
@@ -103,7 +103,7 @@ class CommandTests(SynchronousTestCase):
             "apps tcp 127.0.0.1:3306 target db.hermes:3306",
             "web http 127.0.0.1:8080 limits (streams 7)",
             "plain http 127.0.0.1:8081",
-            "names ndn tcp:127.0.0.1:6363, ws:127.0.0.1:9696 faces (far (to udp:far.ndn.hermes:6363, reliability true))",
+            "names ndn tcp:127.0.0.1:6363, ws:127.0.0.1:9696 faces (far (to udp:far.hermes:6363, reliability true))",
         ):
             self.assertIn(line, lines)
 
