@@ -265,6 +265,9 @@ class CachedContentStore:
             store.invalidate(_keyOf(name).url)
         return len(names)
 
+    def holds(self, prefix: bytes) -> bool:
+        return prefix in self._index or next(self._children.below(prefix), None) is not None
+
     def _trim(self) -> None:
         """
         Bound the index: by what was asked for, and by what the store can hold.

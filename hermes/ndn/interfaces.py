@@ -343,3 +343,8 @@ class IContentStore(Interface):
         """
         Drop what is under a prefix (a name's value), C{limit} packets at most; returns how many.
         """
+
+    def holds(prefix: bytes) -> bool:
+        """
+        Whether there is anything under a prefix (a name's value).
+        """

@@ -123,7 +123,9 @@ class Suite:
         for name in ("/a", "/a/b", "/a/c", "/ab"):
             self.cs.insert(data(name, b"x"))
         self.assertEqual(self.cs.erase(Name.fromText("/a").value, 2), 2)
+        self.assertTrue(self.cs.holds(Name.fromText("/a").value))
         self.assertEqual(self.cs.erase(Name.fromText("/a").value), 1)
+        self.assertFalse(self.cs.holds(Name.fromText("/a").value))
         self.assertEqual([self.found(name) for name in ("/a", "/a/b", "/a/c", "/ab")], [None, None, None, b"x"])
         self.assertEqual(self.store.objects, 1)
 

@@ -173,6 +173,9 @@ class ContentStore:
             self._forget(name)
         return len(names)
 
+    def holds(self, prefix: bytes) -> bool:
+        return prefix in self._packets or next(self._children.below(prefix), None) is not None
+
     def _trim(self) -> None:
         packets, children, most = self._packets, self._children, self._maxPackets
         while packets and (self._held + children.cost > self._capacity or (most is not None and len(packets) > most)):

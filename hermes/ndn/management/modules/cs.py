@@ -65,8 +65,8 @@ class StoreModule:
         limit = ERASE_LIMIT if count is None else min(count, ERASE_LIMIT)
         erased = self._store.erase(name.value, limit)
         body = ControlParameters(name=name, count=erased)
-        if erased == ERASE_LIMIT and count != ERASE_LIMIT:
-            # There may be more: whoever asked does so again.
+        if erased == ERASE_LIMIT and count != ERASE_LIMIT and self._store.holds(name.value):
+            # There is more: whoever asked does so again.
             body.capacity = ERASE_LIMIT
         return ControlResponse.of(OK, "OK", body)
 

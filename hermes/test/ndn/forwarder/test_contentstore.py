@@ -187,6 +187,13 @@ class ContentStoreTests(StoreCase):
         self.assertEqual(len(self.store), 6)
         self.assertEqual(self.store.erase(Name.fromText("/a").value, 40), 6)
 
+    def test_itTellsWhetherThereIsAnythingBelowAPrefix(self) -> None:
+        self.fill("/a/b", "/c")
+        found = [self.store.holds(Name.fromText(name).value) for name in ("/", "/a", "/a/b", "/a/b/c", "/ab", "/c")]
+        self.assertEqual(found, [True, True, True, False, False, True])
+        self.store.erase(b"")
+        self.assertFalse(self.store.holds(b""))
+
     def test_aMillionThatAreStaleDoNotHoldUpWhoWantsFresh(self) -> None:
         """
         So many are looked at, and no more; that something fresh is among them is not found then, and it is asked for.
