@@ -39,7 +39,8 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace, console: Console) -> int:
     """
-    Print a line a route, in the order in which they are tried, and what is done.
+    Print a line a route, in the order in which they are tried, what is done, and, of a running node, where the packet
+    would leave.
 
     @return: 0 where the packet gets on, 1 where it does not or the node can't be asked, 2 where the call is wrong.
     """
@@ -65,4 +66,23 @@ def run(options: Namespace, console: Console) -> int:
     for line in explained["lines"]:
         print(line, file=console.file)
     print(f"=> {explained['action']}", file=console.file)
-    return 0 if explained["allowed"] else 1
+    return 0 if explained["allowed"] and _leaves(explained, console) else 1
+
+
+def _leaves(explained: dict[str, Any], console: Console) -> bool:
+    """
+    Print where a packet leaves a running node.
+
+    @return: whether it can.
+    """
+    if "way" not in explained:
+        # A file does not know.
+        return True
+    way = explained["way"]
+    if way is None:
+        print("   nobody has its address now", file=console.file)
+    elif way["up"]:
+        print(f"   leaves by: {way['port']}", file=console.file)
+    else:
+        print(f"   would leave by: {way['port']}, which is down", file=console.file)
+    return way is not None and bool(way["up"])

@@ -18,6 +18,7 @@ from zope.interface import implementer
 from hermes.interfaces.kernel import Change, ILinkWatcher, INetlink, Link, LinkAddress, LinkState, Remove
 from hermes.net.kernelerrors import KernelError
 from hermes.net.kernelroutes import ALIAS, DesiredDevice, Outside, difference
+from hermes.net.netlinkcalls import describe
 
 _log = Logger()
 
@@ -111,7 +112,9 @@ class DeviceSetup:
             if desired is self._desired and not any(map(_hasConsequences, changes)):
                 self._warn(state)
                 return
-        raise KernelError(f"{self.device} does not stay as it was set up; last, it needed {changes}")
+        raise KernelError(
+            f"{self.device} does not stay as it was set up; last, it needed {'; '.join(map(describe, changes))}"
+        )
 
     def _warn(self, state: LinkState) -> None:
         if self._desired is not None and self._desired.outside is not None and state.strict - self._warned:
@@ -193,7 +196,8 @@ async def _repair(netlink: INetlink, name: str, keep: bool, place: Outside | Non
         if link is not None and link.kind == "tun" and link.alias == ALIAS and not keep:
             changes.append(Remove(link))
         if changes:
-            _log.info("removing what a process has left behind: {changes}", changes=changes)
+            what = "; ".join(map(describe, changes))
+            _log.info("{device}: a process has left something behind: {what}", device=device, what=what)
             await netlink.change(changes)
             made += changes
     return made
