@@ -58,11 +58,18 @@ class PeerChannel:
         self._receiver: IDatagramReceiver | None = None
 
     @property
-    def expires(self) -> float:
+    def stays(self) -> bool:
         """
-        Seconds until it is idle for too long.
+        Whether its face does not end however long the peer is silent: a manager may have said so.
         """
-        return max(0.0, self.lastHeard + self._faces.idle - self._faces.clock.seconds())
+        return getattr(self._receiver, "persistency", "on-demand") != "on-demand"
+
+    @property
+    def expires(self) -> float | None:
+        """
+        Seconds until it is idle for too long; L{None} where it never is.
+        """
+        return None if self.stays else max(0.0, self.lastHeard + self._faces.idle - self._faces.clock.seconds())
 
     def received(self, datagrams: Sequence[Buffer]) -> None:
         """
@@ -98,10 +105,21 @@ class PeerChannel:
             receiver.channelLost(Failure(reason))
 
 
+class PeerFace(Face):
+    """
+    A face to one peer of a socket.
+
+    @cvar settles: it can be made to stay, and back: there is no connection that could be lost.
+    """
+
+    settles = True
+
+
 @implementer(IDatagramSocketReceiver)
 class UDPFaces:
     """
-    Makes an on-demand face for each peer. One that sends no packet to begin with gets none.
+    Makes an on-demand face for each peer. One that sends no packet to begin with gets none, and nobody does where all
+    places are taken by faces that stay.
 
     @ivar idle: seconds after which one ends from which nothing came.
     @ivar strays: datagrams from nobody who has a face that were no packets.
@@ -173,11 +191,14 @@ class UDPFaces:
             self.strays += len(datagrams)
             return None
         if len(self._channels) >= self._maxPeers:
+            silent = next((each for each in self._channels.values() if not each.stays), None)
+            if silent is None:
+                return None
             self.evicted += 1
-            next(iter(self._channels.values())).loseChannel()
+            silent.loseChannel()
         channel = PeerChannel(self, self._socket, address, self.clock.seconds())
         self._channels[address] = channel
-        face = Face(channel, ofAddress("udp", address), self._localURI, mtu=self._mtu, flags=self._flags)
+        face = PeerFace(channel, ofAddress("udp", address), self._localURI, mtu=self._mtu, flags=self._flags)
         try:
             self._table.add(face)
         except Overloaded as error:
@@ -199,13 +220,18 @@ class UDPFaces:
         End what has been silent for too long, and come again when the next may have been.
         """
         self._timer = None
-        while self._channels:
-            channel = next(iter(self._channels.values()))
+        # One that stays may stop to.
+        wait = self.idle
+        for channel in list(self._channels.values()):
             left = channel.expires
+            if left is None:
+                continue
             if left > 0:
-                self._timer = self.clock.callLater(left, self._sweep)
+                wait = left
                 break
             channel.loseChannel()
+        if self._channels:
+            self._timer = self.clock.callLater(wait, self._sweep)
 
     def stop(self) -> None:
         """

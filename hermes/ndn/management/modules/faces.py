@@ -128,13 +128,15 @@ class FaceModule:
     @staticmethod
     def _canBe(face: INDNFace, persistency: int) -> bool:
         """
-        Whether a face may have this persistency: one that was accepted can't be made again from here, and one that was
-        made from here does not end by itself.
+        Whether a face may have this persistency: a connection that was accepted can't be made again from here, and one
+        that was made from here does not end by itself.
         """
         if persistency >= len(PERSISTENCIES):
             return False
         wanted = PERSISTENCIES[persistency]
-        return wanted == face.persistency or "on-demand" not in (wanted, face.persistency)
+        if wanted == face.persistency or "on-demand" not in (wanted, face.persistency):
+            return True
+        return bool(getattr(face, "settles", False))
 
     @staticmethod
     def _setMarking(face: INDNFace, parameters: ControlParameters) -> None:

@@ -55,6 +55,27 @@ class UDPFacesTests(TableCase):
         self.socket.deliver(ONE, b"hello", interest().wire)
         self.assertEqual((len(self.table), self.faces.strays), (0, 2))
 
+    def test_oneThatIsToldToStayDoesAndMakesNoRoom(self) -> None:
+        one, two = self.face(ONE), self.face(TWO)
+        one.persistency = "persistent"
+        self.assertEqual((one.expires, two.expires), (None, IDLE))
+        self.clock.advance(IDLE / 2)
+        three = self.face(("192.0.2.3", 1))
+        four = self.face(("192.0.2.4", 1))
+        self.assertEqual(list(self.table), [one, three, four])
+        self.clock.pump([IDLE / 2] * 4)
+        self.assertEqual(list(self.table), [one])
+        one.persistency = "on-demand"
+        self.clock.pump([IDLE / 2] * 4)
+        self.assertEqual(list(self.table), [])
+
+    def test_whereAllStayNobodyElseGetsOne(self) -> None:
+        stay = [self.face((f"192.0.2.{number}", 1)) for number in range(3)]
+        for face in stay:
+            face.persistency = "permanent"
+        self.socket.deliver(ONE, interest().wire)
+        self.assertEqual((list(self.table), self.faces.evicted), (stay, 0))
+
     def test_garbageOfOneIsNotTheOthers(self) -> None:
         one, two = self.face(ONE), self.face(TWO)
         self.socket.deliver(ONE, b"\x05\xff", b"", b"\x99")

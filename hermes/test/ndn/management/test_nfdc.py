@@ -10,12 +10,15 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from hermes.ndn.face.congestion import CongestionMarker
+from hermes.ndn.face.udp import UDPFaces
 from hermes.ndn.face.uri import FaceAddress
 from hermes.ndn.interfaces import INDNFace, Persistency
 from hermes.ndn.packet.data import Data, decodeData, encodeData
+from hermes.ndn.packet.interest import encodeInterest
 from hermes.ndn.packet.name import Name
 from hermes.ndn.packet.peek import peekData, peekInterest
 from hermes.ndn.security.signers import DigestSigner
+from hermes.test.fabric.fakes import FakeSocket
 from hermes.test.ndn.management.nfdc import REPORT, STATIC, CommandError, Nfdc
 from hermes.test.ndn.management.nodes import App, Node, PlainFace
 
@@ -147,6 +150,21 @@ class NfdcTests(SynchronousTestCase):
             "faces/update", face_id=first["face_id"], flags=4, mask=4, default_congestion_threshold=7, mtu=1300
         )
         self.assertEqual((body["flags"], body["default_congestion_threshold"], body["mtu"]), (6, 7, 1300))
+
+    def test_faceCreateToAPeerThatHasSentSomethingBefore(self) -> None:
+        socket = FakeSocket()
+        peers = UDPFaces(self.node.faces, socket, idle=60)
+        self.addCleanup(peers.stop)
+        socket.deliver(("192.0.2.1", 6363), encodeInterest(Name.fromText("/x"), nonce=1))
+        body = self.refused(409, self.create)
+        self.assertEqual((body["uri"], body["face_persistency"]), (URI, ON_DEMAND))
+        faceID = body["face_id"]
+        update = {"face_id": faceID, "face_persistency": PERSISTENT}
+        self.assertEqual(self.nfdc.command("faces/update", **update)["face_persistency"], PERSISTENT)
+        self.node.clock.advance(1000)
+        [face] = self.nfdc.dataset("faces/query", uri=URI)
+        # It does not expire.
+        self.assertNotIn(0x6D, face)
 
     def test_faceCreateWithWhatCanNotBe(self) -> None:
         self.refused(406, self.create, uri="dev://eth0")
