@@ -17,16 +17,12 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from hermes.control.controller import Controller
+from hermes.control.damping import Damping
 from hermes.control.errors import Busy, ControlError, NotLeading, Superseded
 from hermes.control.leading import Parts
 from hermes.control.linkcosts import AGE, LinkCosts
 from hermes.control.plans import Plan
 from hermes.control.values import CONTROLLER, VersionRecord
-
-SETTLE: Final = 5.0
-"""
-Seconds for which other ways must have been better.
-"""
 
 LOOK: Final = 1.0
 """
@@ -38,18 +34,13 @@ SHARE: Final = 20.0
 To see what comes of it takes the controller at most one of so many seconds.
 """
 
-LONGEST: Final = 3600.0
-"""
-Seconds that it waits at most from one change to the next, or as long as the document says.
-"""
-
 
 class Rerouter:
     """
     Makes such changes, where this controller leads and the document wants them.
 
-    From any change to one of these, C{rerouteAfter} seconds pass; twice as many after each, whatever came of it, until
-    for as long again none was called for. Whoever else makes a change comes first: see L{Controller.apply}.
+    From any change to one of these, C{rerouteAfter} seconds pass, or more: see L{Damping}. Whoever else makes a change
+    comes first: see L{Controller.apply}.
 
     @ivar results: what came of them, how often.
     """
@@ -70,12 +61,7 @@ class Rerouter:
         # What was compiled last, and whether nodes would run something else then.
         self._seen: tuple[int, str] | None = None
         self._moves = False
-        self._movesSince: float | None = None
-        # The version that is committed, and when it came, or a change of ours failed.
-        self._number: int | None = None
-        self._changedAt = 0.0
-        self._made = 0
-        self._madeAt = 0.0
+        self._damping = Damping()
 
     def start(self) -> None:
         """
@@ -106,14 +92,8 @@ class Rerouter:
         """
         self._costs.look()
         committed = self._controller.committed
-        number = None if committed is None else committed[0].number
-        if number != self._number:
-            if self._number is None or number is None:
-                # A new time as the leader: what was learned in an earlier one is old.
-                self._made = 0
-            self._number, self._changedAt = number, self._clock.seconds()
-            self._movesSince = None
-        if number is None:
+        self._damping.committed(None if committed is None else committed[0].number, self._clock.seconds())
+        if committed is None:
             return
         if self._busy:
             self._missed = True
@@ -148,26 +128,15 @@ class Rerouter:
             self._moves = await self._differs(record, plan, text)
             self._seen = record.number, text
         self._rest = max(LOOK, SHARE * (self._clock.seconds() - began))
-        now = self._clock.seconds()
         if not self._moves:
-            self._movesSince = None
+            self._damping.notCalledFor()
             # Figures grow old without a word.
             return AGE
-        wait = self._wait(plan)
-        if self._movesSince is None:
-            self._movesSince = now
-            if now - self._madeAt > 2 * wait:
-                self._made = 0
-                wait = self._wait(plan)
-        due = max(self._movesSince + SETTLE, self._changedAt + wait)
-        if now < due:
-            return due - now
+        left = self._damping.calledFor(self._clock.seconds(), plan.settings.rerouteAfter)
+        if left > 0:
+            return left
         await self._apply(record, text)
         return self._rest
-
-    def _wait(self, plan: Plan) -> float:
-        least: float = plan.settings.rerouteAfter
-        return float(min(least * 2 ** min(self._made, 30), max(least, LONGEST)))
 
     async def _differs(self, record: VersionRecord, plan: Plan, text: str) -> bool:
         """
@@ -198,6 +167,5 @@ class Rerouter:
         else:
             result = outcome.result
         self.results[result] += 1
-        self._made += 1
-        self._movesSince, self._seen = None, None
-        self._changedAt = self._madeAt = self._clock.seconds()
+        self._seen = None
+        self._damping.made(self._clock.seconds())

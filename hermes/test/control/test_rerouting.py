@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 
 from hermes.control.channel.methods import Events
 from hermes.control.compiler.measuring import DOWN, Measurements, costOf
-from hermes.control.rerouting import LONGEST
+from hermes.control.damping import LONGEST
 from hermes.control.values import CONTROLLER, LinkFigure, Outcome
 from hermes.test.control.reroutingcase import BAD, DOCUMENT, GOOD, ReroutingCase
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from itertools import pairwise
 from random import Random
 
-from hermes.control.rerouting import LONGEST
+from hermes.control.damping import LONGEST
 from hermes.control.values import CONTROLLER
 from hermes.test.control.reroutingcase import BAD, DOCUMENT, GOOD, NAMES, ReroutingCase
 
