@@ -176,8 +176,8 @@ def repair(netlink: INetlink, name: str, keep: bool = False, place: Outside | No
 
     @param name: of the device, or a pattern of names with C{%d}.
     @param keep: whether the device itself stays.
-    @param place: where it had tables and rules: what stands there in for its routes is removed too. L{None}: that stays,
-        with the rules that lead to it.
+    @param place: where it had tables and rules: what stands there in for its routes is removed too. L{None}: that
+        stays, with the rules that lead to it.
     @return: fires with what was changed. Errback with L{KernelError}.
     """
     return Deferred.fromCoroutine(_repair(netlink, name, keep, place))
