@@ -36,6 +36,9 @@ class ControlParameters(Block):
     """
     The arguments of a command, and the body of its response.
 
+    They are written in python-ndn's order, without which it raises. An NFD writes what is about congestion and the MTU
+    behind all others; ndn-cxx reads any order.
+
     @ivar faceID: 0 stands for the face that the command came from.
     @ivar congestionInterval: BaseCongestionMarkingInterval, in nanoseconds.
     @ivar congestionThreshold: DefaultCongestionThreshold, in bytes.

@@ -7,10 +7,12 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from typing import Any
+from unittest import SkipTest
 
 from twisted.internet import reactor as theReactor
 from twisted.internet.task import deferLater
 
+from hermes.test.docs.pages import DOCS, MISSING, blocks
 from hermes.test.interop.ndnfaces import SEGMENT
 from hermes.test.interop.ndntspeers import NDNtsCase, NDNtsError, Peer
 from hermes.test.interop.process import Process
@@ -89,6 +91,17 @@ class OverlayTests(NDNtsCase):
         await far.kill()
         for prefix in ("/ndnts/object", "/plain/1000000"):
             await self.until(near, prefix, there=False)
+
+    async def test_theProgramOfTheDocumentationIsHeard(self) -> None:
+        if MISSING is not None:
+            raise SkipTest(MISSING)
+        [script] = [block.body for block in blocks(DOCS / "howto" / "ndn.md") if block.info == "js"]
+        (self.directory / "ndnts" / "hello.mjs").write_text(script)
+        await self.node("edge", listeners={"names": self.names("unix:edge.sock")})
+        self.start("node", "ndnts/hello.mjs")
+        await self.until(await self.peer("unix:edge.sock"), "/hello")
+        said = await self._ends(self.hermes("edge", "peek", "--payload", "/hello/you"))
+        self.assertEqual(said, b"hello from NDNts\n")
 
     async def test_signaturesAreVerifiedOnBothSides(self) -> None:
         await self.node("one", listeners={"names": self.names("unix:one.sock")})
