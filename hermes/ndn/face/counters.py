@@ -56,7 +56,8 @@ class FaceCounters:
     @property
     def droppedPackets(self) -> int:
         """
-        Link packets that never left: the link was down, its queue full, or they were too large for it.
+        Link packets that never left: the link was down, its queue full, or they were too large for it; and those that
+        came faster than they could be dealt with, on a link that can't be held up.
         """
         return self._dropped + (0 if self._channel is None else self._channel.droppedDatagrams)
 
@@ -75,7 +76,7 @@ class FaceCounters:
 
     def drop(self, packets: int) -> None:
         """
-        So many never left.
+        So many are lost.
         """
         self._dropped += packets
 

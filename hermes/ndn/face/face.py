@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from hermes.interfaces import IDatagramChannel, IDatagramReceiver
+from hermes.ndn.face.backlog import MAX_BATCH, Backlog
 from hermes.ndn.face.congestion import CongestionMarker
 from hermes.ndn.face.counters import FaceCounters
 from hermes.ndn.face.link import CONGESTION_MARKING, LEAST_MTU, LOCAL_FIELDS, RELIABILITY, LinkService
@@ -77,6 +78,8 @@ class Face:
         self._out: list[bytes] = []
         self._congested = False
         self._markNext = False
+        self._lost: Failure | None = None
+        self._backlog = Backlog(self._take, self._caughtUp)
         # Whether nothing but what is said about a packet keeps it from crossing bare.
         self._bare = not flags & RELIABILITY
         self._changed: Callable[[Face, Failure | None], None] | None = None
@@ -103,6 +106,7 @@ class Face:
         self._turn = turn
         self._changed = changed
         self._link = LinkService(self, receiver, clock)
+        self._backlog.clock = clock
         channel, self._channel = self._channel, None
         if channel is not None:
             self.carry(channel)
@@ -260,6 +264,34 @@ class Face:
 
         @param source: who sent them, on a link that several send to.
         """
+        backlog = self._backlog
+        if len(datagrams) <= MAX_BATCH and not backlog.waiting:
+            self._take(datagrams, source)
+            return
+        backlog.put(datagrams, source)
+        if backlog.waiting:
+            hold = getattr(self._channel, "holdReading", None)
+            if hold is None:
+                self.counters.drop(backlog.drop())
+            else:
+                hold()
+
+    def _caughtUp(self) -> None:
+        """
+        All that has arrived was dealt with.
+        """
+        lost, self._lost = self._lost, None
+        if lost is not None:
+            self.channelLost(lost)
+        else:
+            goOn = getattr(self._channel, "goOnReading", None)
+            if goOn is not None:
+                goOn()
+
+    def _take(self, datagrams: Sequence[Buffer], source: object) -> None:
+        """
+        Deal with link packets.
+        """
         counters, receiver = self.counters, self._receiver
         counters.inPackets += len(datagrams)
         counters.inBytes += sum(map(len, datagrams))
@@ -288,6 +320,10 @@ class Face:
             turn.end()
 
     def channelLost(self, reason: Failure) -> None:
+        if self._backlog.waiting:
+            # What had arrived before is taken.
+            self._lost = reason
+            return
         self.up = False
         self.counters.follow(None)
         self._channel = None
@@ -309,8 +345,13 @@ class Face:
         if self.ended:
             return
         self.ended = True
-        channel = self._channel
+        channel, lost = self._channel, self._lost
         if channel is not None:
+            self._backlog.clear()
+            if lost is not None:
+                self._lost = None
+                self.channelLost(lost)
+                return
             if self._out:
                 self.flush()
             channel.loseChannel()

@@ -122,6 +122,19 @@ class StreamChannel:
         else:
             self.transport.writeSequence(self._framed(datagrams))
 
+    def holdReading(self) -> None:
+        """
+        Receive nothing more until L{goOnReading} is called.
+        """
+        self.transport.pauseProducing()
+
+    def goOnReading(self) -> None:
+        """
+        Receive again.
+        """
+        if self._lost is None:
+            self.transport.resumeProducing()
+
     def _framed(self, packets: Sequence[Buffer]) -> Sequence[Buffer]:
         """
         Packets as they are written to the stream: each says its own length.
