@@ -17,8 +17,10 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 import hermes.assembly
+import hermes.control.tap
 import hermes.ndn.gateway.errors
 import hermes.proxylistener
+import hermes.tap
 from hermes.admin.entries import describe, describeRequest
 from hermes.cli import commands
 from hermes.config.schema import AccessLogConfig
@@ -161,6 +163,17 @@ class ReferenceTests(SynchronousTestCase):
         text = (DOCS / "reference" / "commands.md").read_text()
         for name in commands():
             self.assertIn(f"### hermes {name}", text)
+
+    def test_everyOptionOfADaemonIsDescribed(self) -> None:
+        text = (DOCS / "reference" / "commands.md").read_text()
+        daemons = {"hermes-proxy": hermes.tap.Options(), "hermes-controller": hermes.control.tap.Options()}
+        for daemon, options in daemons.items():
+            _, _, section = text.partition(f"## twistd {daemon}\n")
+            section = section.partition("\n## ")[0]
+            for option in options.longOpt:
+                name = option.rstrip("=")
+                if name not in ("help", "version"):
+                    self.assertRegex(section, rf"(?m)^\|.*`--{name}\b.*`.*\|")
 
     def test_everyFieldOfTheAccessLogIsDescribed(self) -> None:
         flow = FlowRecord(Flow("udp", Target("dns.hermes", 53), None, Identity("edge", "alice"), "dns"), 0.0)
