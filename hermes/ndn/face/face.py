@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -314,6 +315,9 @@ class Face:
                         self._link.receive(wire, source)
                 except PacketError:
                     counters.malformed()
+                except Exception:
+                    # A strategy of an extension may have errors: they are no matter to what else this link brings.
+                    self.log.failure("{uri}: a packet could not be dealt with", uri=self.remoteURI)
                 if self._channel is None:
                     break
         finally:

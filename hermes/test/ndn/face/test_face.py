@@ -115,6 +115,23 @@ class ReceivingTests(FaceCase):
         self.assertEqual(self.face.counters.malformedPackets, len(garbage))
         self.assertTrue(self.face.up)
 
+    def test_oneThatCannotBeDealtWithDoesNotKeepTheOthers(self) -> None:
+        """
+        A strategy of an extension may have errors.
+        """
+
+        def answer(face: Any, view: Any) -> None:
+            if view.nonce == 1:
+                raise ZeroDivisionError()
+
+        self.receiver.answer = answer
+        wires = [interest(nonce=nonce).wire for nonce in range(3)]
+        self.wire.deliver(*wires)
+        self.wire.deliver(encode(wires[1], pitToken=b"x"), wires[2])
+        self.assertEqual(self.receiver.wires(), [*wires, *wires[1:]])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
+        self.assertEqual((self.face.up, self.face.counters.malformedPackets), (True, 0))
+
     def test_whatIsAnsweredToABatchLeavesAsOne(self) -> None:
         writes: list[int] = []
         write = self.wire.write
