@@ -20,7 +20,7 @@ PATIENCE = 20.0
 DATAGRAM, ADDRESS_ASSIGN, ADDRESS_REQUEST, ROUTE_ADVERTISEMENT = 0, 1, 2, 3
 
 REQUEST = (
-    "GET /.well-known/masque/ip/%2A/%2A/ HTTP/1.1\r\n"
+    "GET /.well-known/masque/ip/{target}/{protocol}/ HTTP/1.1\r\n"
     "Host: {host}\r\nConnection: Upgrade\r\nUpgrade: connect-ip\r\nCapsule-Protocol: ?1\r\n\r\n"
 )
 
@@ -39,14 +39,18 @@ class RawTunnel:
     @ivar capsules: types and values of what came and was not read.
     """
 
-    def __init__(self, host: Namespace, proxy: tuple[str, int]) -> None:
+    def __init__(self, host: Namespace, proxy: tuple[str, int], target: str = "%2A", protocol: str = "%2A") -> None:
+        """
+        @param target: a prefix or a name, as it is in the path.
+        @param protocol: a number.
+        """
         with host.entered():
             self._socket = socket.create_connection(proxy, PATIENCE)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._bytes = b""
         self.addresses: dict[int, str] = {}
         self.capsules: list[tuple[int, bytes]] = []
-        self._socket.sendall(REQUEST.format(host=f"{proxy[0]}:{proxy[1]}").encode())
+        self._socket.sendall(REQUEST.format(host=f"{proxy[0]}:{proxy[1]}", target=target, protocol=protocol).encode())
         while b"\r\n\r\n" not in self._bytes:
             self._more()
         head, _, self._bytes = self._bytes.partition(b"\r\n\r\n")

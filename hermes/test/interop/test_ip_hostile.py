@@ -21,7 +21,7 @@ from scapy.layers.inet6 import (
 from scapy.packet import Raw
 
 from hermes.test.interop.ipnodes import DEVICE, EXIT, OWN, PORT, SERVER, IPCase
-from hermes.test.interop.iptunnels import Eyes, RawTunnel, encode, inject
+from hermes.test.interop.iptunnels import ROUTE_ADVERTISEMENT, Eyes, RawTunnel, encode, inject
 
 OPEN = PORT + 1
 ANNOUNCE, FRAMES = 0x2A484950, 2
@@ -197,8 +197,8 @@ class HostileTests(IPCase):
         self.exitNode = self.startOn(self.exit, "exit", self.exitConfig(listeners={**listeners, "open": door}))
         await self.exitNode.ready()
 
-    def tunnel(self) -> RawTunnel:
-        tunnel = RawTunnel(self.client, (EXIT, OPEN))
+    def tunnel(self, *scope: str) -> RawTunnel:
+        tunnel = RawTunnel(self.client, (EXIT, OPEN), *scope)
         tunnel.ask("0.0.0.0/32", "::/128")
         return tunnel
 
@@ -263,6 +263,31 @@ class HostileTests(IPCase):
             tunnel.send(good, context)
         self.last(tunnel)
         self.assertEqual(eyes.until(MARKER), [])
+
+    async def test_aTunnelForOneTargetAndProtocolIsForNoOther(self) -> None:
+        """
+        Its routes say so, and its sender is told.
+        """
+        await self.opened()
+        with self.tunnel(f"{SERVER[4]}%2F32", "17") as tunnel, Eyes(self.exit, DEVICE) as eyes:
+            own = tunnel.addresses[4]
+            within = ipv4(own) / UDP(sport=1, dport=9) / Raw(MARKER)
+            for outside in (
+                IP(src=own, dst="10.1.0.3") / UDP(sport=1, dport=9) / Raw(PAYLOAD),
+                ipv4(own) / TCP(sport=1, dport=9) / Raw(PAYLOAD),
+                ipv6(tunnel.addresses[6]) / UDP(sport=1, dport=9) / Raw(PAYLOAD),
+            ):
+                tunnel.send(bytes(outside))
+                tunnel.send(bytes(within))
+                self.assertEqual(eyes.until(MARKER), [], outside.summary())
+                if IP in outside:
+                    error = IP(tunnel.receive())
+                    self.assertEqual((error[ICMP].type, error.src), (3, OWN[4]), outside.summary())
+                    self.assertEqual(bytes(error[ICMP].payload)[:20], bytes(outside)[:20])
+        ((start, protocol),) = {
+            (value[1:9], value[9]) for kind, value in tunnel.capsules if kind == ROUTE_ADVERTISEMENT
+        }
+        self.assertEqual((start, protocol), (bytes(map(int, SERVER[4].split("."))) * 2, 17))
 
     async def test_framesAreCheckedBeforeTheyAreTrusted(self) -> None:
         await self.opened()
