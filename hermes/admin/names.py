@@ -38,8 +38,8 @@ _COUNTERS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     _PACKETS: ("Interests, Data and Nacks that faces received and sent.", ("face", "direction", "packet")),
     _BYTES: ("Bytes of link packets that faces received and sent.", ("face", "direction")),
     "hermes_ndn_dropped": (
-        "Link packets that never left, as the link was down or its queue full; and those that came faster than they could"
-        " be dealt with, by a tunnel for datagrams.",
+        "Link packets that never left, as the link was down or its queue full; and those that came faster than they"
+        " could be dealt with, by a tunnel for datagrams.",
         ("face",),
     ),
     "hermes_ndn_malformed": ("What has come and was no packet, or not one that a face may send.", ("face",)),

@@ -44,6 +44,8 @@ class Face:
     @ivar ended: whether it was closed.
     """
 
+    log = Logger()
+
     def __init__(
         self,
         channel: IDatagramChannel | None = None,
