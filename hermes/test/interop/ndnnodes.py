@@ -154,7 +154,7 @@ class NDNCase(ProcessCase):
             await node.ready()
         return nodes
 
-    async def row(self, *names: str) -> dict[str, Node]:
+    async def rowOf(self, *names: str) -> dict[str, Node]:
         """
         Start nodes in a row, joined by faces in mutually authenticated tunnels, each dialing the next. They tell each
         other what programs register: none has a prefix in its configuration.

@@ -234,7 +234,7 @@ class OverlayTests(ManagementCase):
     """
 
     async def test_whatIsRegisteredAtTheLastIsFetchedAtTheFirst(self) -> None:
-        await self.row("a", "b", "c")
+        await self.rowOf("a", "b", "c")
         await self.producer("unix:c.sock", "/c/file")
         await self.producer("unix:a.sock", "/a/file")
         self.assertEqual(await self.until("a", "/c/file", True), [(160, 2)])
@@ -243,7 +243,7 @@ class OverlayTests(ManagementCase):
         await self.fetch("unix:c.sock", "/a/file", 1_000_000)
 
     async def test_aProducerThatIsKilledIsWithdrawnEverywhere(self) -> None:
-        await self.row("a", "b", "c")
+        await self.rowOf("a", "b", "c")
         producer = await self.producer("unix:c.sock", "/c/file")
         await self.until("a", "/c/file", True)
         await producer.kill()
@@ -253,7 +253,7 @@ class OverlayTests(ManagementCase):
         await consumer.said("segment 0 does not come")
 
     async def test_ofTwoProducersTheOtherTakesOver(self) -> None:
-        await self.row("a", "b", "c")
+        await self.rowOf("a", "b", "c")
         producers = {node: await self.producer(f"unix:{node}.sock", "/file") for node in ("a", "c")}
         while len(await self.until("b", "/file", True)) < 2:
             await deferLater(reactor, 0.1)
@@ -266,7 +266,7 @@ class OverlayTests(ManagementCase):
 
     async def test_aNodeThatGoesAndComesBackIsToldEverything(self) -> None:
         names = ("a", "b", "c")
-        nodes = await self.row(*names)
+        nodes = await self.rowOf(*names)
         await self.producer("unix:c.sock", "/c/file")
         await self.until("a", "/c/file", True)
         await nodes["b"].kill()

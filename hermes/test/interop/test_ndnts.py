@@ -61,7 +61,7 @@ class ManagementTests(NDNtsCase):
         await self.one()
         peer = await self.peer("unix:one.sock")
         uri = f"udp4://127.0.0.1:{freePort()}"
-        reliable = {"flagLpReliability": True, "maskLpReliability": True}
+        reliable: dict[str, Any] = {"flagLpReliability": True, "maskLpReliability": True}
         told = await peer.command("faces/create", uri=uri, facePersistency=PERMANENT, **reliable)
         self.assertEqual((told["code"], told["text"], told["body"]["uri"]), (200, "OK", uri))
         face = told["body"]["faceId"]
@@ -116,7 +116,7 @@ class ManagementTests(NDNtsCase):
         told = await peer.command("rib/register", name="/a", faceId=first, cost=5, flagChildInherit=True, origin=255)
         self.assertEqual((told["code"], told["text"]), (200, "Success"))
         self.assertEqual(told["body"], {"name": "/a", "faceId": first, "origin": 255, "cost": 5, "flags": 1})
-        register = {"faceId": second, "expirationPeriod": 60_000}
+        register: dict[str, Any] = {"faceId": second, "expirationPeriod": 60_000}
         told = await peer.command("rib/register", name="/a/b", flags=0, **register)
         self.assertEqual((told["code"], told["body"]["flags"]), (200, 0))
         told = await peer.command("rib/register", name="/a/c", flagCapture=True, **register)
@@ -247,7 +247,11 @@ class ManagementTests(NDNtsCase):
         with self.assertRaisesRegex(NDNtsError, "Interest rejected: expire"):
             await consumer.do("get", name="/nobody", lifetime=200)
         self.assertEqual((await consumer.do("noticed"))["nacks"], [["/nobody", 150]])
-        marking = {"flagCongestionMarking": True, "maskCongestionMarking": True, "baseCongestionMarkingInterval": 1}
+        marking: dict[str, Any] = {
+            "flagCongestionMarking": True,
+            "maskCongestionMarking": True,
+            "baseCongestionMarkingInterval": 1,
+        }
         told = await consumer.command("faces/update", defaultCongestionThreshold=1, **marking)
         face = told["body"]["faceId"]
         await producer.do("register")

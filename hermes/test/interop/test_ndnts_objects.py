@@ -56,7 +56,7 @@ class OverlayTests(NDNtsCase):
         return process.stdout
 
     async def test_objectsCrossItWhoeverServesAndFetchesThem(self) -> None:
-        await self.row("a", "b", "c")
+        await self.rowOf("a", "b", "c")
         near, far = [await self.peer(f"unix:{node}.sock") for node in ("a", "c")]
         for peer in (near, far):
             await peer.do("register")

@@ -95,21 +95,21 @@ By command, what has to be in the body of a good answer, and what may be beside 
 
 _FILTER: Final = {"face_id": 0x69, "scheme": 0x83, "uri": 0x72, "local_uri": 0x81}
 
-_COUNTERS: Final = ((0x90,), (0x91,), (0x97,), (0x92,), (0x93,), (0x98,))
+_COUNTERS: Final = "90 91 97 92 93 98"
 _ELEMENTS: Final = {
-    "faces": [(0x69,), (0x72,), (0x81,), (0x6D, "?"), (0x84,), (0x85,), (0x86,), (0x87, "?"), (0x88, "?"), (0x89, "?")]
-    + [*_COUNTERS, (0x94,), (0x95,), (0x6C,)],
-    "status": [(0x80,), (0x81,), (0x82,), (0x83,), (0x84,), (0x85,), (0x86,), (0x87,)] + [*_COUNTERS, (0x99,), (0x9A,)],
-    "channels": [(0x81,)],
-    "fib": [(0x07,), (0x81, "*")],
-    "hop": [(0x69,), (0x6A,)],
-    "rib": [(0x07,), (0x81, "*")],
-    "route": [(0x69,), (0x6F,), (0x6A,), (0x6C,), (0x6D, "?")],
-    "cs": [(0x83,), (0x6C,), (0x87,), (0x81,), (0x82,)],
-    "strategy-choice": [(0x07,), (0x6B,)],
+    "faces": f"69 72 81 6D? 84 85 86 87? 88? 89? {_COUNTERS} 94 95 6C",
+    "status": f"80 81 82 83 84 85 86 87 {_COUNTERS} 99 9A",
+    "channels": "81",
+    "fib": "07 81*",
+    "hop": "69 6A",
+    "rib": "07 81*",
+    "route": "69 6F 6A 6C 6D?",
+    "cs": "83 6C 87 81 82",
+    "strategy-choice": "07 6B",
 }
 """
-The elements of each kind of item, in their order: C{?} where one need not be there, C{*} where there may be many.
+Types of the elements of each kind of item, in their order: C{?} where one need not be there, C{*} where there may be
+many.
 """
 
 _DATASETS: Final = {
@@ -196,8 +196,8 @@ class Nfdc:
             wrapped.parameters.strategy = strategy
         for name, value in parameters.items():
             setattr(wrapped.parameters, name, value)
-        name = [*Name.from_str(f"/localhost/nfd/{verb}"), Component.from_bytes(wrapped.encode())]
-        data = self._app.ask(self._signedOld(name) if self._old else self._signed(name))
+        whole = [*Name.from_str(f"/localhost/nfd/{verb}"), Component.from_bytes(wrapped.encode())]
+        data = self._app.ask(self._signedOld(whole) if self._old else self._signed(whole))
         if not isinstance(data, Data):
             raise CommandError(10060, "request timed out", {})
         code, text, body = self._response(bytes(data.content))
@@ -314,8 +314,8 @@ def _inOrder(kind: str, value: bytes) -> dict[int, Any]:
     """
     found = [(each, value[start:stop]) for each, start, stop in elements(value, 0, len(value))]
     item: dict[int, Any] = {}
-    for wanted, *how in _ELEMENTS[kind]:
-        many = how == ["*"]
+    for word in _ELEMENTS[kind].split():
+        wanted, many = int(word.rstrip("?*"), 16), word.endswith("*")
         if many:
             item[wanted] = []
         while found and found[0][0] == wanted:
@@ -324,7 +324,7 @@ def _inOrder(kind: str, value: bytes) -> dict[int, Any]:
                 item[wanted] = content
                 break
             item[wanted].append(_inOrder({"fib": "hop", "rib": "route"}[kind], content))
-        assert how or wanted in item, f"missing required element {wanted:#x} of {kind}"
+        assert word.endswith("?") or wanted in item, f"missing required element {wanted:#x} of {kind}"
     assert not found, f"{kind} has {found[0][0]:#x} out of its order"
     return item
 

@@ -58,8 +58,9 @@ class NfdcTests(SynchronousTestCase):
         """
         with self.assertRaises(CommandError) as caught:
             command(*arguments, **options)
-        self.assertEqual(caught.exception.code, code, caught.exception)
-        return caught.exception.body
+        error: CommandError = caught.exception
+        self.assertEqual(error.code, code, error)
+        return error.body
 
     def create(self, **parameters: Any) -> dict[str, Any]:
         """
