@@ -29,7 +29,8 @@ setUp() {
     unset PYTHONDONTWRITEBYTECODE
 }
 
-# NDNts, a peer to test against that comes from npm: in the virtual environment's directory, once for each list of packages.
+# NDNts, a peer to test against that comes from npm: in the directory of the virtual environment, once for each list of
+# packages.
 setUpNDNts() {
     local from=$root/hermes/test/interop/ndnts to=$venv/ndnts
     cmp -s "$from/package-lock.json" "$to/.installed" && return

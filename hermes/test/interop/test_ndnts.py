@@ -245,7 +245,7 @@ class ManagementTests(NDNtsCase):
         await self.one()
         consumer, producer = [await self.peer("unix:one.sock") for _ in range(2)]
         with self.assertRaisesRegex(NDNtsError, "Interest rejected: expire"):
-            await consumer.do("get", name="/nobody", lifetime=200)
+            await consumer.do("get", name="/nobody", lifetime=1000)
         self.assertEqual((await consumer.do("noticed"))["nacks"], [["/nobody", 150]])
         marking: dict[str, Any] = {
             "flagCongestionMarking": True,
@@ -258,7 +258,7 @@ class ManagementTests(NDNtsCase):
         await producer.do("answer", prefix="/slow", size=8000, held=True)
         while "/slow" not in await producer.routes():
             await deferLater(reactor, 0.05)
-        await consumer.do("ask", prefix="/slow", count=100, lifetime=20_000)
+        await consumer.do("ask", prefix="/slow", count=100, lifetime=60_000)
         [before] = await producer.faces(faceId=face)
         while before["nInInterests"] < 100:
             await deferLater(reactor, 0.05)
