@@ -4,6 +4,7 @@ The page on IP packets: its two nodes, and its commands, on two hosts.
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -85,6 +86,11 @@ class IPTests(IPCase):
             # The laptop's kernel may look for IPv6 routers meanwhile.
             seen = {(packet[IP].src, packet[IP].dst) for packet in rdpcap(str(file)) if IP in packet}
             self.assertEqual(seen, {("10.77.0.2", "10.1.0.2"), ("10.1.0.2", "10.77.0.2")})
+            if shutil.which("tcpdump"):
+                told = await self.on(host, "tcpdump", "-nr", str(file))
+                self.assertIn("link-type RAW (Raw IP)", told)
+                self.assertIn("IP 10.77.0.2 > 10.1.0.2: ICMP echo request", told)
+                self.assertIn("IP 10.1.0.2 > 10.77.0.2: ICMP echo reply", told)
         unknown = await self.on(
             self.exit, *HERMES, "capture", "nobody", "-w", "/dev/null", "-c", str(gateway.path), status=1
         )
