@@ -64,12 +64,12 @@ class IPTests(IPCase):
             self.exit, *HERMES, "route", "get", "10.1.0.2", "--node", "laptop", "-c", str(gateway.path)
         )
         self.assertIn("=> to the device lan", route)
-        for host, words, port in (
+        for host, asked, port in (
             (self.client, ("10.1.0.2", "--listener", "vpn", "--admin", "127.0.0.1:9902"), "via gateway"),
             (self.exit, ("10.1.0.2", "--node", "laptop"), "device hermes0"),
             (self.exit, ("10.77.0.2", "--node", "laptop"), "tunnel 1"),
         ):
-            route = await self.on(host, *HERMES, "route", "get", *words)
+            route = await self.on(host, *HERMES, "route", "get", *asked)
             self.assertRegex(route.rstrip(), f"   leaves by: {port}$")
         nobody = await self.on(self.exit, *HERMES, "route", "get", "10.77.0.9", "--node", "laptop", status=1)
         self.assertRegex(nobody.rstrip(), "   nobody has its address now$")
@@ -98,8 +98,8 @@ class IPTests(IPCase):
 
         await gateway.kill()
         await laptop.said("via gateway: no tunnel")
-        words = ("10.1.0.2", "--listener", "vpn", "--admin", "127.0.0.1:9902")
-        down = await self.on(self.client, *HERMES, "route", "get", *words, status=1)
+        away = ("10.1.0.2", "--listener", "vpn", "--admin", "127.0.0.1:9902")
+        down = await self.on(self.client, *HERMES, "route", "get", *away, status=1)
         self.assertRegex(down.rstrip(), "   would leave by: via gateway, which is down$")
 
     async def test_commandsTakeAwayWhatAStrictTunnelHasLeft(self) -> None:
