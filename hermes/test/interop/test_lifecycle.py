@@ -136,7 +136,7 @@ class ReloadTests(LifecycleCase):
 
         def config(header: bool, target: int) -> dict[str, Any]:
             at = {name: f"127.0.0.1:{port}" for name, port in ports.items()}
-            listeners = {
+            listeners: dict[str, dict[str, Any]] = {
                 "overlay": {"type": "tunnel", "tls": False, "anonymous": True, "proxyProtocol": header},
                 "stream": {"type": "tcp", "target": f"127.0.0.1:{target}"},
                 "datagrams": {"type": "udp", "target": f"127.0.0.1:{target}"},
