@@ -108,13 +108,13 @@ def missing() -> str | None:
     try:
         node = program("node")
     except SkipTest as reason:
-        return str(reason)
+        return f"this machine: {reason}"
     version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout
     found = re.match(r"v(\d+)", version)
     if found is None or int(found[1]) < OLDEST_NODE:
-        return f"NDNts wants Node.js {OLDEST_NODE} or later, and this is {version.strip()}"
+        return f"this machine's Node.js is {version.strip()}, and NDNts wants {OLDEST_NODE} or later"
     if not (PACKAGES / ".installed").exists():
-        return "NDNts is not installed: bin/check does that where npm is installed"
+        return "this machine has no NDNts: bin/check installs it where npm is, and reaches its registry"
     return None
 
 
