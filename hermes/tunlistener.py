@@ -19,8 +19,7 @@ from twisted.plugin import IPlugin
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from hermes.errors import HermesError
-from hermes.fabric.listener import ListenError
+from hermes.errors import HermesError, ListenError
 from hermes.interfaces import IListener, IListenerContext, IListenerType
 from hermes.interfaces.kernel import INetlink, ITunKernel
 from hermes.interfaces.packet import AddressRange
