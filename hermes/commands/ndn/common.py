@@ -89,6 +89,16 @@ def number(least: int, most: int | None = None) -> Callable[[str], int]:
     return parse
 
 
+def decimal(text: str) -> float:
+    """
+    An argument that is a number, infinity among them.
+    """
+    value = float(text)
+    if value != value:
+        raise ArgumentTypeError(f"{text} is no number")
+    return value
+
+
 def certificate(path: str) -> Certificate:
     """
     An argument that is the file of a certificate.
@@ -284,6 +294,12 @@ def perform(options: Namespace, console: Console, work: Work) -> int:
         client = await connect(reactor, uri, lambda: random.getrandbits(32))
         try:
             return await work(client)
+        except AppError:
+            if getattr(reactor, "running", True):
+                raise
+            # It is the end of this program that has ended the connection.
+            tell(options, console, "interrupted")
+            return INTERRUPTED
         finally:
             # The reactor sends nothing more once it is told to end.
             client.close()

@@ -17,6 +17,7 @@ from rich.console import Console
 from hermes.commands.ndn.common import (
     OK,
     USAGE,
+    decimal,
     forwarderArguments,
     notes,
     number,
@@ -65,6 +66,14 @@ def arguments(parser: ArgumentParser) -> None:
         default="metadata",
         help="how the newest version is found: by metadata, or else what is under the name; by the latter; not at all",
     )
+    parser.add_argument(
+        "-D",
+        "--no-version-discovery",
+        dest="discover",
+        action="store_const",
+        const="none",
+        help="the same as --discover none",
+    )
     parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but what goes wrong")
     trustArguments(parser)
     forwarderArguments(parser)
@@ -90,12 +99,16 @@ def _pipelineArguments(parser: ArgumentParser) -> None:
         metavar="N",
         help="fixed: how many (20)",
     )
-    pipeline.add_argument("--init-cwnd", type=float, default=INITIAL, metavar="N", help="aimd, cubic: at first (2)")
-    pipeline.add_argument("--init-ssthresh", type=float, default=inf, metavar="N", help="aimd, cubic: slow start up to")
-    pipeline.add_argument("--aimd-step", type=float, default=1.0, metavar="N", help="more in each round trip (1)")
-    pipeline.add_argument("--aimd-beta", type=float, default=0.5, metavar="X", help="what is left after a loss (0.5)")
+    pipeline.add_argument("--init-cwnd", type=decimal, default=INITIAL, metavar="N", help="aimd, cubic: at first (2)")
+    pipeline.add_argument(
+        "--init-ssthresh", type=decimal, default=inf, metavar="N", help="aimd, cubic: slow start up to"
+    )
+    pipeline.add_argument("--aimd-step", type=decimal, default=1.0, metavar="N", help="more in each round trip (1)")
+    pipeline.add_argument("--aimd-beta", type=decimal, default=0.5, metavar="X", help="what is left after a loss (0.5)")
     pipeline.add_argument("--reset-cwnd-to-init", action="store_true", help="aimd: begin anew after a loss")
-    pipeline.add_argument("--cubic-beta", type=float, default=0.7, metavar="X", help="what is left after a loss (0.7)")
+    pipeline.add_argument(
+        "--cubic-beta", type=decimal, default=0.7, metavar="X", help="what is left after a loss (0.7)"
+    )
     pipeline.add_argument("--fast-conv", action="store_true", help="cubic: fast convergence")
     pipeline.add_argument("--disable-hystart", action="store_true", help="slow start until something is lost")
     pipeline.add_argument("--ignore-marks", action="store_true", help="take congestion marks for nothing")

@@ -36,6 +36,15 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("-P", "--prefix", action="store_true", help="the name of the Data may be longer (CanBePrefix)")
     parser.add_argument("-f", "--fresh", action="store_true", help="take from caches only what is fresh (MustBeFresh)")
     parser.add_argument("-l", "--lifetime", type=number(1), metavar="MS", help="of the Interest (default: 4000)")
+    parser.add_argument(
+        "-F",
+        "--fwhint",
+        action="append",
+        default=[],
+        type=nameArgument,
+        metavar="NAME",
+        help="where it is known (ForwardingHint); may be repeated",
+    )
     parser.add_argument("-H", "--hop-limit", type=number(0, 255), metavar="N", help="how far it may go")
     parameters = parser.add_mutually_exclusive_group()
     parameters.add_argument("-A", "--app-params", metavar="TEXT", help="ApplicationParameters")
@@ -66,7 +75,7 @@ async def peek(client: Client, options: Namespace, console: Console, output: Any
     """
     Send it; write what comes.
     """
-    more: dict[str, Any] = {"hopLimit": options.hop_limit}
+    more: dict[str, Any] = {"hopLimit": options.hop_limit, "hint": options.fwhint}
     if options.app_params is not None:
         more["parameters"] = options.app_params.encode()
     elif options.app_params_file is not None:

@@ -33,8 +33,12 @@ def arguments(parser: ArgumentParser) -> None:
     For which prefix, and with what.
     """
     parser.add_argument("prefix", metavar="PREFIX", type=nameArgument)
-    parser.add_argument("-x", "--freshness", type=number(0), default=1000, metavar="MS", help="(default: %(default)s)")
-    parser.add_argument("-p", "--satisfy", type=number(1), metavar="N", help="end after so many")
+    parser.add_argument(
+        "-f", "-x", "--freshness", type=number(0), default=1000, metavar="MS", help="(default: %(default)s)"
+    )
+    parser.add_argument(
+        "-p", "--satisfy", type=number(0), default=0, metavar="N", help="end after so many; 0 is no end"
+    )
     parser.add_argument("-s", "--size", type=number(0, 8000), default=0, metavar="BYTES", help="content of each (0)")
     parser.add_argument("-t", "--timestamp", action="store_true", help="print the time with each")
     parser.add_argument("-q", "--quiet", action="store_true", help="print nothing")
@@ -62,10 +66,14 @@ async def serve(client: Client, options: Namespace, console: Console) -> int:
             print(f"{stamp}interest received: {name}", file=console.file, flush=True)
 
     who, _ = signer(options)
-    server = PingServer(options.prefix, who, told, options.size, options.freshness, options.satisfy)
+    server = PingServer(options.prefix, who, told, options.size, options.freshness, options.satisfy or None)
     await register(client, commandSigner(), server.prefix, server.answer)
     if not options.quiet:
         print(f"PING SERVER {options.prefix}", file=console.file, flush=True)
     server.ended.addCallback(lambda _: client.close())
     await client.closed
-    return OK if server.ended.called else await serving(client, options, console)
+    status = OK if server.ended.called else await serving(client, options, console)
+    if not options.quiet:
+        print(f"--- {options.prefix} ping server statistics ---", file=console.file)
+        print(f"{server.answered} packets processed", file=console.file, flush=True)
+    return status

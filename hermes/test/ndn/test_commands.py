@@ -85,6 +85,7 @@ class GetPutTests(Published):
     def test_withoutAVersion(self) -> None:
         self.put("--no-version")
         self.assertEqual(self.get("--discover", "none"), OK)
+        self.assertEqual(self.get("-D"), OK)
         self.assertEqual(self.got(), content(50_000))
         self.assertEqual(self.get(), OK)
         self.assertEqual(self.got(), content(50_000))
@@ -194,6 +195,7 @@ class GetPutTests(Published):
             (("get", "a//b"), "..."),
             (("get", "/a", "-r", "-2"), "-1 or more"),
             (("get", "/a", "-l", "x"), "number"),
+            (("get", "/a", "--init-cwnd", "nan"), "no number"),
             (("get", "/a", "--anchor", "/nowhere"), "No such file"),
             (("get", "/a", "--anchor", self.source), "certificate"),
             (("get", "/a", "--rule", "/a"), "/PREFIX=/SIGNERS"),

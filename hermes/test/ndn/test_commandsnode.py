@@ -226,6 +226,21 @@ class ToolTests(NodeCase):
         server.signal(signal.SIGTERM)
         await self.ended(server, 130)
 
+    async def test_interruptedGetSaysThatItWas(self) -> None:
+        await self.forwarder()
+        # An object that has no end.
+        server = self.hermes("pingserver", "/onl")
+        await server.said("PING SERVER /onl")
+        client = self.hermes("get", "/onl/ping/x", "-D", "-o", "copy", "-s", 1, "-p", "fixed")
+        await server.said("interest received: /onl/ping/x/seg=1$")
+        client.signal(signal.SIGINT)
+        self.assertEqual(await self.ended(client, 130), "hermes ndn get: interrupted\n")
+        self.assertEqual([name for name in os.listdir(self.directory) if name.startswith("copy")], [])
+        server.signal(signal.SIGINT)
+        self.assertRegex(
+            await self.ended(server, 130), r"--- /onl ping server statistics ---\n\d+ packets processed\n$"
+        )
+
     async def test_status(self) -> None:
         await self.forwarder()
         await self.put("/onl/file", self.file(10_000))

@@ -67,10 +67,11 @@ class PeekPokeTests(CommandCase):
         self.poke("/a")
         parameters = self.file(b"file")
         for arguments in (("-A", "text"), ("-a", parameters)):
-            self.peek("/a", "-f", "-H", "7", "-l", "1000", "-w", "100", *arguments)
+            self.peek("/a", "-f", "-H", "7", "-l", "1000", "-w", "100", "-F", "/there", "-F", "/or/there", *arguments)
         first, second = self.network.interests
         for view in (first, second):
             self.assertEqual((view.mustBeFresh, view.canBePrefix, view.hopLimit, view.lifetime), (True, False, 7, 1000))
+            self.assertEqual(view.hint, (Name.fromText("/there").value, Name.fromText("/or/there").value))
         self.assertIn(b"\x24\x04text", first.wire)
         self.assertIn(b"\x24\x04file", second.wire)
 
@@ -176,6 +177,12 @@ class PingTests(CommandCase):
         self.assertEqual(lines[0], "PING SERVER /a")
         self.assertEqual(lines[1:], [f"interest received: /a/ping/me/{number}" for number in (7, 8)])
         self.assertEqual(self.successResultOf(waiting), OK)
+        self.assertIn("--- /a ping server statistics ---\n2 packets processed\n", self.output.getvalue())
+
+    def test_zeroIsNoEnd(self) -> None:
+        waiting = self.serve("-p", "0", "-f", "5", "-q")
+        self.ping("-c", "2", "-i", "100", "-q")
+        self.assertNoResult(waiting)
 
     def test_whenTheForwarderGoesAwayTheServerFails(self) -> None:
         waiting = self.serve("-t")
