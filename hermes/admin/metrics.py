@@ -13,6 +13,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from zope.interface import implementer
 
 from hermes.interfaces import IFlowObserver
+from hermes.net.scheduling import scheduledInBatches
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _DURATIONS = (0.01, 0.1, 1, 10, 60, 600, 3600)
@@ -70,6 +71,12 @@ class FlowMetrics:
         )
         information = Gauge("hermes_build_info", "This node.", ("node", "version"), registry=self.registry)
         information.labels(node, version).set(1)
+        batches = Gauge(
+            "hermes_scheduled_in_batches",
+            "Processes that the kernel schedules in batches now (SCHED_BATCH).",
+            registry=self.registry,
+        )
+        batches.set_function(scheduledInBatches)
         ProcessCollector(registry=self.registry)
         self.registry.register(self)
 

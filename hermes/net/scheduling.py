@@ -37,6 +37,18 @@ def scheduleInBatches(kernel: Any = os) -> bool:
     return True
 
 
+def scheduledInBatches(kernel: Any = os) -> bool:
+    """
+    Whether the calling thread is.
+
+    @param kernel: stands in for the C{os} module.
+    """
+    try:
+        return bool(kernel.sched_getscheduler(0) == kernel.SCHED_BATCH)
+    except (AttributeError, OSError):
+        return False
+
+
 def scheduleNormally(kernel: Any = os) -> None:
     """
     Take L{scheduleInBatches} back.

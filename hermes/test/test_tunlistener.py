@@ -14,8 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hermes.bound import Bound
 from hermes.config import ListenerConfig
-from hermes.errors import HermesError
-from hermes.errors import ListenError
+from hermes.errors import HermesError, ListenError
 from hermes.interfaces.kernel import LinkRoute
 from hermes.ip.plane import PacketConfig, PacketPlane
 from hermes.ip.table import PacketTable

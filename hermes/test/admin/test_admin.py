@@ -90,6 +90,7 @@ class MetricsTests(SynchronousTestCase):
         self.assertEqual(found["hermes_flow_connect_seconds_count{listener=apps,upstream=relay}"], 2)
         self.assertEqual(found["hermes_flow_connect_seconds_bucket{le=0.025,listener=apps,upstream=relay}"], 2)
         self.assertEqual(found["hermes_build_info{node=edge,version=1}"], 1)
+        self.assertEqual(found["hermes_scheduled_in_batches{}"], 0)
 
     def test_whatAWorkerCountedStaysCountedWhenItIsGone(self) -> None:
         def exposition(started: float, opened: int) -> str:

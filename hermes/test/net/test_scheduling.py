@@ -10,7 +10,7 @@ from subprocess import run
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from hermes.net.scheduling import scheduleInBatches
+from hermes.net.scheduling import scheduledInBatches, scheduleInBatches, scheduleNormally
 
 
 class Scheduler:
@@ -49,6 +49,15 @@ class SchedulingTests(SynchronousTestCase):
         kernel = Scheduler()
         self.assertTrue(scheduleInBatches(kernel))
         self.assertEqual(kernel.policy, Scheduler.SCHED_BATCH)
+
+    def test_theKernelSaysWhetherItIs(self) -> None:
+        kernel = Scheduler()
+        self.assertFalse(scheduledInBatches(kernel))
+        scheduleInBatches(kernel)
+        self.assertTrue(scheduledInBatches(kernel))
+        scheduleNormally(kernel)
+        self.assertFalse(scheduledInBatches(kernel))
+        self.assertFalse(scheduledInBatches(object()))
 
     def test_whatSomebodyHasChosenStays(self) -> None:
         kernel = Scheduler(Scheduler.SCHED_RR)
