@@ -272,6 +272,8 @@ class Uplink(Port):
         self._last = line
         self._dialing = self._next = None
         self.opened += 1
+        if self.failure is not None:
+            self.log.info("{name}: there is a tunnel", name=self.name)
         self.failure = None
         self.limit = line.channel.mtu + HEADER
         self.identity = getattr(line.channel, "identity", ANONYMOUS)

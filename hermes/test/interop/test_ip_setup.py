@@ -206,6 +206,7 @@ class SetUpTests(IPCase):
         await edge.said(r"may be dropped on eth0: .*Set net\.ipv4\.conf\.\*\.rp_filter to 2")
         await edge.said("via exit: no tunnel")
         self.client.sysctl("net.ipv4.conf.eth0.rp_filter", 2)
+        await edge.said("via exit: there is a tunnel")
         await self.reaches(self.client, SERVER[4])
 
     async def test_aSplitTunnelTakesItsPrefixesAndNothingElseUntilAReload(self) -> None:

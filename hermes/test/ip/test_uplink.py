@@ -11,6 +11,7 @@ from typing import Any
 from scapy.layers.inet import ICMP, UDP
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from hermes.errors import HopUnavailable
@@ -147,8 +148,10 @@ class OpeningTests(UplinkCase):
             pause = min(2 * pause, SOON)
         self.send(1)
         self.assertEqual([packet[ICMP].type for packet in self.kernel.take()], [3])
-        self.answer()
+        with capturedLogs() as events:
+            self.answer()
         self.assertIsNone(self.uplink.failure)
+        self.assertEqual(list(map(formatEvent, events)), ["via hop: there is a tunnel"])
 
     def test_aHopThatIsAwayForLongIsTriedMoreOftenWhileThereArePackets(self) -> None:
         """
