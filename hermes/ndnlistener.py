@@ -204,9 +204,11 @@ class NDNListener:
         """
         Have a face to the neighbours on a network.
         """
-        for group, socket in self._groups(interface):
-            mtu = self._options.mtu
-            self.service.add(multicastFace(socket, group, interface, **({} if mtu is None else {"mtu": mtu})))
+        mtu = self._options.mtu
+        more = {} if mtu is None else {"mtu": mtu}
+        self.service.addGroups(
+            interface, [multicastFace(socket, group, interface, **more) for group, socket in self._groups(interface)]
+        )
 
     def _groups(self, interface: str) -> list[tuple[Any, IDatagramSocket]]:
         """

@@ -74,7 +74,7 @@ class PrefixOptions:
     A route of the forwarder.
 
     @ivar prefix: the names that it is for: this one and all that begin with it.
-    @ivar face: the face that it leads to.
+    @ivar face: the face that it leads to; or an interface of C{multicast}: to the neighbours there.
     @ivar cost: the way with the lowest is best.
     @ivar announce: whether neighbours (C{announce}) hear of it, as they do of what programs register.
     """
@@ -141,8 +141,8 @@ class NDNOptions:
 
     def __attrs_post_init__(self) -> None:
         for number, prefix in enumerate(self.prefixes):
-            if prefix.face not in self.faces:
-                suggestion = nearest(prefix.face, self.faces)
+            if prefix.face not in self.faces and prefix.face not in self.multicast:
+                suggestion = nearest(prefix.face, [*self.faces, *self.multicast])
                 raise Misfit(f"no face is called {prefix.face!r}", suggestion, below=("prefixes", number, "face"))
         for key in ("announce", "register"):
             for number, face in enumerate(getattr(self, key)):

@@ -5,7 +5,7 @@ A forwarder with its faces and its management, as a configuration says.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.logger import Logger
@@ -53,6 +53,7 @@ class NameService:
     @ivar management: NFD's management protocol, and the RIB.
     @ivar neighbourhood: tells other nodes of prefixes, and hears of theirs.
     @ivar faces: the faces of the configuration, by name.
+    @ivar groups: those to the neighbours on a network, by its interface.
     @ivar tally: what faces have counted.
     """
 
@@ -73,6 +74,7 @@ class NameService:
         @raise HermesError: with a sentence for the operator, where it can't be as the options say.
         """
         self.faces: dict[FaceName, INDNFace] = {}
+        self.groups: dict[str, list[INDNFace]] = {}
         self.table = FaceTable(clock, options.maxFaces)
         self.forwarder = Forwarder(
             clock,
@@ -165,9 +167,8 @@ class NameService:
         rib = self.management.rib
         wanted: dict[tuple[bytes, int], tuple[Name, Route]] = {}
         for prefix in options.prefixes:
-            face = self.faces.get(prefix.face)
-            if face is not None:
-                name = Name.fromText(prefix.prefix)
+            name = Name.fromText(prefix.prefix)
+            for face in self._facesOf(prefix.face):
                 wanted[name.value, face.id] = (
                     name,
                     Route(face.id, ORIGIN_STATIC, prefix.cost, flags=0, announced=prefix.announce),
@@ -177,6 +178,13 @@ class NameService:
         for name, route in wanted.values():
             rib.register(name, route)
         self._static = {key: name for key, (name, _) in wanted.items()}
+
+    def _facesOf(self, name: FaceName) -> Sequence[INDNFace]:
+        """
+        What a prefix leads to that says so: a face, or the neighbours on a network, by either version of IP.
+        """
+        face = self.faces.get(name)
+        return self.groups.get(name, ()) if face is None else (face,)
 
     def _applyStrategies(self, options: NDNOptions) -> None:
         strategies = self.forwarder.strategies
@@ -201,6 +209,17 @@ class NameService:
         """
         self.checkRoom()
         self.table.add(face)
+
+    def addGroups(self, interface: str, faces: Sequence[Face]) -> None:
+        """
+        Take in the faces to the neighbours on a network; prefixes may lead there.
+
+        @raise FlowError: as L{add}.
+        """
+        for face in faces:
+            self.add(face)
+            self.groups.setdefault(interface, []).append(face)
+        self._applyPrefixes(self._options)
 
     def checkRoom(self) -> None:
         """

@@ -132,6 +132,18 @@ class NDNListenerTests(ListenerCase):
         failure = self.failureResultOf(other.start(), HermesError)
         self.assertEqual(str(failure.value), "can't join the groups of NDN on eth9: No such device")
 
+    def test_aPrefixLeadsToTheNeighboursOnANetwork(self) -> None:
+        prefixes = (Prefix("/a", "eth0", 5),)
+        listener = self.listener(Options(bind=BIND[:1], multicast=("eth0",), prefixes=prefixes))
+        self.program().deliver(interest("/a/b").wire)
+        written = [written for socket in self.context.network.sockets.values() for written in socket.written]
+        self.assertEqual(written, [(("224.0.23.170", 56363), interest("/a/b").wire)])
+        (entry,) = [entry for entry in listener.service.forwarder.fib if entry.prefix == interest("/a").name]
+        # Those of either version of IP.
+        self.assertEqual([hop.cost for hop in entry.hops], [5, 5])
+        listener.reconfigure(Options(bind=BIND[:1], multicast=("eth0",)))
+        self.assertEqual([entry for entry in listener.service.forwarder.fib if entry.prefix == interest("/a").name], [])
+
     def test_programsTalkThroughIt(self) -> None:
         listener = self.listener()
         consumer, producer = self.program(), self.program(BIND[1])

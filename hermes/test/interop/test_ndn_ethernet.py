@@ -50,3 +50,16 @@ class EthernetTests(NDNCase):
         # What it has is sent by a socket that IP does not fragment for.
         await self.producer("unix:here.sock", "/here/file")
         await self.fetch("unix:there.sock", "/here/file", 200_000, "--lifetime", 1000, "--tries", 20)
+
+    async def test_aPrefixLeadsToWhoeverIsOnTheNetwork(self) -> None:
+        here, there = Namespace.forTest(self, "here"), Namespace.forTest(self, "there")
+        here.link(there)
+        await self.placed("there", there, self.names("unix:there.sock", multicast=["eth0"]))
+        await self.placed(
+            "here",
+            here,
+            self.names("unix:here.sock", multicast=["eth0"], prefixes=[{"prefix": "/there", "face": "eth0"}]),
+        )
+        # Nobody has told one of the other.
+        await self.producer("unix:there.sock", "/there/file")
+        await self.fetch("unix:here.sock", "/there/file", 200_000, "--lifetime", 2000, "--tries", 3)

@@ -112,6 +112,14 @@ class OptionsTests(SynchronousTestCase):
         (problem,) = self.wrong("faces: {one: {to: 'udp:a'}}, prefixes: [{prefix: /a, face: won}]")
         self.assertEqual(problem, "names.prefixes[0].face: no face is called 'won'; did you mean 'one'?")
 
+    def test_aPrefixMayLeadToTheNeighboursOnAnInterface(self) -> None:
+        config = self.load(
+            "node: a\nlisteners: {names: {type: ndn, multicast: eth0.1, prefixes: [{prefix: /a, face: eth0.1}]}}"
+        )
+        self.assertEqual(config.listeners[Name("names")].options.prefixes, (Prefix("/a", "eth0.1"),))
+        (problem,) = self.wrong("multicast: [eth0], prefixes: [{prefix: /a, face: eth1}]")
+        self.assertEqual(problem, "names.prefixes[0].face: no face is called 'eth1'; did you mean 'eth0'?")
+
     def test_namesThatAreNone(self) -> None:
         faces = "faces: {one: {to: 'udp:a'}}"
         (problem,) = self.wrong(f"{faces}, prefixes: [{{prefix: a, face: one}}]")
