@@ -6,7 +6,6 @@ is left.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from ipaddress import ip_network
 from random import Random
 from typing import Any, Final
 
@@ -14,11 +13,10 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from hermes.errors import FlowError
-from hermes.interfaces import IPacketReceiver
-from hermes.interfaces.packet import AddressRange, AssignedAddress
+from hermes.interfaces.packet import AddressRange
+from hermes.ip.line import Line
 from hermes.ip.pauses import Pauses
 from hermes.ip.port import HEADER, Port
 from hermes.ip.prefixes import IPAddress, IPNetwork
@@ -28,11 +26,6 @@ from hermes.values import ANONYMOUS, Buffer
 LINGER: Final = 5.0
 """
 Seconds for which what is on its way in a tunnel that was replaced is waited for.
-"""
-
-ANSWER: Final = 5.0
-"""
-Seconds that a hop has to answer a request for addresses before the tunnel is used without.
 """
 
 STABLE: Final = 2.0
@@ -48,90 +41,12 @@ What waits while there is no tunnel: bytes, and seconds.
 """
 
 
-@implementer(IPacketReceiver)
-class Line:
-    """
-    One tunnel of an uplink.
-
-    @ivar channel: L{hermes.interfaces.IPacketTunnel}; L{None} before it is there and when it is lost.
-    @ivar ready: whether packets can go through: it is there, and addresses are settled.
-    @ivar since: when that was.
-    """
-
-    def __init__(self, uplink: Uplink) -> None:
-        self._uplink = uplink
-        self.channel: Any = None
-        self.ready = False
-        self.since = 0.0
-        self.assigned: tuple[IPNetwork, ...] = ()
-        self.routes: tuple[AddressRange, ...] = ()
-        self._unanswered: set[int] = set()
-        self._timer: IDelayedCall | None = None
-
-    def channelConnected(self, channel: Any) -> None:
-        self.channel = channel
-        wishes = [(number, network) for number, network in enumerate(self._uplink.wishes(), 1)]
-        if wishes:
-            self._unanswered = {number for number, _ in wishes}
-            self._timer = self._uplink.clock.callLater(ANSWER, self._settled)
-            channel.requestAddresses(wishes)
-        else:
-            self._settled()
-        channel.notifyGoingAway(lambda: self._uplink.goingAway(self))
-
-    def _settled(self) -> None:
-        timer, self._timer = self._timer, None
-        if timer is not None and timer.active():
-            timer.cancel()
-        if self.channel is not None and not self.ready:
-            self.ready = True
-            self.since = self._uplink.clock.seconds()
-            self._uplink.lineReady(self)
-
-    def datagramsReceived(self, datagrams: Sequence[Buffer]) -> None:
-        self._uplink.switch.forward(self._uplink, datagrams)
-
-    def addressesAssigned(self, addresses: Sequence[AssignedAddress]) -> None:
-        self.assigned = tuple(network for _, network in addresses if not network.network_address.is_unspecified)
-        self._unanswered -= {number for number, _ in addresses}
-        self._uplink.assignmentChanged(self)
-        if not self._unanswered:
-            self._settled()
-
-    def addressesRequested(self, addresses: Sequence[AssignedAddress]) -> None:
-        # Nobody gets addresses of a node that came to it for some.
-        refused = {4: ip_network("0.0.0.0/32"), 6: ip_network("::/128")}
-        self.channel.assignAddresses([(number, refused[network.version]) for number, network in addresses])
-
-    def routesAdvertised(self, routes: Sequence[AddressRange]) -> None:
-        self.routes = tuple(routes)
-        self._uplink.routesChanged(self)
-
-    def mtuChanged(self, mtu: int) -> None:
-        self._uplink.lineMTU(self, mtu)
-
-    def channelLost(self, reason: Failure) -> None:
-        self.channel = None
-        self.ready = False
-        timer, self._timer = self._timer, None
-        if timer is not None and timer.active():
-            timer.cancel()
-        self._uplink.lineLost(self, reason)
-
-    def close(self) -> None:
-        """
-        End it in order.
-        """
-        if self.channel is not None:
-            self.channel.loseChannel()
-
-
 class Uplink(Port):
     """
     The way over some hops. It stays the same port while its tunnels come and go.
 
     @ivar line: the tunnel that packets leave by; L{None} while there is none.
-    @ivar settled: fires once it has been up, or could not be had at the first try.
+    @ivar settled: fires once it is up, or could not be had: at the first try, or at the one that L{expect} waits for.
     @ivar opened: how many tunnels it has had.
     @ivar failure: what went wrong last, in words; L{None} while it is up.
     """
@@ -221,6 +136,18 @@ class Uplink(Port):
         dialing = self._dialing = self._dial(line)
         dialing.addCallbacks(lambda _: None, lambda failure: self._failed(line, failure))
         dialing.addErrback(lambda failure: self.log.failure("{name}: opening failed", failure, name=self.name))
+
+    def expect(self) -> Deferred[None] | None:
+        """
+        Packets are to go here soon: where there is no tunnel, have one now.
+
+        @return: fires once it is up, or could not be had; L{None} where it is up.
+        """
+        if self.line is None and self.settled is None and not self._closed:
+            self.settled = Deferred()
+            if self._next is None:
+                self.open()
+        return self.settled
 
     def _abandon(self) -> None:
         """

@@ -103,9 +103,11 @@ class Uplinks:
             elif self._hops[way] != hops:
                 uplink.open(partial(self._dial, *way))
             self._hops[way] = hops
-            if uplink.settled is not None:
+            # One that packets go to already is not waited for again, whether it is up or not.
+            settled = uplink.settled if leaving is None else uplink.expect()
+            if settled is not None:
                 done: Deferred[None] = Deferred()
-                uplink.settled.addCallback(done.callback)
+                settled.addCallback(done.callback)
                 waited.append(done)
         return waited
 

@@ -97,6 +97,36 @@ class UplinkTests(PlaneCase):
         port.datagramsReceived([udp("10.0.0.2", "192.0.2.1")])
         self.assertEqual((len(one.take()), one.closed, len(self.dialed)), (1, False, 2))
 
+    def test_whereATunnelWasLostThatRoutesComeBackToItIsHadAnewBefore(self) -> None:
+        """
+        Its hop has restarted meanwhile. Where it can't be had, the routes change all the same; and other routes of
+        packets that go there already are not held up by that.
+        """
+        _, _, port = self.device(self.plane, addresses=[IPv4Interface("10.0.0.2/24")])
+        one = self.answer("10.0.0.2/32")
+        self.plane.swap(PacketConfig(self.toTwo))
+        two = self.answer("10.0.0.2/32")
+        self.plane.swap(PacketConfig(self.toOne))
+        two.loseChannel()
+        self.plane.swap(PacketConfig(self.toTwo))
+        self.assertEqual([name for name, _, _ in self.dialed], ["one", "two", "two"])
+        port.datagramsReceived([udp("10.0.0.2", "192.0.2.1")])
+        self.assertEqual(len(one.take()), 1)
+        two = self.answer("10.0.0.2/32")
+        port.datagramsReceived([udp("10.0.0.2", "192.0.2.1")])
+        self.assertEqual((len(one.take()), len(two.take())), (0, 1))
+
+        self.plane.swap(PacketConfig(self.toOne))
+        two.loseChannel()
+        self.plane.swap(PacketConfig(self.toTwo))
+        self.dialed[-1][2].errback(NoRoute("the hop is gone"))
+        port.datagramsReceived([udp("10.0.0.2", "192.0.2.1")])
+        self.assertEqual(one.take(), [])
+        tried = len(self.dialed)
+        other = PacketTable((rule(["192.0.2.0/24"], listeners=["lan"], deny="no"), *self.toTwo.rules))
+        self.plane.swap(PacketConfig(other))
+        self.assertEqual((self.plane.switch.table, len(self.dialed)), (other, tried))
+
     def test_aTunnelThatCanNotBeHadDoesNotHoldUpTheOthersForEver(self) -> None:
         """
         The routes change all the same; where no answer comes, after a while.

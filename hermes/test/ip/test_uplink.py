@@ -16,10 +16,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hermes.errors import HopUnavailable
 from hermes.interfaces.packet import AddressRange, AssignedAddress
+from hermes.ip.line import ANSWER
 from hermes.ip.pauses import AT_FIRST, FIRST, LATER, SOON, SPREAD, WANTED
 from hermes.ip.switch import PacketSwitch
 from hermes.ip.table import PacketTable
-from hermes.ip.uplink import ANSWER, LINGER, STABLE, Uplink
+from hermes.ip.uplink import LINGER, STABLE, Uplink
 from hermes.test.ip.packets import MemoryChannel, device, rule, udp
 
 WISHED = ip_network("10.0.0.2/32")
