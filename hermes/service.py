@@ -118,7 +118,6 @@ class NodeService(Service):
     def startService(self) -> None:
         Service.startService(self)
         self._start()
-        self._signals.install(signal.SIGHUP, self.reload)
 
     def _start(self) -> None:
         if self._startNode is not None:
@@ -127,6 +126,8 @@ class NodeService(Service):
             self.node = self._makeNode(self._reactor, self._config)
         except HermesError as error:
             raise StartFailed(f"hermes-proxy: {error}") from None
+        # Before it says that it is ready: whoever reads that may hang up at once.
+        self._signals.install(signal.SIGHUP, self.reload)
         self._startNode = self.node.start().addCallbacks(self._ready, self._notStarted)
         self._startNode.addErrback(lambda failure: self.log.failure("starting the node failed", failure))
         self._starting = False

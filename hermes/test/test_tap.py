@@ -230,6 +230,18 @@ class ServiceTests(SynchronousTestCase):
         self.successResultOf(service.stopService())
         self.assertEqual(signal.getsignal(signal.SIGHUP), self.before)
 
+    def test_hangupReloadsAsSoonAsItSaysThatItIsReady(self) -> None:
+        service = self.service(a=FakeOptions("h:1"))
+        service.privilegedStartService()
+        self.assertTrue([line for line in self.lines() if "is ready" in line])
+        if signal.getsignal(signal.SIGHUP) is self.before:
+            self.fail("a hangup would end the process")
+        os.kill(os.getpid(), signal.SIGHUP)
+        self.assertIn("reloaded: kept a", self.lines())
+        service.startService()
+        self.successResultOf(service.stopService())
+        self.assertEqual(signal.getsignal(signal.SIGHUP), self.before)
+
     def test_stoppingDrains(self) -> None:
         service = self.started()
         assert service.node is not None
