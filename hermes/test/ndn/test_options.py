@@ -136,7 +136,7 @@ class OptionsTests(SynchronousTestCase):
         self.assertTrue(problem.startswith("names.strategies"), problem)
 
     def test_strategiesThatCanNotBeChosen(self) -> None:
-        there = "there are asf, best-route, multicast"
+        there = "there are asf, best-route, multicast, random"
         for strategy, sentence in (
             ("asff", f"there is no strategy 'asff': {there}; did you mean 'asf'?"),
             ("/localhost/nfd/strategy/asf/v=1", "/localhost/nfd/strategy/asf has version 5, and no version 1"),
