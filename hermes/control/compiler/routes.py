@@ -20,6 +20,11 @@ OVERLAY: Final = "overlay"
 The listener for other nodes.
 """
 
+ELSEWHERE_COST: Final = 1000
+"""
+Of the way from a node that has an NDN prefix to another that has it, too.
+"""
+
 
 class Routing:
     """
@@ -336,9 +341,14 @@ class Routing:
         strategies: dict[str, Any] = {}
         for prefix, entry in sorted(self.config.names.items()):
             for other in entry.on:
-                if other in self._producers(node) and node not in entry.on:
-                    faces[other] = {"to": f"udp:{ndnName(other)}:6363"}
-                    prefixes.append({"prefix": prefix, "face": other})
+                if other not in self._producers(node):
+                    continue
+                faces[other] = {"to": f"udp:{ndnName(other)}:6363"}
+                way: dict[str, Any] = {"prefix": prefix, "face": other}
+                if node in entry.on:
+                    # Programs at the node itself come first.
+                    way["cost"] = ELSEWHERE_COST
+                prefixes.append(way)
             if entry.strategy is not None:
                 strategies[prefix] = entry.strategy
         added: dict[str, Any] = {"faces": faces, "prefixes": prefixes, "strategies": strategies}

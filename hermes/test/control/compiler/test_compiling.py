@@ -260,6 +260,12 @@ class NameTests(SynchronousTestCase):
     NDN prefixes.
     """
 
+    def test_oneThatHasAPrefixKnowsTheOthersThatHaveItAsAReserve(self) -> None:
+        document = NAMES.replace("/onl: {on: [three]", "/onl: {on: [one, three]")
+        self.assertNotEqual(document, NAMES)
+        names = values(document, "one")["listeners"]["names"]
+        self.assertEqual(names["prefixes"], [{"prefix": "/onl", "face": "three", "cost": 1000}])
+
     def test_aFaceLeadsToEachNodeThatHasAPrefix(self) -> None:
         """
         As a flow, whose way the routes say; what the node has itself stays.
