@@ -17,6 +17,8 @@ from itertools import repeat
 from socket import MSG_DONTWAIT, MSG_TRUNC
 from typing import TypeAlias
 
+from hermes.net.received import received
+
 SLOT = 65536
 """
 Room for the largest datagram or train, in bytes.
@@ -152,6 +154,7 @@ class Arena:
             return []
         self.count = count
         sizes = self._sizes[:count].tolist()
+        received.bytes += sum(sizes)
         nameSizes = self._nameSizes[:count].tolist()
         controlSizes = self._controlSizes[:count].tolist()
         self.trains = any(controlSizes)

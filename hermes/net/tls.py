@@ -15,6 +15,7 @@ from zope.interface import implementer
 
 from hermes.net import transport
 from hermes.net.handshake import Credentials
+from hermes.net.received import received
 from hermes.net.session import TLSSession, truncated
 from hermes.net.transport import StreamTransport
 from hermes.values import Buffer
@@ -82,6 +83,7 @@ class TLSTransport(TLSSession, StreamTransport):
             if not size or self._lingerLeft < 0:
                 self._endLinger()
         elif size:
+            received.bytes += size
             self._receive(view[:size])
         else:
             self.connectionLost(truncated())

@@ -28,6 +28,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from hermes.interfaces import IAttachable, IBorrowingProtocol
+from hermes.net.received import received
 from hermes.net.sending import SendingSide
 from hermes.net.tcpinfo import TCPInfo, tcpInfo
 from hermes.net.tuning import tune
@@ -144,6 +145,7 @@ class StreamTransport(SendingSide):
             self.connectionLost(Failure(ConnectionLost(error.strerror)))
             return
         if size:
+            received.bytes += size
             self._deliver(size)
         else:
             self._readEnded()

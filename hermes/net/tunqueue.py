@@ -17,6 +17,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from hermes.interfaces.kernel import ITunDescriptor
+from hermes.net.received import received
 from hermes.queues import DatagramQueue
 from hermes.values import Buffer
 from hermes.wire.offload import HEAD_SIZE, PLAIN
@@ -195,6 +196,7 @@ class TunQueue(FileDescriptor):
         except OSError as error:
             trouble = error
         if frames:
+            received.bytes += size
             self._owner.framesRead(frames)
         if trouble is not None and self.connected:
             self._readFailed(trouble)
