@@ -34,6 +34,11 @@ Seconds after which a tunnel that ends is opened anew at once. One that ends soo
 had.
 """
 
+EXPECTED: Final = 3.0
+"""
+For how many seconds of tries that fail a tunnel is waited for before packets are sent here all the same.
+"""
+
 WAITING_BYTES: Final = 1 << 18
 WAITING_AGE: Final = 1.0
 """
@@ -46,7 +51,7 @@ class Uplink(Port):
     The way over some hops. It stays the same port while its tunnels come and go.
 
     @ivar line: the tunnel that packets leave by; L{None} while there is none.
-    @ivar settled: fires once it is up, or could not be had: at the first try, or at the one that L{expect} waits for.
+    @ivar settled: fires once it is up, or could not be had for a while: at first, and when L{expect} waits for it.
     @ivar opened: how many tunnels it has had.
     @ivar failure: what went wrong last, in words; L{None} while it is up.
     """
@@ -74,6 +79,7 @@ class Uplink(Port):
         self.wishes = wishes
         self.line: Line | None = None
         self.settled: Deferred[None] | None = Deferred()
+        self._expected = clock.seconds()
         self.opened = 0
         self.failure: str | None = None
         self._dial = dial
@@ -141,10 +147,11 @@ class Uplink(Port):
         """
         Packets are to go here soon: where there is no tunnel, have one now.
 
-        @return: fires once it is up, or could not be had; L{None} where it is up.
+        @return: fires once it is up, or could not be had for a while; L{None} where it is up.
         """
         if self.line is None and self.settled is None and not self._closed:
             self.settled = Deferred()
+            self._expected = self.clock.seconds()
             if self._next is None:
                 self.open()
         return self.settled
@@ -177,7 +184,8 @@ class Uplink(Port):
             if self.up:
                 self.up = False
                 self._changed()
-        self._settle()
+        if self.clock.seconds() - self._expected >= EXPECTED:
+            self._settle()
         if self._closed or self._retry is not None:
             return
         self._retry = self.clock.callLater(self._pauses.next(), self.open)

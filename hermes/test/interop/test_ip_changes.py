@@ -193,6 +193,39 @@ class ChangeTests(IPCase):
         await self.nodes[name].end()
         await self.ended([flow], "a proxy restarts gracefully, another is there", 0)
 
+    async def test_noPacketIsLostInChangesAtAwkwardMoments(self) -> None:
+        """
+        To a proxy that only just starts; of a device, at either end, while packets come out of it; and away from a
+        proxy that has been asked to end.
+        """
+        await self.begin()
+        flows = [await self.flow(4), await self.flow(6)]
+        await self.nodes["two"].kill()
+        two = self.nodes["two"] = self.startNamed("two")
+        await self.moves(flows, "two", routes=self.by("two"))
+
+        lan = json.loads(self.edge.path.read_text())["listeners"]["lan"]
+        for change in {"mtu": 1400}, {"strict": True}, {"routes": [*lan["routes"], "10.0.0.0/8"]}, {}:
+            await self.reconfigure(listeners={"lan": {**lan, **change}})
+            await self.goesOn(flows[0])
+
+        config = json.loads(two.path.read_text())
+        for routes, mtu in (
+            ([{"match": {"protocol": "ip", "target": "10.1.0.9"}, "deny": "no"}, *config["routes"]], 1400),
+            (config["routes"], 1500),
+        ):
+            listeners = {**config["listeners"], "lan": {**config["listeners"]["lan"], "mtu": mtu}}
+            two.configure({**config, "routes": routes, "listeners": listeners})
+            told = await two.reload()
+            self.assertTrue(told.startswith("reloaded"), told)
+            await self.goesOn(flows[0])
+
+        two.signal(signal.SIGTERM)
+        await self.moves(flows, "one", routes=self.by("one"))
+        await two.end()
+        await self.goesOn(flows[0])
+        await self.ended(flows, "changes at awkward moments", 0)
+
     async def restarts(self, flow: Process, number: int) -> str:
         """
         The node that answers gets a signal, and the other answers.

@@ -9,6 +9,7 @@ from ipaddress import IPv4Interface, ip_address
 from scapy.layers.inet import ICMP
 
 from hermes.errors import NoRoute
+from hermes.ip.pauses import SOON
 from hermes.ip.plane import PATIENCE, AddressPlan, PacketConfig
 from hermes.ip.table import PacketTable
 from hermes.ip.uplink import STABLE
@@ -99,8 +100,8 @@ class UplinkTests(PlaneCase):
 
     def test_whereATunnelWasLostThatRoutesComeBackToItIsHadAnewBefore(self) -> None:
         """
-        Its hop has restarted meanwhile. Where it can't be had, the routes change all the same; and other routes of
-        packets that go there already are not held up by that.
+        Its hop restarts just then. Where it can't be had for a while, the routes change all the same; and other routes
+        of packets that go there already are not held up by that.
         """
         _, _, port = self.device(self.plane, addresses=[IPv4Interface("10.0.0.2/24")])
         one = self.answer("10.0.0.2/32")
@@ -110,6 +111,8 @@ class UplinkTests(PlaneCase):
         two.loseChannel()
         self.plane.swap(PacketConfig(self.toTwo))
         self.assertEqual([name for name, _, _ in self.dialed], ["one", "two", "two"])
+        self.dialed[-1][2].errback(NoRoute("the hop is not there yet"))
+        self.clock.advance(1)
         port.datagramsReceived([udp("10.0.0.2", "192.0.2.1")])
         self.assertEqual(len(one.take()), 1)
         two = self.answer("10.0.0.2/32")
@@ -119,7 +122,9 @@ class UplinkTests(PlaneCase):
         self.plane.swap(PacketConfig(self.toOne))
         two.loseChannel()
         self.plane.swap(PacketConfig(self.toTwo))
-        self.dialed[-1][2].errback(NoRoute("the hop is gone"))
+        for _ in range(10):
+            self.dialed[-1][2].errback(NoRoute("the hop is gone"))
+            self.clock.advance(2 * SOON)
         port.datagramsReceived([udp("10.0.0.2", "192.0.2.1")])
         self.assertEqual(one.take(), [])
         tried = len(self.dialed)
