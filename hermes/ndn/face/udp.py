@@ -4,8 +4,9 @@ A bound UDP socket with a face for each peer that sends to it.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
+from ipaddress import IPv6Address
 from typing import Any, Final
 
 from twisted.internet.error import ConnectionAborted, ConnectionDone
@@ -31,7 +32,8 @@ Seconds after which a face that nothing came from ends (as NFD).
 
 MAX_PEERS: Final = 1024
 """
-How many peers of one socket may have a face; a further one takes the place of the one that was silent longest.
+How many peers of one socket may have a face; a further one takes the place of the one that was silent longest, among
+those of the host that has most.
 """
 
 
@@ -40,15 +42,17 @@ class PeerChannel:
     """
     What one peer sends to a socket, and what goes back to it.
 
+    @ivar host: whose it is, as far as its address says: see L{_hostOf}.
     @ivar lastHeard: when something came last, in seconds of the clock.
     """
 
-    __slots__ = ("_ended", "_faces", "_receiver", "_socket", "address", "droppedDatagrams", "lastHeard")
+    __slots__ = ("_ended", "_faces", "_receiver", "_socket", "address", "droppedDatagrams", "host", "lastHeard")
 
     maxDatagramSize = 65_507
 
     def __init__(self, faces: UDPFaces, socket: IDatagramSocket, address: object, now: float) -> None:
         self.address = address
+        self.host = _hostOf(address)
         self.lastHeard = now
         # The socket counts what it can't send, for all its peers together.
         self.droppedDatagrams = 0
@@ -152,6 +156,8 @@ class UDPFaces:
         self._localURI = ofAddress("udp", socket.getHost())
         # The one that was silent longest is the first.
         self._channels: OrderedDict[object, PeerChannel] = OrderedDict()
+        # How many faces each has.
+        self._hosts: Counter[object] = Counter()
         self._timer: IDelayedCall | None = None
         table.accepts(self, lambda: [self._localURI])
         socket.setReceiver(self)
@@ -191,13 +197,14 @@ class UDPFaces:
             self.strays += len(datagrams)
             return None
         if len(self._channels) >= self._maxPeers:
-            silent = next((each for each in self._channels.values() if not each.stays), None)
+            silent = self._dispensable()
             if silent is None:
                 return None
             self.evicted += 1
             silent.loseChannel()
         channel = PeerChannel(self, self._socket, address, self.clock.seconds())
         self._channels[address] = channel
+        self._hosts[channel.host] += 1
         face = PeerFace(channel, ofAddress("udp", address), self._localURI, mtu=self._mtu, flags=self._flags)
         try:
             self._table.add(face)
@@ -208,12 +215,24 @@ class UDPFaces:
             self._timer = self.clock.callLater(self.idle, self._sweep)
         return channel
 
+    def _dispensable(self) -> PeerChannel | None:
+        """
+        The peer that makes room for another, if any does: of those of the host that has most, the one that was silent
+        longest; whoever sends from many ports drives out nobody else.
+        """
+        leaving = [each for each in self._channels.values() if not each.stays]
+        most = max((self._hosts[each.host] for each in leaving), default=0)
+        return next((each for each in leaving if self._hosts[each.host] == most), None)
+
     def forget(self, channel: PeerChannel) -> None:
         """
         A face has ended.
         """
         if self._channels.get(channel.address) is channel:
             del self._channels[channel.address]
+            self._hosts[channel.host] -= 1
+            if not self._hosts[channel.host]:
+                del self._hosts[channel.host]
 
     def _sweep(self) -> None:
         """
@@ -247,3 +266,16 @@ class UDPFaces:
             self._timer = None
         self._table.accepts(self, None)
         socket.stopListening()
+
+
+def _hostOf(address: object) -> object:
+    """
+    Whom an address belongs to: an IPv4 address; of IPv6 the network (64 bits), in which a host has as many as it likes.
+    """
+    host = address[0] if isinstance(address, tuple) else address
+    if not isinstance(host, str) or ":" not in host:
+        return host
+    try:
+        return IPv6Address(host.partition("%")[0]).packed[:8]
+    except ValueError:
+        return host

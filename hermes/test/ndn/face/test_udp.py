@@ -94,6 +94,20 @@ class UDPFacesTests(TableCase):
         self.assertIs(self.table.get(first.id), first)
         self.assertEqual((len(self.table), self.faces.evicted), (3, 1))
 
+    def test_whoHasMostFacesMakesRoomForItself(self) -> None:
+        """
+        Whoever sends from many ports does not drive out the others.
+        """
+        self.faces.stop()
+        self.faces = UDPFaces(self.table, self.socket, maxPeers=5)
+        others = [self.face(ONE), self.face(TWO)]
+        for port in range(50):
+            self.face(("198.51.100.1", port))
+            # Of IPv6 a network counts, as a host has as many addresses as it likes.
+            self.face((f"2001:db8:1::{port:x}", 6363))
+        self.assertEqual([self.table.get(face.id) for face in others], others)
+        self.assertEqual(len(self.table), 5)
+
     def test_aSilentFaceEnds(self) -> None:
         one = self.face(ONE)
         self.clock.advance(IDLE / 2)
