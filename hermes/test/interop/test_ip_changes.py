@@ -37,12 +37,13 @@ KEPT = ["10.77.0.10/32", "fd77::10/128"]
 WHERE = {"one": "10.99.0.2", "two": "10.98.0.2"}
 
 
-class ChangeTests(IPCase):
+class FlowCase(IPCase):
     """
     A client sends numbered packets and counts what comes back.
 
     @cvar marks: after how many times a tenth of a second's packets the next change comes.
     @cvar tell: called with what was measured.
+    @ivar edge: the client's node.
     """
 
     timeout = 120
@@ -50,6 +51,53 @@ class ChangeTests(IPCase):
     tell: Callable[[str, dict[str, Any]], None] = staticmethod(
         lambda what, result: Logger("hermes.test.changes").info("{what}: {result}", what=what, result=result)
     )
+    edge: Node
+
+    async def flow(self, version: int = 4) -> Process:
+        """
+        Start sending.
+        """
+        command = (sys.executable, str(DIRECTORY / "ipservers.py"), "flow")
+        flow = self.runOn(
+            self.client, Process("flow"), *command, SERVER[version], str(ECHO), str(RATE), str(self.timeout)
+        )
+        await flow.said("^by ")
+        return flow
+
+    async def result(self, flow: Process, what: str, **more: Any) -> dict[str, Any]:
+        """
+        Stop sending.
+
+        @param more: what else was measured.
+        @return: what came of it.
+        """
+        flow.closeInput()
+        self.assertEqual(await flow.end(), 0)
+        told: dict[str, Any] = json.loads(flow.stdout.splitlines()[-1])
+        self.tell(what, {**told, "lost": len(told["lost"]), **more})
+        self.assertGreater(told["sent"], 0)
+        return told
+
+    async def reconfigure(self, **sections: Any) -> None:
+        """
+        Reload C{edge} with other sections.
+        """
+        self.edge.configure({**json.loads(self.edge.path.read_text()), **sections})
+        told = await self.edge.reload()
+        self.assertTrue(told.startswith("reloaded"), told)
+
+    async def goesOn(self, flow: Process) -> None:
+        """
+        Wait until some more packets have come back.
+        """
+        for _ in range(self.marks):
+            await flow.said("^at ", len(flow.output))
+
+
+class ChangeTests(FlowCase):
+    """
+    Two proxies lead to the same address.
+    """
 
     async def begin(self) -> None:
         """
@@ -102,46 +150,6 @@ class ChangeTests(IPCase):
             {"match": {"protocol": "ip", "target": [*LANS, *POOLS], "listener": "lan"}, "via": [hop]},
             {"match": {"protocol": "ip"}, "to": "lan"},
         ]
-
-    async def flow(self, version: int = 4) -> Process:
-        """
-        Start sending.
-        """
-        command = (sys.executable, str(DIRECTORY / "ipservers.py"), "flow")
-        flow = self.runOn(
-            self.client, Process("flow"), *command, SERVER[version], str(ECHO), str(RATE), str(self.timeout)
-        )
-        await flow.said("^by ")
-        return flow
-
-    async def result(self, flow: Process, what: str, **more: Any) -> dict[str, Any]:
-        """
-        Stop sending.
-
-        @param more: what else was measured.
-        @return: what came of it.
-        """
-        flow.closeInput()
-        self.assertEqual(await flow.end(), 0)
-        told: dict[str, Any] = json.loads(flow.stdout.splitlines()[-1])
-        self.tell(what, {**told, "lost": len(told["lost"]), **more})
-        self.assertGreater(told["sent"], 0)
-        return told
-
-    async def reconfigure(self, **sections: Any) -> None:
-        """
-        Reload C{edge} with other sections.
-        """
-        self.edge.configure({**json.loads(self.edge.path.read_text()), **sections})
-        told = await self.edge.reload()
-        self.assertTrue(told.startswith("reloaded"), told)
-
-    async def goesOn(self, flow: Process) -> None:
-        """
-        Wait until some more packets have come back.
-        """
-        for _ in range(self.marks):
-            await flow.said("^at ", len(flow.output))
 
     async def moves(self, flows: list[Process], name: str, **sections: Any) -> None:
         """
