@@ -36,6 +36,11 @@ How many peers of one socket may have a face; a further one takes the place of t
 those of the host that has most.
 """
 
+ROOM_EVERY: Final = 0.005
+"""
+Seconds between two that make room: a face costs more than a datagram.
+"""
+
 
 @implementer(IDatagramChannel)
 class PeerChannel:
@@ -128,6 +133,7 @@ class UDPFaces:
     @ivar idle: seconds after which one ends from which nothing came.
     @ivar strays: datagrams from nobody who has a face that were no packets.
     @ivar evicted: how many faces have made room for others.
+    @ivar refused: datagrams of new peers for whom no room was made.
     """
 
     log = Logger()
@@ -146,7 +152,7 @@ class UDPFaces:
         """
         self.idle = idle
         self.strays = 0
-        self.evicted = 0
+        self.evicted = self.refused = 0
         self.clock: IReactorTime = table.clock
         self._table = table
         self._socket: IDatagramSocket | None = socket
@@ -156,6 +162,7 @@ class UDPFaces:
         self._localURI = ofAddress("udp", socket.getHost())
         # The one that was silent longest is the first.
         self._channels: OrderedDict[object, PeerChannel] = OrderedDict()
+        self._nextRoom = 0.0
         # How many faces each has.
         self._hosts: Counter[object] = Counter()
         self._timer: IDelayedCall | None = None
@@ -197,8 +204,13 @@ class UDPFaces:
             self.strays += len(datagrams)
             return None
         if len(self._channels) >= self._maxPeers:
-            silent = self._dispensable()
+            now = self.clock.seconds()
+            silent = None
+            if now >= self._nextRoom:
+                self._nextRoom = now + ROOM_EVERY
+                silent = self._dispensable()
             if silent is None:
+                self.refused += len(datagrams)
                 return None
             self.evicted += 1
             silent.loseChannel()

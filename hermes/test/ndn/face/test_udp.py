@@ -5,7 +5,7 @@ Tests for L{hermes.ndn.face.udp} and L{hermes.ndn.face.multicast}.
 from __future__ import annotations
 
 from hermes.ndn.face.multicast import GROUPS, multicastFace
-from hermes.ndn.face.udp import IDLE, UDPFaces
+from hermes.ndn.face.udp import IDLE, ROOM_EVERY, UDPFaces
 from hermes.ndn.interfaces import FIRST_FACE, INDNFace
 from hermes.test.fabric.fakes import FakeSocket
 from hermes.test.ndn.face.fakes import data, dataOf, interest
@@ -102,11 +102,26 @@ class UDPFacesTests(TableCase):
         self.faces = UDPFaces(self.table, self.socket, maxPeers=5)
         others = [self.face(ONE), self.face(TWO)]
         for port in range(50):
+            self.clock.advance(ROOM_EVERY)
             self.face(("198.51.100.1", port))
+            self.clock.advance(ROOM_EVERY)
             # Of IPv6 a network counts, as a host has as many addresses as it likes.
             self.face((f"2001:db8:1::{port:x}", 6363))
         self.assertEqual([self.table.get(face.id) for face in others], others)
         self.assertEqual(len(self.table), 5)
+
+    def test_roomIsMadeSoOftenAndNotMore(self) -> None:
+        """
+        Faces come and go at some cost, which whoever sends from a new port each time does not pay.
+        """
+        for port in range(3):
+            self.face(("192.0.2.1", port))
+        for port in range(3, 50):
+            self.socket.deliver(("192.0.2.1", port), interest().wire)
+        self.assertEqual((self.faces.evicted, self.faces.refused), (1, 46))
+        self.clock.advance(ROOM_EVERY)
+        self.face(("192.0.2.1", 60))
+        self.assertEqual((self.faces.evicted, len(self.faces)), (2, 3))
 
     def test_aSilentFaceEnds(self) -> None:
         one = self.face(ONE)
