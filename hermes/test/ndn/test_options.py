@@ -116,7 +116,8 @@ class OptionsTests(SynchronousTestCase):
         config = self.load(
             "node: a\nlisteners: {names: {type: ndn, multicast: eth0.1, prefixes: [{prefix: /a, face: eth0.1}]}}"
         )
-        self.assertEqual(config.listeners[Name("names")].options.prefixes, (Prefix("/a", "eth0.1"),))
+        options: Any = config.listeners[Name("names")].options
+        self.assertEqual(options.prefixes, (Prefix("/a", "eth0.1"),))
         (problem,) = self.wrong("multicast: [eth0], prefixes: [{prefix: /a, face: eth1}]")
         self.assertEqual(problem, "names.prefixes[0].face: no face is called 'eth1'; did you mean 'eth0'?")
 
