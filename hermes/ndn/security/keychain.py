@@ -116,11 +116,13 @@ class Keychain:
         @param name: the identity, or the name of a key or certificate; L{None} is any.
         @raise ValueError: if there is none.
         """
-        now = self._now()
+        now, late = self._now(), ""
         for each in self.certificates():
-            if each.validAt(now) and (name is None or name in (each.identity, each.keyName, each.name)):
-                return each
-        raise ValueError(f"{self.directory} has no key{f' of {name}' if name else ''}")
+            if name is None or name in (each.identity, each.keyName, each.name):
+                if each.validAt(now):
+                    return each
+                late = " that is valid now"
+        raise ValueError(f"{self.directory} has no key{f' of {name}' if name else ''}{late}")
 
     def signer(self, name: Name | None = None) -> Signer:
         """

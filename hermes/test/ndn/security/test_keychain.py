@@ -65,7 +65,7 @@ class KeychainTests(TestCase):
         self.assertIn(self.keychain.certificate().name, (second.name, bob.name))
         self.now += 1.5 * 86400
         self.assertEqual(self.keychain.certificate().name, second.name)
-        with self.assertRaisesRegex(ValueError, "no key of /org/bob"):
+        with self.assertRaisesRegex(ValueError, "no key of /org/bob that is valid now"):
             self.keychain.signer(bob.identity)
 
     def test_withNothingInItThereIsNoKey(self) -> None:
