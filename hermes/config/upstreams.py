@@ -4,18 +4,24 @@ Upstreams in the configuration of a node: see L{hermes.config.schema}.
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from attrs import field, frozen
+from attrs.validators import gt
 
 from hermes.config.direct import DirectUpstream
 from hermes.config.problems import Misfit
-from hermes.config.types import ExistingFile, Name, Secret, SocketAddress
+from hermes.config.types import ExistingFile, Name, Seconds, Secret, SocketAddress
 from hermes.wire.template import IP_TEMPLATE, TARGET, PathTemplate
 
 __all__ = ["UPSTREAM_TYPES", "Balance", "DirectUpstream", "HermesUpstream", "MasqueUpstream", "UpstreamConfig"]
 
 Balance: TypeAlias = Literal["round-robin", "least-request", "random"]
+
+KEEPALIVE: Final = Seconds(30.0)
+"""
+Seconds.
+"""
 
 
 @frozen
@@ -26,11 +32,14 @@ class HermesUpstream:
     @ivar endpoints: one or more C{HOST:PORT} or C{unix:PATH} of its C{tunnel} listener.
     @ivar node: the name that its certificate must hold; left out, the upstream's own name.
     @ivar balance: which endpoint a new connection gets.
+    @ivar keepalive: after how long a connection on which nothing comes is asked whether it is still there (PING, RFC
+        9113 section 6.7); after as long without an answer it has ended, and all that it carries.
     """
 
     endpoints: tuple[SocketAddress, ...]
     node: Name | None = None
     balance: Balance = "round-robin"
+    keepalive: Seconds = field(default=KEEPALIVE, validator=gt(Seconds(0.0)))
 
 
 @frozen
@@ -40,6 +49,8 @@ class MasqueUpstream:
 
     @ivar endpoints: one or more C{HOST:PORT} or C{unix:PATH}.
     @ivar balance: which endpoint a new connection gets.
+    @ivar keepalive: over HTTP/2, after how long a connection on which nothing comes is asked whether it is still there
+        (PING, RFC 9113 section 6.7); after as long without an answer it has ended, and all that it carries.
     @ivar tls: whether it is reached over TLS.
     @ivar serverName: the DNS name that its certificate must hold; left out, the endpoint's host.
     @ivar trust: the authorities that it is checked against (PEM); left out, those of the system.
@@ -56,6 +67,7 @@ class MasqueUpstream:
 
     endpoints: tuple[SocketAddress, ...]
     balance: Balance = "round-robin"
+    keepalive: Seconds = field(default=KEEPALIVE, validator=gt(Seconds(0.0)))
     tls: bool = True
     serverName: str | None = None
     trust: ExistingFile | None = None

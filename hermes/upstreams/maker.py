@@ -4,6 +4,8 @@ From an upstream in a configuration to what it is: hops here, endpoints of our o
 
 from __future__ import annotations
 
+from functools import partial
+
 from attrs import frozen
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 
@@ -12,6 +14,7 @@ from hermes.config.upstreams import UpstreamConfig
 from hermes.fabric.balance import Balancer
 from hermes.fabric.direct import DirectDialer
 from hermes.http1.client import HTTP1Client
+from hermes.http2.connection import ClientConnection
 from hermes.http2.pool import Pool
 from hermes.interfaces import INetwork
 from hermes.negotiated import NegotiatedClient, PooledClient
@@ -69,7 +72,7 @@ class UpstreamMaker:
             balancer=lambda: Balancer(config.endpoints, config.balance, self.clock),
             connect=lambda address: self.network.streamClient(address, credentials),
             secure=lambda endpoint, address: NestedTLSEndpoint(endpoint, credentials, self.clock),
-            client=lambda endpoint: Pool(endpoint, self.clock),
+            client=lambda endpoint: self._http2(endpoint, config.keepalive),
             options=lambda address: TunnelOptions(_authority(address, node), sendVia=True),
             takesExchanges=True,
         )
@@ -102,14 +105,15 @@ class UpstreamMaker:
         )
 
     def _masqueClient(self, config: MasqueUpstream, endpoint: IStreamClientEndpoint) -> HopClient:
+        http2 = partial(self._http2, keepalive=config.keepalive)
         if config.version == "2":
-            return self._http2(endpoint)
+            return http2(endpoint)
         if config.version == "1.1" or not config.tls:
             return self._http1(endpoint)
-        return NegotiatedClient(endpoint, self._http2, self._http1)
+        return NegotiatedClient(endpoint, http2, self._http1)
 
-    def _http2(self, endpoint: IStreamClientEndpoint) -> PooledClient:
-        return Pool(endpoint, self.clock)
+    def _http2(self, endpoint: IStreamClientEndpoint, keepalive: float) -> Pool:
+        return Pool(endpoint, self.clock, connectionFactory=partial(ClientConnection, keepalive=keepalive))
 
     def _http1(self, endpoint: IStreamClientEndpoint) -> PooledClient:
         return HTTP1Client(endpoint, self.clock)

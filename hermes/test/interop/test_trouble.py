@@ -4,6 +4,7 @@ Neighbours that stand still, and ends that come at a bad time.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 
@@ -13,7 +14,7 @@ from twisted.web.server import NOT_DONE_YET, Request
 from hermes.test.interop.datagrams import DatagramEcho
 from hermes.test.interop.local import Local
 from hermes.test.interop.processes import Node, ProcessCase, proxy, tcp, udp
-from hermes.test.interop.streams import Echo, Stream
+from hermes.test.interop.streams import Echo, Stream, inOrder
 
 MIB = 1 << 20
 
@@ -66,6 +67,27 @@ class StoppedNodeTests(ProcessCase):
         flow = await edge.flow(event="closed", protocol="udp")
         self.assertGreater(flow["datagramsDropped"], 1000)
         self.assertLess(len(server.received) * len(payload), 32 * MIB)
+
+    async def test_aHopThatIsSilentForTooLongIsGone(self) -> None:
+        """
+        As soon as the configuration says. What it carried ends; whoever comes then is served when it is there again.
+        """
+        local = Local(self)
+        server = await local.server(Echo)
+        edge, exit = await self.pair({"apps": tcp(server.port)})
+        config = json.loads(edge.path.read_text())
+        config["upstreams"]["exit"]["keepalive"] = "1s"
+        edge.configure(config)
+        await edge.reload()
+        stream = await local.connect(edge.ports["apps"])
+        stream.write(b"before")
+        self.assertEqual(await stream.read(6), b"before")
+        exit.signal(signal.SIGSTOP)
+        self.assertFalse(inOrder(await stream.ended()))
+        exit.signal(signal.SIGCONT)
+        stream = await local.connect(edge.ports["apps"])
+        stream.write(b"after")
+        self.assertEqual(await stream.read(5), b"after")
 
     async def test_streamsThroughAHopThatStandsStillGoOnAfterwards(self) -> None:
         local = Local(self)
