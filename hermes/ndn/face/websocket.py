@@ -27,6 +27,7 @@ from wsproto.frame_protocol import CloseReason
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
 from hermes.errors import FlowError, HopUnavailable
+from hermes.ndn.face.backlog import MAX_BATCH
 from hermes.ndn.face.framing import MAX_LINK_PACKET
 from hermes.ndn.face.streamchannel import StreamChannel
 from hermes.values import Buffer, Target
@@ -85,6 +86,7 @@ class WebSocketChannel(StreamChannel):
         self._parts: list[bytes] = []
         self._partsSize = 0
         self._timer: IDelayedCall | None = None
+        self._reading: IDelayedCall | None = None
         self._heard = True
 
     @classmethod
@@ -123,24 +125,54 @@ class WebSocketChannel(StreamChannel):
 
     def dataReceived(self, data: Buffer) -> None:
         self._heard = True
+        if self._websocket.state in (ConnectionState.CLOSED, ConnectionState.REJECTING):
+            return
+        try:
+            self._websocket.receive_data(bytes(data))
+        except (RemoteProtocolError, LocalProtocolError) as error:
+            self._wrong(error)
+            return
+        if self._reading is None:
+            self._read()
+
+    def _readOn(self) -> None:
+        """
+        It is this one's turn again.
+        """
+        self._reading = None
+        self._read()
+        if self._reading is None:
+            self.goOnReading()
+
+    def _read(self) -> None:
+        """
+        Take what has come. Of more than a face deals with before others, the rest has to wait: messages cost more to
+        read than packets of a stream.
+        """
         packets: list[bytes] = []
         try:
-            if self._websocket.state not in (ConnectionState.CLOSED, ConnectionState.REJECTING):
-                self._websocket.receive_data(bytes(data))
-                for event in self._websocket.events():
-                    self._take(event, packets)
-                    if self._lost is not None:
-                        return
-        except RemoteProtocolError as error:
-            if isinstance(error.event_hint, RejectConnection):
-                self._reject(error.event_hint.status_code, str(error))
-            else:
-                self._fail(str(error))
-        except LocalProtocolError as error:
-            # The peer goes on after its end.
-            self._fail(str(error))
+            for event in self._websocket.events():
+                self._take(event, packets)
+                if self._lost is not None:
+                    return
+                if len(packets) == MAX_BATCH:
+                    self._reading = self._clock.callLater(0, self._readOn)
+                    self.holdReading()
+                    break
+        except (RemoteProtocolError, LocalProtocolError) as error:
+            self._wrong(error)
         if packets and self._ending is None:
             self._deliver(packets)
+
+    def _wrong(self, error: RemoteProtocolError | LocalProtocolError) -> None:
+        """
+        What has come is no WebSocket's; or, as the local error, it comes after its end.
+        """
+        hint = getattr(error, "event_hint", None)
+        if isinstance(hint, RejectConnection):
+            self._reject(hint.status_code, str(error))
+        else:
+            self._fail(str(error))
 
     def _take(self, event: Event, packets: list[bytes]) -> None:
         if isinstance(event, BytesMessage):
@@ -249,6 +281,8 @@ class WebSocketChannel(StreamChannel):
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
         self._timer = None
+        if self._reading is not None and self._reading.active():
+            self._reading.cancel()
         super().connectionLost(reason)
         failed, self._failed = self._failed, None
         if failed is not None and not self._isOpen:

@@ -17,6 +17,7 @@ from websockets.uri import parse_uri
 
 from hermes.errors import HopUnavailable
 from hermes.ndn.face.accepting import WebSocketFaces
+from hermes.ndn.face.backlog import MAX_BATCH
 from hermes.ndn.face.framing import MAX_LINK_PACKET
 from hermes.ndn.face.websocket import HANDSHAKE_TIME, PING_EVERY, WebSocketChannel, WebSocketRefused
 from hermes.test.fabric.fakes import FakeStream
@@ -106,6 +107,49 @@ class ServerTests(TableCase):
         peer = Peer(stream, protocol)
         peer.pump()
         return peer
+
+    def test_soManyAtOnceAndTheRestInTheNextTurns(self) -> None:
+        peer = self.connect()
+        wires = [interest(f"/a/{number}", nonce=number).wire for number in range(2 * MAX_BATCH + 10)]
+        for wire in wires:
+            peer.protocol.send_binary(wire)
+        peer.stream.deliver(b"".join(peer.protocol.data_to_send()))
+        for count in (MAX_BATCH, 2 * MAX_BATCH):
+            self.assertEqual(self.receiver.wires(), wires[:count])
+            # Nothing is read meanwhile.
+            self.assertFalse(peer.stream.reading)
+            self.turn()
+        self.assertEqual(self.receiver.wires(), wires)
+        self.assertTrue(peer.stream.reading)
+
+    def test_theEndIsHeardInItsTurn(self) -> None:
+        peer = self.connect()
+        for number in range(MAX_BATCH + 1):
+            peer.protocol.send_binary(interest(nonce=number).wire)
+        peer.protocol.send_close()
+        peer.stream.deliver(b"".join(peer.protocol.data_to_send()))
+        self.assertEqual(len(self.table), 1)
+        self.turn()
+        self.turn()
+        self.assertEqual((len(self.receiver.packets), len(self.table)), (MAX_BATCH + 1, 0))
+
+    def test_aFaceThatIsClosedReadsNoMore(self) -> None:
+        peer = self.connect()
+        for number in range(MAX_BATCH + 1):
+            peer.protocol.send_binary(interest(nonce=number).wire)
+        peer.stream.deliver(b"".join(peer.protocol.data_to_send()))
+        peer.stream.fail(ConnectionLost())
+        self.turn()
+        self.assertEqual((len(self.receiver.packets), len(self.table)), (MAX_BATCH, 0))
+
+    def turn(self) -> None:
+        """
+        A turn of a reactor: what is called later in it belongs to the next. L{Clock} would call that too.
+        """
+        for call in [call for call in self.clock.calls if call.getTime() <= self.clock.seconds()]:
+            self.clock.calls.remove(call)
+            call.called = 1
+            call.func(*call.args)
 
     def test_packetsAreMessages(self) -> None:
         peer = self.connect()
