@@ -11,7 +11,7 @@ from twisted.protocols.policies import WrappingFactory
 from twisted.web.server import Site
 from zope.interface import implementer
 
-from hermes.interfaces import IListener, INetwork
+from hermes.interfaces import IListener, INetwork, IServerCredentials
 from hermes.portlistener import PortListener
 
 
@@ -39,13 +39,19 @@ class SiteListener(PortListener):
     See L{hermes.interfaces.IListener}.
     """
 
-    def __init__(self, name: str, bind: str, site: Site, network: INetwork) -> None:
+    def __init__(
+        self, name: str, bind: str, site: Site, network: INetwork, credentials: IServerCredentials | None = None
+    ) -> None:
+        """
+        @param credentials: for TLS; without, it is cleartext.
+        """
         PortListener.__init__(self, name, bind, network)
+        self._credentials = credentials
         made: Callable[[Site], WrappingFactory] = _Kept
         self._factory = made(site)
 
     def start(self) -> Deferred[None]:
-        return self.listen(self._factory)
+        return self.listen(self._factory, self._credentials)
 
     def drain(self) -> None:
         """

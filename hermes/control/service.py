@@ -160,11 +160,11 @@ class ControllerService(Service):
             await self._site("operators", f"unix:{places.socket}", self._interface.local(), private)
         if places.https:
             credentials = self.port.certificate.credentials((HTTP,), clients=False)
-            secure = _Secure(Network(self._reactor), credentials)
-            await self._site("operators by HTTPS", places.https, self._interface.remote(), secure)
+            network = Network(self._reactor)
+            await self._site("operators by HTTPS", places.https, self._interface.remote(), network, credentials)
 
-    async def _site(self, name: str, bind: str, site: Any, network: Any) -> None:
-        listener = SiteListener(name, bind, site, network)
+    async def _site(self, name: str, bind: str, site: Any, network: Network, credentials: Any = None) -> None:
+        listener = SiteListener(name, bind, site, network, credentials)
         await listener.start()
         self._sites.append(listener)
 
@@ -233,19 +233,6 @@ class ControllerService(Service):
             site.abort()
         if self._opened:
             await self.controller.stop()
-
-
-class _Secure:
-    """
-    A network whose servers speak TLS.
-    """
-
-    def __init__(self, network: Network, credentials: Any) -> None:
-        self._network = network
-        self._credentials = credentials
-
-    def streamServer(self, bind: str) -> Any:
-        return self._network.streamServer(bind, self._credentials)
 
 
 def _isListening(error: object) -> bool:
