@@ -19,12 +19,13 @@ from hermes.interfaces import IAssistant, IAssistantContext, Send
 from hermes.messages import BytesBody, Request, Response, textResponse
 from hermes.ndn.app.consumer import certificateFetch
 from hermes.ndn.app.fetching import FetchOptions
+from hermes.ndn.forwarder.pipelines import MAX_COMPONENTS
 from hermes.ndn.gateway.body import ObjectBody
 from hermes.ndn.gateway.errors import ForwarderGone, ObjectNotFound, asHTTP
 from hermes.ndn.gateway.localclient import ClientFace, LocalClient
 from hermes.ndn.gateway.objects import Asking, FoundObject, find
 from hermes.ndn.gateway.options import GatewayOptions, anchorsOf, policyOf
-from hermes.ndn.gateway.ranges import matchesTag, partOf
+from hermes.ndn.gateway.ranges import matchesTag, partOf, unmodifiedSince
 from hermes.ndn.packet.component import VERSION, isNumber
 from hermes.ndn.packet.name import Name
 from hermes.ndn.security.validator import Validator
@@ -33,6 +34,11 @@ from hermes.values import Headers, RequestHead, ResponseHead
 _OURS: Final = tuple(Name.fromText(text) for text in ("/localhost", "/localhop"))
 
 YEAR: Final = 31_536_000
+
+_MORE: Final = 4
+"""
+Components that may follow what is asked for: C{32=metadata}, its version, its segment, and a digest.
+"""
 
 
 @implementer(IAssistant)
@@ -105,6 +111,8 @@ class Gateway:
             raise BadRequest(f"no name of NDN: {error}") from None
         if not name:
             raise BadRequest("a name has at least one component")
+        if len(name) > MAX_COMPONENTS - _MORE:
+            raise BadRequest(f"a name has {MAX_COMPONENTS - _MORE} components at most")
         # What is this host's own is not for whoever asks by HTTP.
         if any(prefix.isPrefixOf(name) for prefix in _OURS):
             raise ObjectNotFound("that name leads nowhere from here")
@@ -157,7 +165,11 @@ class Gateway:
         if condition is not None and not matchesTag(condition, etag, True):
             return textResponse(412, "another version is there\n", ((b"etag", etag),))
         condition = head.get(b"if-none-match")
-        if condition is not None and matchesTag(condition, etag, False):
+        since = head.get(b"if-modified-since") if condition is None else None
+        modified = None if found.metadata is None else found.metadata.modified
+        if (condition is not None and matchesTag(condition, etag, False)) or (
+            since is not None and unmodifiedSince(since, modified)
+        ):
             return Response(ResponseHead(304, fields), kept=kept)
         size = found.size
         part = partOf(head, size, etag)

@@ -5,6 +5,7 @@ What of an object is asked for: conditions and ranges (RFC 9110 sections 13 and 
 from __future__ import annotations
 
 import re
+from email.utils import mktime_tz, parsedate_tz
 from typing import Final, Literal, TypeAlias
 
 from hermes.values import RequestHead
@@ -30,6 +31,22 @@ def matchesTag(value: bytes, etag: bytes, strong: bool) -> bool:
         elif tag.removeprefix(b"W/") == etag.removeprefix(b"W/"):
             return True
     return False
+
+
+def unmodifiedSince(value: bytes, modified: int | None) -> bool:
+    """
+    Whether something has not changed since the date of an C{If-Modified-Since} field (section 13.1.3).
+
+    @param modified: when it has changed last, in nanoseconds since 1970; L{None} where that is not known.
+    """
+    if modified is None:
+        return False
+    try:
+        date = parsedate_tz(value.decode("ascii"))
+        # What is no date is as if it were not there.
+        return date is not None and modified // 1_000_000_000 <= mktime_tz(date)
+    except (ValueError, OverflowError):
+        return False
 
 
 def partOf(head: RequestHead, size: int | None, etag: bytes) -> Part:

@@ -113,6 +113,15 @@ class FoundTests(GatewayCase):
         self.assertEqual(answered.get("content-type"), "text/html; charset=utf-8")
         self.assertEqual(answered.get("last-modified"), "Sun, 13 Sep 2020 12:26:40 GMT")
         self.assertEqual(answered.get("cache-control"), "max-age=5")
+        for since, status in (
+            ("Sun, 13 Sep 2020 12:26:40 GMT", 304),
+            ("Sun, 13 Sep 2020 12:26:39 GMT", 200),
+            ("yesterday", 200),
+        ):
+            self.assertEqual(self.get("/ndn/a/file", if_modified_since=since).status, status)
+        # Tags tell more than times.
+        both = {"if_modified_since": "Sun, 13 Sep 2020 12:26:40 GMT", "if_none_match": '"other"'}
+        self.assertEqual(self.get("/ndn/a/file", **both).status, 200)
         # The size was said: nobody has to ask for the last segment to know it.
         self.get("/ndn/a/file", method=b"HEAD")
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from hermes.ndn.gateway.metadata import MEDIA_TYPE, Metadata
-from hermes.ndn.gateway.ranges import matchesTag, partOf
+from hermes.ndn.gateway.ranges import matchesTag, partOf, unmodifiedSince
 from hermes.ndn.packet.name import Name
 from hermes.ndn.packet.tlv import encodeElement
 from hermes.test.ndn.management.test_control import names, numbers, quick
@@ -66,6 +66,24 @@ class RangeTests(SynchronousTestCase):
         self.assertEqual(partOf(asking(range=b"bytes=1-2"), None, b'"x"'), "all")
         head = RequestHead(b"HEAD", b"http", b"a", b"/", None, ((b"range", b"bytes=1-2"),))
         self.assertEqual(partOf(head, 10, b'"x"'), "all")
+
+    @quick
+    @given(st.binary(max_size=40) | st.text(st.sampled_from("0123456789 :,-+SunJanGMT"), max_size=40).map(str.encode))
+    def test_whateverIsNoDateIsNoError(self, value: bytes) -> None:
+        self.assertIn(unmodifiedSince(value, 1_600_000_000 * 10**9), (True, False))
+        self.assertFalse(unmodifiedSince(value, None))
+
+    def test_datesAreCompared(self) -> None:
+        modified = 1_600_000_000 * 10**9 + 5
+        for value, same in (
+            (b"Sun, 13 Sep 2020 12:26:40 GMT", True),
+            (b"Sunday, 13-Sep-20 12:26:40 GMT", True),
+            (b"Sun, 13 Sep 2020 12:26:39 GMT", False),
+            (b"Sun, 99 Sep 9999999999 12:26:40 GMT", False),
+            (b"", False),
+            (b"\xff", False),
+        ):
+            self.assertEqual(unmodifiedSince(value, modified), same, value)
 
     def test_tagsAreCompared(self) -> None:
         for value, etag, strong, weak in (

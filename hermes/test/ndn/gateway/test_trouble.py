@@ -77,7 +77,7 @@ class TroubleTests(GatewayCase):
         self.fails(NetworkBusy, "/ndn/a/file/v=1", 503)
 
     def test_whatIsNoNameIsToldSo(self) -> None:
-        for path in ("/ndn/", "/ndn/a//b", "/ndn/%zz", "/ndn/a/seg=x", "/ndn/" + "a/" * 3000):
+        for path in ("/ndn/", "/ndn/a//b", "/ndn/%zz", "/ndn/a/seg=x", "/ndn/" + "a/" * 3000, "/ndn/" + "a/" * 126):
             self.fails(BadRequest, path, 400)
 
     def test_thisHostsOwnNamesAreNobodyElses(self) -> None:
