@@ -58,9 +58,7 @@ class ProducersTests(NDNCase):
         How many packets of Data programs at either end have sent.
         """
         return {
-            node: sum(
-                face["inData"] for face in await self.status(node, "faces") if face["uri"].startswith("fd://")
-            )
+            node: sum(face["inData"] for face in await self.status(node, "faces") if face["uri"].startswith("fd://"))
             for node in ("a", "c")
         }
 
