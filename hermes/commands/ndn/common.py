@@ -48,6 +48,11 @@ For how long what was written may take to be sent, in seconds.
 
 KEYCHAIN = "~/.hermes/ndn"
 
+PART = ".part"
+"""
+What the name of a file ends with that is not whole yet.
+"""
+
 DIGEST_IDENTITY = "/localhost/identity/digest-sha256"
 """
 What NDN's tools call a signature that is a digest only.
@@ -275,7 +280,8 @@ async def attempt(options: Namespace, console: Console, work: Callable[[], Await
     except (AppError, Untrusted, OSError) as error:
         if isinstance(error, BrokenPipeError):
             raise
-        tell(options, console, error)
+        of = getattr(error, "filename", None)
+        tell(options, console, f"{of.removesuffix(PART)}: {error.strerror}" if isinstance(of, str) else error)
         return statusOf(error)
 
 

@@ -16,6 +16,7 @@ from rich.console import Console
 
 from hermes.commands.ndn.common import (
     OK,
+    PART,
     USAGE,
     decimal,
     forwarderArguments,
@@ -188,7 +189,7 @@ def _output(path: str | None) -> Iterator[BinaryIO]:
     if path is None or path == "-":
         yield sys.stdout.buffer
         return
-    beside = f"{path}.part"
+    beside = path + PART
     try:
         with open(beside, "wb") as file:
             yield file

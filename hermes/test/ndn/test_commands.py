@@ -112,7 +112,7 @@ class GetPutTests(Published):
         self.put()
         self.target = os.path.join(self.source, "x")
         self.assertEqual(self.get(), FAILED)
-        self.assertIn("Not a directory", self.output.getvalue())
+        self.assertEqual(self.output.getvalue().splitlines()[-1], f"hermes ndn get: {self.target}: Not a directory")
 
     def test_whenTheForwarderGoesAwayPutFails(self) -> None:
         waiting = self.put()
