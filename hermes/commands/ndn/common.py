@@ -280,8 +280,10 @@ async def attempt(options: Namespace, console: Console, work: Callable[[], Await
     except (AppError, Untrusted, OSError) as error:
         if isinstance(error, BrokenPipeError):
             raise
-        of = getattr(error, "filename", None)
-        tell(options, console, f"{of.removesuffix(PART)}: {error.strerror}" if isinstance(of, str) else error)
+        if isinstance(error, OSError) and isinstance(error.filename, str):
+            tell(options, console, f"{error.filename.removesuffix(PART)}: {error.strerror}")
+        else:
+            tell(options, console, error)
         return statusOf(error)
 
 
