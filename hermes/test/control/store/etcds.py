@@ -122,12 +122,15 @@ class Etcd:
 
     def signal(self, number: int) -> None:
         """
-        C{SIGSTOP}, C{SIGCONT}, C{SIGKILL}.
+        C{SIGSTOP}, C{SIGCONT}, C{SIGKILL}. With the first and the last, it does nothing more when this returns.
         """
         assert self._process is not None
         self._process.send_signal(number)
         if number == signal.SIGKILL:
             self._process.wait()
+        elif number == signal.SIGSTOP:
+            # Another of its threads may be about to answer.
+            os.waitid(os.P_PID, self._process.pid, os.WSTOPPED)
 
     def stop(self) -> None:
         """
