@@ -114,7 +114,7 @@ class NDNOptions:
         where not given: IP fragments them where it must. To C{multicast} it is 1400 then.
     @ivar idle: how long after their last packet those who come by UDP have a face.
     @ivar maxPeers: how many of them may have one, at each address.
-    @ivar maxFaces: how many faces there may be.
+    @ivar maxFaces: how many faces there may be. A sixteenth of them is for programs of this host.
     @ivar origins: the origins whose pages may connect to C{ws:} addresses, such as C{https://app.example}; all, where
         not given.
     """

@@ -227,9 +227,10 @@ class NameService:
         """
         if not self._started:
             raise ShuttingDown("the forwarder is shutting down")
-        if len(self.table) >= self.table.maxFaces:
+        most = self.table.most(False)
+        if len(self.table) >= most:
             self.table.refused += 1
-            raise Overloaded(f"{self.table.maxFaces} faces are open: no more are taken")
+            raise Overloaded(f"{most} faces are open: no more are taken")
 
     def retry(self) -> None:
         """

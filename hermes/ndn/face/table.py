@@ -31,6 +31,11 @@ MAX_FACES: Final = 4096
 How many faces a table takes where nothing else is said.
 """
 
+LOCAL_PART: Final = 16
+"""
+One in so many of them is for programs of this host only, however many others come.
+"""
+
 
 @implementer(IFaceTable)
 class FaceTable:
@@ -78,16 +83,25 @@ class FaceTable:
                 return face
         return None
 
+    def most(self, local: bool) -> int:
+        """
+        How many faces there may be before one is added.
+
+        @param local: whether it is a program's of this host.
+        """
+        return self.maxFaces if local else self.maxFaces - self.maxFaces // LOCAL_PART
+
     def add(self, face: INDNFace, faceID: int | None = None) -> INDNFace:
         """
         See L{IFaceTable}.
 
         @param faceID: one of those below L{FIRST_FACE}, for a face that is always called so.
         """
-        if len(self._faces) >= self.maxFaces and faceID is None:
+        most = self.most(face.local)
+        if len(self._faces) >= most and faceID is None:
             self.refused += 1
             face.close()
-            raise Overloaded(f"{self.maxFaces} faces are open: no more are taken")
+            raise Overloaded(f"{most} faces are open: no more are taken")
         if faceID is None:
             faceID = self._next
             self._next += 1

@@ -86,6 +86,21 @@ class FaceTableTests(TableCase):
         self.assertIs(self.table.byURI("udp4://192.0.2.1:6363", "udp4://192.0.2.8:6363"), two)
         self.assertIsNone(self.table.byURI("udp4://192.0.2.2:6363"))
 
+    def test_someAreForProgramsOfThisHost(self) -> None:
+        """
+        Whoever connects from elsewhere as often as it can does not keep them out.
+        """
+        self.table.maxFaces = 32
+        for _ in range(30):
+            self.table.add(Face(Wire()))
+        with self.assertRaises(Overloaded):
+            self.table.add(Face(Wire()))
+        for _ in range(2):
+            self.table.add(Face(Wire(), local=True))
+        with self.assertRaises(Overloaded):
+            self.table.add(Face(Wire(), local=True))
+        self.assertEqual((len(self.table), self.table.refused), (32, 2))
+
     def test_thereAreOnlySoMany(self) -> None:
         for _ in range(5):
             self.table.add(Face(Wire()))
