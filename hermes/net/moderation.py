@@ -257,7 +257,7 @@ class Moderation:
     def _end(self, now: float, disappointed: bool) -> None:
         self.batches = False
         self._span = Span()
-        scheduleNormally(self._kernel)
+        self._works = scheduleNormally(self._kernel)
         if disappointed:
             self._term = TERM
             self._notBefore = now + self._pause

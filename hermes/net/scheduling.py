@@ -49,11 +49,15 @@ def scheduledInBatches(kernel: Any = os) -> bool:
         return False
 
 
-def scheduleNormally(kernel: Any = os) -> None:
+def scheduleNormally(kernel: Any = os) -> bool:
     """
-    Take L{scheduleInBatches} back.
+    Take L{scheduleInBatches} back. What somebody has chosen meanwhile stays.
 
     @param kernel: stands in for the C{os} module.
+    @return: whether there was anything to take back.
     @raise OSError: if the kernel does not allow what it has allowed before.
     """
+    if not scheduledInBatches(kernel):
+        return False
     kernel.sched_setscheduler(0, kernel.SCHED_OTHER, kernel.sched_param(0))
+    return True

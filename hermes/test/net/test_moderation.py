@@ -284,6 +284,16 @@ class ModerationTests(SynchronousTestCase):
         self.passes(0.5)
         self.assertEqual(self.reads, reads)
 
+    def test_soDoesWhatSomebodyChoosesMeanwhile(self) -> None:
+        self.begin()
+        self.kernel.policy = Scheduler.SCHED_RR
+        for _ in range(5):
+            self.passes(0.01)
+        self.assertEqual(self.kernel.policy, Scheduler.SCHED_RR)
+        reads = self.reads
+        self.passes(0.5)
+        self.assertEqual(self.reads, reads)
+
     def test_whereTheKernelDoesNotCountAllStaysAsItIs(self) -> None:
         usage = ThreadUsage("/nonexistent/schedstat")
         self.moderation = Moderation(lambda: self.time, usage, lambda: self.bytes, self.kernel)

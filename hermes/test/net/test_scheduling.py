@@ -55,8 +55,9 @@ class SchedulingTests(SynchronousTestCase):
         self.assertFalse(scheduledInBatches(kernel))
         scheduleInBatches(kernel)
         self.assertTrue(scheduledInBatches(kernel))
-        scheduleNormally(kernel)
+        self.assertTrue(scheduleNormally(kernel))
         self.assertFalse(scheduledInBatches(kernel))
+        self.assertFalse(scheduleNormally(kernel))
         self.assertFalse(scheduledInBatches(object()))
 
     def test_whatSomebodyHasChosenStays(self) -> None:
