@@ -64,7 +64,7 @@ def main(port: int, authority: str) -> None:
         assert dict(waiting.initial_metadata())["x-early"] == "yes"
         waiting.cancel()
         assert unary(b"again", timeout=20) == b"again"
-    print("done")
+    print("done", flush=True)
 
 
 if __name__ == "__main__":

@@ -229,7 +229,7 @@ class ForwarderTests(FetchCase):
         if flaps:
             self.flap(*links)
         await self.fetchAll("--lifetime", lifetime, "--tries", 1000)
-        self.assertGreater(min(link.counts["lost"] for link in links), 10)
+        self.assertGreater(min(link.counts["lost"] for link in links), 0)
 
     async def test_overGoodLinksNothingIsAskedForTwice(self) -> None:
         links = await self.row()
