@@ -146,6 +146,8 @@ class ProcessCase(TestCase):
         """
         self._processes.append(process)
         variables = {key: value for key, value in os.environ.items() if not key.lower().endswith("_proxy")}
+        # What a program says is waited for: Python would keep it for itself, as nobody is at a terminal.
+        variables["PYTHONUNBUFFERED"] = "1"
         # The code under test, wherever else one like it is installed.
         root = str(Path(hermes.__file__).parents[1])
         variables["PYTHONPATH"] = os.pathsep.join(filter(None, (root, variables.get("PYTHONPATH"))))
