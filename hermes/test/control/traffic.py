@@ -144,12 +144,16 @@ class Asking:
     Somebody who asks again and again on one connection. In a thread.
 
     @ivar asked: how often.
-    @ivar trying: whether a change is on trial that is no good. As long as it is, what is asked may be answered that
-        there is no way; but it is answered.
+    @ivar changing: whether a change is being made. Nodes take it one after the other, within milliseconds: what is
+        asked meanwhile may find one that has no such way any more, or not yet, and be answered so; but it is answered.
+    @ivar trying: whether it is one that is no good. As long as that is on trial, there may be nobody at its end.
+    @ivar between: how often there was no way.
     """
 
     def __init__(self, port: int) -> None:
         self.asked = 0
+        self.between = 0
+        self.changing = False
         self.trying = False
         self._enough = Event()
         self._port = port
@@ -169,11 +173,13 @@ class Asking:
         connection.auto_open = 0
         try:
             while not self._enough.wait(0.02):
-                tried = self.trying
+                changing, tried = self.changing, self.trying
                 connection.request("GET", "http://web.hermes/short")
                 response = connection.getresponse()
                 body = response.read()
-                if response.status not in (502, 504) or not (tried or self.trying):
+                if response.status == 403 and body.startswith(b"no route takes") and (changing or self.changing):
+                    self.between += 1
+                elif response.status not in (502, 504) or not (tried or self.trying):
                     assert (response.status, body) == (200, b"short"), (response.status, body)
                 assert connection.sock is not None, f"closed after {self.asked} requests: {response.getheaders()}"
                 self.asked += 1
